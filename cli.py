@@ -1,0 +1,103 @@
+"""The command `snooze`: its packages do the work, errors become one line and an exit code."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import FrameType
+from typing import Final
+
+EPILOG = """\
+examples:
+  snooze convert model.joblib --trust --name tumour --target models --data rows.npz
+  snooze inspect models/tumour --verify
+  snooze serve models --idle 60s
+  snooze predict http://127.0.0.1:8080/v2/models/tumour --data rows.npz
+  snooze deploy models/tumour --image registry.example.com/tumour:1 --rps 50
+
+'snooze COMMAND --help' explains a command. Exit codes: 0 done, 1 a gate said no, 2 the input or the usage is wrong.
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: `<function>_arguments(parser)` and `<function>(arguments) -> int` in the package's `cli` module."""
+
+    module: str
+    function: str
+    help: str
+
+
+COMMANDS: Final = {
+    "convert": Command("snooze.convert.cli", "convert", "turn a trained model into a bundle, through every gate"),
+    "inspect": Command("snooze.bundle.cli", "inspect", "show what a bundle is and the evidence it carries"),
+    "serve": Command("snooze.service.cli", "serve", "answer over HTTP; --idle scales to zero on this machine"),
+    "predict": Command("snooze.service.cli", "predict", "make one prediction, from a server or straight from a bundle"),
+    "size": Command("snooze.knative.cli", "size", "cpu, memory, concurrency and pods for a load"),
+    "deploy": Command("snooze.knative.cli", "deploy", "write the sized Knative manifest and the kn command for it"),
+    "bench": Command("snooze.benchmarks.cli", "bench", "load tests that check what was promised"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        signal.signal(signal.SIGTERM, _exit)  # so that what is half done is cleaned up
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # `snooze inspect ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if not isinstance(code, int):
+            raise  # a mistake of ours: its traceback is wanted
+        print(f"snooze: {error}", file=sys.stderr)
+        return code
+
+
+def _run(arguments: list[str]) -> int:
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    if command is None:
+        return _top(arguments)
+    module = import_module(command.module)
+    parser = argparse.ArgumentParser(
+        prog=f"snooze {arguments[0]}", description=command.help, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    describe: Callable[[argparse.ArgumentParser], None] = getattr(module, f"{command.function}_arguments")
+    run: Callable[[argparse.Namespace], int] = getattr(module, command.function)
+    describe(parser)
+    return run(parser.parse_args(arguments[1:]))
+
+
+def _top(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="snooze",
+        description="A trained model in, a scale-to-zero ONNX service out, with the evidence for every claim.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.help, add_help=False)
+    if parser.parse_args(arguments).version:
+        from importlib.metadata import version
+
+        print(f"snooze {version('snooze')}")
+        return 0
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def _exit(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""
+Check the built wheel from inside a clean environment that holds nothing but it and the serving set.
+
+    python scripts/check_wheel.py WHEEL REPOSITORY
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+FRAMEWORKS = ("sklearn", "skl2onnx", "onnx", "tensorflow", "keras", "tf2onnx", "locust", "pandas")
+PACKAGES = ("bundle", "convert", "service", "knative", "benchmarks")
+
+
+def main(wheel: Path, repository: Path) -> None:
+    """Raise AssertionError, saying what is wrong, unless the wheel holds what it must and works."""
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert tops == {"snooze"}, f"top-level names in the wheel: {sorted(tops)}"
+    for package in PACKAGES:
+        for needed in (f"snooze/{package}/__init__.py", f"snooze/{package}/py.typed"):
+            assert needed in names, f"{needed} is not in the wheel"
+    came = [name for name in FRAMEWORKS if find_spec(name)]
+    assert not came, f"snooze[service] pulled {came}"
+    import snooze.cli
+
+    site = sysconfig.get_path("purelib")
+    assert snooze.cli.__file__.startswith(site), f"{snooze.cli.__file__} is not the installed one"
+    snooze_command = Path(sys.executable).with_name("snooze")
+    subprocess.run([snooze_command, "--version"], check=True)
+    subprocess.run(
+        [snooze_command, "inspect", repository / "tumour", "--verify"], check=True, stdout=subprocess.DEVNULL
+    )
+    serve_once(snooze_command, repository)
+    print(f"{wheel.name}: {wheel.stat().st_size / 1024:.0f} KiB, serves from a clean environment")
+
+
+def serve_once(snooze_command: Path, repository: Path) -> None:
+    """Serve the repository, get one right answer, stop with exit code 0."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen([snooze_command, "serve", repository, "--port", str(port)])
+    try:
+        body = json.dumps({"rows": [[0.0] * 30]}).encode()
+        answer = post(f"http://127.0.0.1:{port}/predict", body)
+        print(f"/predict answered {json.dumps(answer)}")
+    finally:
+        server.terminate()
+    assert server.wait(10) == 0, "the server did not end with exit code 0"
+
+
+def post(url: str, body: bytes) -> object:
+    """Return the JSON answer, waiting up to 10 s for the server to come."""
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=10) as answer:  # noqa: S310
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise AssertionError(f"{url} answered {error.code}: {error.read().decode()}") from None
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer within 10 s")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -16,17 +16,19 @@ if TYPE_CHECKING:
         Tolerance,
     )
     from snooze.bundle.datatypes import DATATYPES, NAMES
+    from snooze.bundle.draft import Draft
     from snooze.bundle.errors import BundleError
     from snooze.bundle.samples import Samples, matches, read_samples, write_samples
-    from snooze.bundle.store import Draft, Found, find, latest, read, verify
+    from snooze.bundle.store import Found, find, latest, read, verify
 
 _HOMES = {
     "codec": ("decode", "encode"),
     "contract": ("Batching", "Bundle", "Evidence", "Profile", "Run", "Session", "Source", "Tensor", "Tolerance"),
     "datatypes": ("DATATYPES", "NAMES"),
+    "draft": ("Draft",),
     "errors": ("BundleError",),
     "samples": ("Samples", "matches", "read_samples", "write_samples"),
-    "store": ("Draft", "Found", "find", "latest", "read", "verify"),
+    "store": ("Found", "find", "latest", "read", "verify"),
 }
 
 __all__ = [

@@ -16,6 +16,9 @@ Data = Literal["given", "labelled", "synthetic"]
 Optimization = Literal["none", "all"]
 RunIn = Literal["loop", "executor"]
 
+DATATYPE_NAMES: Final = (  # those of the Open Inference Protocol; `datatypes.py` has numpy's names for them
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES",
+)  # fmt: skip
 TASKS: Final = ("classification", "regression", "clustering", "outliers", "transform")
 ROLES: Final = ("label", "scores", "value", "embedding")
 DATA: Final = ("given", "labelled", "synthetic")
@@ -99,6 +102,7 @@ class Run:
     seconds: float
     spread: float
     cpu_seconds: float
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ What can be wrong with a bundle or a model repository:
   - NotABundle            no `bundle.json` where one was expected
   - UnknownSchema         written for another version of the contract
   - InvalidContract       `bundle.json` says something the contract does not allow
-  - MissingFile           a file that `bundle.json` names is not there
+  - MissingFile           a file that `bundle.json` names is not there, is none or cannot be read
   - WrongHash             a file is not the one that was written
   - OutsideFolder         a path or link leaves the bundle's folder
   - InvalidSamples        `samples.npz` cannot be read or does not fit the signature
@@ -14,6 +14,9 @@ What can be wrong with a bundle or a model repository:
 """
 
 from pathlib import Path
+from typing import Final
+
+CONTRACT: Final = Path("bundle.json")  # where no folder is known
 
 
 class BundleError(Exception):
@@ -34,9 +37,9 @@ class NotABundle(BundleError):
 class UnknownSchema(BundleError):
     """The bundle was written for another version of the contract."""
 
-    def __init__(self, found: object, known: int) -> None:
+    def __init__(self, found: object, known: int, path: Path = CONTRACT) -> None:
         super().__init__(
-            f"bundle.json: schema version {found!r} is not known, this Snooze reads version {known}; "
+            f"{path}: schema version {found!r} is not known, this Snooze reads version {known}; "
             "upgrade Snooze or convert the model again"
         )
         self.found = found
@@ -46,18 +49,19 @@ class UnknownSchema(BundleError):
 class InvalidContract(BundleError):
     """`bundle.json` says something that the contract does not allow."""
 
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"bundle.json: {field}: {problem}")
+    def __init__(self, field: str, problem: str, path: Path = CONTRACT) -> None:
+        super().__init__(f"{path}: {field}: {problem}")
         self.field = field
         self.problem = problem
 
 
 class MissingFile(BundleError):
-    """A file that `bundle.json` names is not there."""
+    """A file that `bundle.json` names is not there, is none, or cannot be read."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is named in bundle.json but is not there; convert the model again")
+    def __init__(self, path: Path, problem: str = "is not there") -> None:
+        super().__init__(f"{path} is named in bundle.json but {problem}; convert the model again")
         self.path = path
+        self.problem = problem
 
 
 class WrongHash(BundleError):

@@ -1,36 +1,32 @@
 """
-Bundles on disk: read and verify one, find those of a repository, and write a new version that nobody ever sees half of.
+Bundles on disk: read one, verify it, and find those of a repository. (`draft.py` writes them.)
 
 A repository is a folder of models, a model is a folder of versions (positive whole numbers), a version is a bundle.
-Everything else in these folders is left alone and not seen; names that begin with a dot are drafts.
+Everything else in these folders is left alone and not seen.
 """
 
-import errno
-import fcntl
 import os
-import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
-from snooze.bundle.codec import FILE_NAME, MODEL_NAME, decode, encode
+from snooze.bundle import names
+from snooze.bundle.codec import CONTRACT, decode
 from snooze.bundle.contract import Bundle
 from snooze.bundle.errors import (
     InvalidContract,
     MissingFile,
     NoSuchModel,
     NotABundle,
-    NotWritten,
     OutsideFolder,
+    UnknownSchema,
     WrongHash,
 )
+from snooze.bundle.fields import LARGEST_WHOLE
 
-CONTRACT: Final = "bundle.json"
 MOST_CONTRACT_BYTES: Final = 16 * 2**20
-DRAFT_PREFIX: Final = ".draft-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +47,20 @@ def read(folder: Path) -> Bundle:
     """
     path = folder / CONTRACT
     try:
-        inside(folder, CONTRACT)
-        if path.stat().st_size > MOST_CONTRACT_BYTES:
-            raise InvalidContract("the file", f"is larger than {MOST_CONTRACT_BYTES} bytes")
-        text = path.read_bytes()
+        text = _text(inside(folder, CONTRACT))
     except (FileNotFoundError, NotADirectoryError):
         problem = "there is no bundle.json in it" if folder.is_dir() else "there is no such folder"
         raise NotABundle(folder, problem) from None
     except OSError as error:
         raise NotABundle(folder, f"bundle.json cannot be read: {error.strerror}") from None
-    bundle = decode(text)
+    try:
+        bundle = decode(text)
+    except InvalidContract as error:
+        raise InvalidContract(error.field, error.problem, path) from None
+    except UnknownSchema as error:
+        raise UnknownSchema(error.found, error.known, path) from None
     for name in bundle.files:
-        if not inside(folder, name).is_file():
-            raise MissingFile(folder / name)
+        _check_plain(folder, name)
     return bundle
 
 
@@ -73,14 +70,14 @@ def verify(folder: Path, bundle: Bundle) -> None:
 
     Raises:
         WrongHash: names the first file that is not the one that was written.
-        MissingFile: it is not there (any more).
+        MissingFile: it is not there (any more), or cannot be read.
     """
     for name, expected in bundle.files.items():
-        path = inside(folder, name)
+        path = _check_plain(folder, name)
         try:
             found = sha256(path)
-        except OSError:
-            raise MissingFile(folder / name) from None
+        except OSError as error:
+            raise MissingFile(folder / name, f"cannot be read: {error.strerror}") from None
         if found != expected:
             raise WrongHash(folder / name, expected, found)
 
@@ -95,11 +92,10 @@ def sha256(path: Path) -> str:
 
 def inside(folder: Path, name: str) -> Path:
     """Return the real path of a bundle's file, which a link may not lead out of the folder that holds the bundle."""
-    real = Path(os.path.realpath(folder / name))
-    root = os.path.realpath(folder)
-    if not str(real).startswith(root + os.sep):
+    real = os.path.realpath(folder / name)
+    if not real.startswith(os.path.join(os.path.realpath(folder), "")):  # noqa: PTH118 - it ends with one slash, also for /
         raise OutsideFolder(folder / name, folder)
-    return real
+    return Path(real)
 
 
 def find(path: Path) -> list[Found]:
@@ -111,17 +107,17 @@ def find(path: Path) -> list[Found]:
     Raises:
         NotABundle: there is no such folder, or no bundle in it.
     """
-    if not path.is_dir():
-        raise NotABundle(path, "it is not a folder" if path.exists() else "there is no such folder")
-    if (path / CONTRACT).exists():
-        bundle = read(path)
-        return [Found(bundle.name, bundle.version, path)]
     try:
+        if not path.is_dir():
+            raise NotABundle(path, "it is not a folder" if path.exists() else "there is no such folder")
+        if (path / CONTRACT).exists():
+            bundle = read(path)
+            return [Found(bundle.name, bundle.version, path)]
         found = list(_versions(path)) or [
             version for model in sorted(path.iterdir()) if model.is_dir() for version in _versions(model)
         ]
     except OSError as error:
-        raise NotABundle(path, f"it cannot be read: {error.strerror}") from None
+        raise NotABundle(path, f"{error.filename or path} cannot be read: {error.strerror}") from None
     if not found:
         raise NotABundle(path, "it holds no model; 'snooze convert ... --target' puts one there")
     return found
@@ -135,156 +131,47 @@ def latest(path: Path, version: int | None = None) -> Found:
         NoSuchModel: there is no such version, or `path` holds several models.
     """
     found = find(path)
-    names = sorted({one.name for one in found})
-    if len(names) > 1:
-        raise NoSuchModel(f"single model in {path}", [str(path / name) for name in names])
+    models = sorted({one.name for one in found})
+    if len(models) > 1:
+        raise NoSuchModel(f"single model in {path}", [str(path / name) for name in models])
     for one in reversed(found):
         if version in (None, one.version):
             return one
-    raise NoSuchModel(f"version {version} of {names[0]!r}", [str(one.version) for one in found])
+    raise NoSuchModel(f"version {version} of {models[0]!r}", [str(one.version) for one in found])
+
+
+def _text(path: Path) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode):  # a named pipe would never end
+        raise InvalidContract("the file", "is not a plain file", path)
+    with path.open("rb") as file:
+        text = file.read(MOST_CONTRACT_BYTES + 1)
+    if len(text) > MOST_CONTRACT_BYTES:
+        raise InvalidContract("the file", f"is larger than {MOST_CONTRACT_BYTES} bytes", path)
+    return text
+
+
+def _check_plain(folder: Path, name: str) -> Path:
+    path = inside(folder, name)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise MissingFile(folder / name, "is not there" if missing else f"cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise MissingFile(folder / name, "is not a plain file")
+    return path
 
 
 def _versions(model: Path) -> Iterator[Found]:
-    if not MODEL_NAME.fullmatch(model.name):
+    name = os.path.basename(os.path.abspath(model))  # noqa: PTH100, PTH119 - "." has a name, and a link keeps its own
+    if not names.is_model_name(name):
         return
     numbers = sorted(
-        int(entry.name)
-        for entry in model.iterdir()
-        if entry.name.isascii() and entry.name.isdigit() and entry.name[0] != "0" and (entry / CONTRACT).exists()
+        int(entry.name) for entry in model.iterdir() if _is_version(entry.name) and (entry / CONTRACT).exists()
     )
     for number in numbers:
-        yield Found(model.name, number, model / str(number))
+        yield Found(name, number, model / str(number))
 
 
-class Draft:
-    """
-    A bundle that is being written: `with Draft(repository, name) as draft:` fill `draft.folder`, then `draft.publish`.
-
-    Whatever ends it before `publish` has returned leaves nothing visible. The draft of a process that was killed is
-    removed by the next one for the same model.
-    """
-
-    def __init__(self, repository: Path, name: str) -> None:
-        if not MODEL_NAME.fullmatch(name):
-            raise NotWritten(repository, f"a model's name looks like {MODEL_NAME.pattern}, not {name!r}")
-        self.model = repository / name
-        self.folder = self.model  # until entered
-        self._lock = -1
-        self._made: list[Path] = []
-
-    def __enter__(self) -> "Draft":
-        try:
-            self._make_parents()
-            self._remove_orphans()
-            self._open()
-        except OSError as error:
-            self._forget()
-            raise NotWritten(self.model, _why(error)) from None
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._forget()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NotWritten(self.model, _why(error)) from None
-
-    def publish(self, bundle: Bundle) -> Path:
-        """
-        Make the draft the next version of its model and return its folder.
-
-        The bundle's `version` and `files` are filled in here: every file of the draft is hashed and listed.
-
-        Raises:
-            NotWritten: no space, no permission, or a file with a name that the contract does not allow.
-        """
-        try:
-            files = {path.name: sha256(path) for path in sorted(self.folder.iterdir())}
-            for name in files:
-                if not FILE_NAME.fullmatch(name):
-                    raise NotWritten(self.model, f"a bundle holds no file named {name!r}")
-            for name in files:
-                _sync(self.folder / name)
-            return self._rename(replace(bundle, name=self.model.name, files=files))
-        except OSError as error:
-            raise NotWritten(self.model, _why(error)) from None
-
-    def _rename(self, bundle: Bundle) -> Path:
-        """Take the first free number. Whoever renames first has it: a folder that is not empty is never replaced."""
-        number = self._highest()
-        while True:
-            number += 1
-            text = encode(replace(bundle, version=number))
-            decode(text)  # what we could not read again must not be published
-            (self.folder / CONTRACT).write_text(text, "utf-8")
-            _sync(self.folder / CONTRACT)
-            self.folder.chmod(0o755)
-            target = self.model / str(number)
-            try:
-                self.folder.rename(target)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    raise
-                continue
-            self._made.clear()
-            _sync(self.model)
-            return target
-
-    def _highest(self) -> int:
-        names = (entry.name for entry in self.model.iterdir())
-        return max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)
-
-    def _make_parents(self) -> None:
-        for folder in (*reversed(self.model.parents), self.model):
-            if not folder.exists():
-                folder.mkdir(exist_ok=True)
-                self._made.append(folder)
-
-    def _open(self) -> None:
-        """Make the draft's folder and hold its lock, which tells others that its writer lives."""
-        while True:
-            self.folder = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=self.model))
-            self._lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            if self.folder.exists():  # another writer may have taken it for an orphan before it was locked
-                return
-            os.close(self._lock)
-
-    def _remove_orphans(self) -> None:
-        for orphan in self.model.glob(f"{DRAFT_PREFIX}*"):
-            try:
-                lock = os.open(orphan, os.O_RDONLY | os.O_DIRECTORY)
-            except OSError:
-                continue
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(orphan, ignore_errors=True)
-            except OSError:
-                pass  # its writer lives
-            finally:
-                os.close(lock)
-
-    def _forget(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
-        if self.folder.name.startswith(DRAFT_PREFIX):
-            shutil.rmtree(self.folder, ignore_errors=True)
-        for folder in reversed(self._made):
-            try:
-                folder.rmdir()
-            except OSError:
-                break  # somebody else uses it by now
-        self._made.clear()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _why(error: OSError) -> str:
-    return f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdigit() and name[0] != "0" and int(name) <= LARGEST_WHOLE

@@ -1,0 +1,53 @@
+# The serving image: python, the serving set, Snooze's bundle and service packages, and a model repository.
+#
+#   docker build --build-arg MODELS=models -t tumour:1 .
+#   docker run --read-only --cap-drop ALL -p 8080:8080 tumour:1
+#
+# MODELS is a model repository, a model's folder or one bundle, relative to this folder. Without it the image holds no
+# model: mount one at /models. BASE is any image with glibc and Python 3.13; only the build stage keeps its shell.
+ARG BASE=docker.io/library/python:3.13-slim
+
+FROM ${BASE} AS build
+WORKDIR /build
+
+# strip makes the serving set 17 MB smaller.
+RUN command -v strip || { apt-get update && apt-get install -y --no-install-recommends binutils; }
+
+COPY requirements/image.txt requirements/build.txt requirements/
+RUN install="python -m pip install --quiet --root-user-action ignore --no-deps --only-binary :all: --require-hashes" \
+ && ${install} --target tools -r requirements/build.txt \
+ && ${install} --target /opt/snooze --no-compile -r requirements/image.txt
+
+COPY pyproject.toml README.md LICENSE cli.py ./
+COPY bundle bundle
+COPY convert convert
+COPY service service
+COPY knative knative
+COPY benchmarks benchmarks
+RUN PYTHONPATH=tools python -m pip install --quiet --root-user-action ignore --no-deps --no-build-isolation \
+      --no-compile --target /opt/snooze .
+RUN python knative/rootfs.py /opt/snooze /rootfs
+
+# The models make a layer of their own, the last one: a new version of a model is a small push and a small pull.
+ARG MODELS=
+RUN --mount=type=bind,target=/context \
+    mkdir -p /models \
+ && if [ -n "${MODELS}" ]; then cp -rL "/context/${MODELS}/." /models; fi \
+ && chmod -R a=rX /models
+
+FROM scratch
+COPY --from=build /rootfs/ /
+ENV PATH=/usr/local/bin:/usr/bin \
+    PYTHONPATH=/opt/snooze \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONNOUSERSITE=1 \
+    PYTHONUNBUFFERED=1 \
+    LANG=C.UTF-8 \
+    ORT_DISABLE_TELEMETRY=1 \
+    OPENBLAS_NUM_THREADS=1 \
+    SNOOZE_MODELS=/models
+COPY --from=build /models/ /models/
+USER 65532:65532
+WORKDIR /tmp
+EXPOSE 8080
+ENTRYPOINT ["python", "-m", "snooze.service"]

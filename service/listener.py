@@ -1,0 +1,62 @@
+"""
+The listening socket: our own, or one that was handed to us as systemd does it (`LISTEN_PID`, `LISTEN_FDS`).
+
+It listens before anything heavy is imported, so that a client that comes early waits instead of being refused.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Mapping
+from typing import Final
+
+from snooze.service.errors import CannotListen
+
+FIRST_FD: Final = 3
+BACKLOG: Final = 2048
+PROBLEMS: Final = {
+    errno.EADDRINUSE: "is in use; stop what uses it, or choose another with --port or PORT (0 takes a free one)",
+    errno.EACCES: "needs more rights; choose a port from 1024 on with --port or PORT",
+    errno.EADDRNOTAVAIL: "cannot be used: the address is not one of this machine",
+}
+
+
+def inherited(environ: Mapping[str, str]) -> socket.socket | None:
+    """Return the first socket that was handed to this very process, or None."""
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not environ.get("LISTEN_FDS", "0").isdigit():
+        return None
+    return socket.socket(fileno=FIRST_FD) if int(environ["LISTEN_FDS"]) > 0 else None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """
+    Return a socket that listens on `host` and `port`.
+
+    Raises:
+        CannotListen: the address is taken, not ours, or no address.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        )[0]
+        # Without the protocol said, asyncio would not set TCP_NODELAY and every answer would take 40 ms.
+        listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise CannotListen(host, port, f"cannot be used: {error.strerror}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(host, port, PROBLEMS.get(error.errno or 0, f"cannot be used: {error.strerror}")) from None
+    return listener
+
+
+def url(listener: socket.socket) -> str:
+    """Return where a client on this machine reaches the socket."""
+    name = listener.getsockname()
+    if listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return str(name)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name[0], name[0])  # noqa: S104
+    return f"http://[{host}]:{name[1]}" if ":" in host else f"http://{host}:{name[1]}"

@@ -1,0 +1,115 @@
+"""
+uvicorn, with the end of a process as we want it: nothing that was sent to us is lost, and the exit code is 0.
+
+On SIGTERM or Ctrl-C, or when nothing was asked for long enough: readiness goes, the socket is closed once what the
+kernel had queued on it is ours, requests that come on open connections are answered with `Connection: close`, what runs
+is finished. An inherited socket stays open elsewhere, so what is still queued on it is for the next process.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.server import Server as Uvicorn
+
+from snooze.service.app import Application
+
+KEEP_ALIVE: Final = 75
+STEP: Final = 0.02
+LINGER: Final = 0.3
+FIRST_REQUEST: Final = 1.0
+
+
+class Server(Uvicorn):
+    """One server for one application. `on_ready` is called when requests are accepted."""
+
+    def __init__(self, app: Application, shared: bool, on_ready: Callable[[], None]) -> None:
+        super().__init__(_config(app))
+        self._app = app
+        self._shared = shared
+        self._on_ready = on_ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self.why = "idle"
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second Ctrl-C waits for nothing. The signal is not raised again: we exit with 0."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.why = signal.Signals(sig).name
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept requests, and say so."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def main_loop(self) -> None:
+        """Serve until told to stop or idle. Wakes up once a second, uvicorn itself ten times."""
+        idle = self._app.settings.idle
+        tick = min(1.0, idle / 4) if idle else 1.0
+        # The counter tells uvicorn that a second is over: it then renews the Date header.
+        while not await self.on_tick(0) and not (idle and self._app.idle_for() >= idle):
+            try:
+                await asyncio.wait_for(self._stop.wait(), tick)
+            except TimeoutError:
+                continue
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was sent to us, for as long as the settings allow."""
+        self._app.drain()
+        if not self._shared:
+            # The kernel has queued connections that it told their clients are established.
+            await asyncio.sleep(STEP)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        while self.server_state.connections and not self.force_exit:
+            waited = loop.time() - begin
+            if waited > self._app.settings.grace:
+                self._app.desk.log.write("stop", f"gave up {self._app.desk.in_flight} requests after {waited:.1f} s")
+                break
+            for connection in list(self.server_state.connections):
+                if _may_close(connection, waited):
+                    connection.shutdown()
+            await asyncio.sleep(STEP)
+
+
+def _may_close(connection: Any, waited: float) -> bool:
+    """Return whether closing a connection, at once or after the answer that it waits for, can lose nothing any more."""
+    cycle = connection.cycle
+    if cycle is None:
+        return waited >= FIRST_REQUEST
+    return not cycle.response_complete or waited >= LINGER
+
+
+def _config(app: Application) -> Config:
+    return Config(
+        app,
+        loop="uvloop" if _installed("uvloop") else "asyncio",
+        http="httptools" if _installed("httptools") else "h11",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
+
+
+def _installed(package: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(package) is not None

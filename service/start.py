@@ -1,0 +1,144 @@
+"""
+From settings to a server that answers, in the order that makes the first answer come soonest.
+
+1. Listen: a client that comes early waits in the kernel's queue.
+2. Import numpy and ONNX Runtime, here and never in a thread.
+3. Hash and load the models in a thread while the web server is imported: both leave the interpreter to each other.
+4. Warm up each model, check its golden outputs, and only then accept.
+
+No garbage is collected meanwhile, and what was made is never looked at again (`gc.freeze`).
+"""
+
+import gc
+import os
+import platform
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from snooze.service.errors import MissingServiceExtra
+from snooze.service.ledger import Ledger
+from snooze.service.logs import Log
+from snooze.service.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+
+    from snooze.service.app import Application
+    from snooze.service.repository import Repository
+
+ENVIRONMENT = {
+    "ORT_DISABLE_TELEMETRY": "1",  # sent from the import on, otherwise
+    "OPENBLAS_NUM_THREADS": "1",  # numpy multiplies nothing here; its threads cost 55 ms of CPU
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def serve(settings: Settings, ledger: Ledger) -> int:
+    """
+    Serve until told to stop, and return the exit code.
+
+    Raises:
+        ServiceError, BundleError: the server cannot start; nothing was served.
+    """
+    gc.disable()
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_at_once)
+    listener, shared = _listen(settings)
+    ledger.mark("listen")
+    repository = _load(settings, ledger)
+    app = _application(repository, settings, ledger)
+    log = app.desk.log
+
+    def ready() -> None:
+        gc.freeze()
+        gc.enable()
+        ledger.mark("listen")
+        _publish(app, ledger)
+        served = ", ".join(f"{entry.name}/{entry.version}" for entry in repository.entries if entry.model)
+        log.write("ready", f"serving {served} on {where} after {ledger.total * 1e3:.0f} ms", phases=ledger.seconds)
+
+    from snooze.service.listener import url
+    from snooze.service.server import Server
+
+    where = url(listener)
+    server = Server(app, shared, ready)
+    server.run([listener])
+    log.write("stop", f"stopped ({server.why})")
+    if app.desk.in_flight:
+        # A run that was given up cannot be stopped, and the interpreter would wait for its thread.
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
+
+
+def _listen(settings: Settings) -> "tuple[socket.socket, bool]":
+    """Return the socket, and whether somebody else holds it as well."""
+    from snooze.service.listener import inherited, listen
+
+    handed = inherited(os.environ)
+    return (handed, True) if handed is not None else (listen(settings.host, settings.port), False)
+
+
+def _load(settings: Settings, ledger: Ledger) -> "Repository":
+    try:
+        import onnxruntime  # noqa: F401  (its import must not happen in the thread below)
+
+        from snooze.service.app import processors
+        from snooze.service.repository import check, load, locate, prove
+    except ModuleNotFoundError as error:
+        if error.name not in ("onnxruntime", "orjson", "uvicorn", "starlette"):
+            raise
+        raise MissingServiceExtra(error.name) from None
+    import hashlib  # noqa: F401  (the same)
+    import threading
+
+    found = locate(settings.models)
+    loaded: list[Repository] = []
+    thread = threading.Thread(target=lambda: loaded.append(load(found, processors(settings))), daemon=True)
+    thread.start()
+    import snooze.service.server  # noqa: F401  (the web server, while the thread loads)
+
+    ledger.mark("imports")
+    thread.join()
+    ledger.mark("session")
+    (repository,) = loaded
+    prove(repository, ledger.mark)
+    check(repository, settings.ready)
+    return repository
+
+
+def _application(repository: "Repository", settings: Settings, ledger: Ledger) -> "Application":
+    from snooze.service.app import Application
+    from snooze.service.endpoint import Desk
+    from snooze.service.metrics import Metrics
+
+    threads = None
+    if any(entry.model and entry.model.bundle.session.run_in == "executor" for entry in repository.entries):
+        from concurrent.futures import ThreadPoolExecutor
+
+        from snooze.service.cpu import allowed
+
+        threads = ThreadPoolExecutor(allowed(), "run")
+    log = Log(settings.log)
+    for entry in repository.entries:
+        if entry.error is not None:
+            log.write("error", f"not served: {entry.error}", model=entry.name, version=entry.version)
+    return Application(repository, settings, Desk(settings, Metrics(), log, threads))
+
+
+def _publish(app: "Application", ledger: Ledger) -> None:
+    """Tell the cold start's ledger to the metrics and to the first answer."""
+    app.desk.server_timing = ledger.server_timing()
+    for phase, seconds in ledger.seconds.items():
+        app.desk.metrics.cold_start.value(phase).value = round(seconds, 6)
+    runtime = sys.modules["onnxruntime"].__version__
+    app.desk.metrics.build.value("0.1.0", runtime, platform.python_version()).value = 1
+
+
+def _stop_at_once(number: int, frame: FrameType | None) -> None:
+    # An exception may be lost inside an import. Nothing has been accepted yet, so nothing is lost by going.
+    os._exit(130 if number == signal.SIGINT else 0)

@@ -1,0 +1,288 @@
+"""Fixtures that make bundles from hand-made graphs, applications in memory, and servers in their own process."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from snooze.bundle import (
+    NAMES,
+    Batching,
+    Bundle,
+    Draft,
+    Evidence,
+    Profile,
+    Samples,
+    Session,
+    Source,
+    Tensor,
+    Tolerance,
+    write_samples,
+)
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+Array = NDArray[Any]
+MakeModel = Callable[..., Path]
+StartServer = Callable[..., "Running"]
+
+ELEMENT_TYPES = {
+    "BOOL": TensorProto.BOOL,
+    "UINT8": TensorProto.UINT8,
+    "UINT16": TensorProto.UINT16,
+    "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64,
+    "INT8": TensorProto.INT8,
+    "INT16": TensorProto.INT16,
+    "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64,
+    "FP16": TensorProto.FLOAT16,
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+    "BYTES": TensorProto.STRING,
+}
+
+
+class Graph:
+    """An ONNX graph with its signature and one golden batch of inputs."""
+
+    def __init__(
+        self,
+        nodes: Sequence[onnx.NodeProto],
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        golden: Mapping[str, Array],
+        weights: Mapping[str, Array] | None = None,
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.golden = dict(golden)
+        graph = helper.make_graph(
+            nodes,
+            "graph",
+            [_value(tensor) for tensor in inputs],
+            [_value(tensor) for tensor in outputs],
+            [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+        self.bytes = model.SerializeToString()
+
+
+def _value(tensor: Tensor) -> onnx.ValueInfoProto:
+    shape = [None if size == -1 else size for size in tensor.shape]
+    return helper.make_tensor_value_info(tensor.name, ELEMENT_TYPES[tensor.datatype], shape)
+
+
+def classifier(width: int = 30) -> Graph:
+    """Two classes from `width` numbers: a label, and probabilities that sum to 1."""
+    generator = np.random.default_rng(7)
+    weights = {"w": generator.normal(size=(width, 2)).astype(np.float32), "axes": np.array([1], np.int64)}
+    nodes = [
+        helper.make_node("MatMul", ["features", "w"], ["raw"]),
+        helper.make_node("Softmax", ["raw"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
+    ]
+    outputs = [Tensor("label", "INT64", (-1,), "label"), Tensor("probabilities", "FP32", (-1, 2), "scores")]
+    golden = generator.normal(size=(5, width)).astype(np.float32)
+    return Graph(nodes, [Tensor("features", "FP32", (-1, width))], outputs, {"features": golden}, weights)
+
+
+def regressor() -> Graph:
+    """The sum of three numbers, NaN and Infinity included."""
+    nodes = [helper.make_node("ReduceSum", ["x", "axes"], ["value"], keepdims=1)]
+    weights = {"axes": np.array([1], np.int64)}
+    golden = {"x": np.array([[1, 2, 3], [4, 5, 6.5]], np.float32)}
+    return Graph(nodes, [Tensor("x", "FP32", (-1, 3))], [Tensor("value", "FP32", (-1, 1), "value")], golden, weights)
+
+
+def identity(datatype: str, shape: tuple[int, ...] = (-1, 2)) -> Graph:
+    """What goes in comes out."""
+    sizes = [3 if size == -1 else size for size in shape]
+    values = np.arange(int(np.prod(sizes))).reshape(sizes)
+    dtype = next(dtype for dtype, name in NAMES.items() if name == datatype)
+    if datatype == "BYTES":
+        golden = np.array([f"text {value}" for value in values.ravel()], object).reshape(sizes)
+    else:
+        golden = (values % 2 if datatype == "BOOL" else values).astype(dtype)
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    return Graph(nodes, [Tensor("x", datatype, shape)], [Tensor("y", datatype, shape)], {"x": golden})
+
+
+def two_inputs() -> Graph:
+    """`age` plus the number of each row, and a text that is handed through."""
+    nodes = [
+        helper.make_node("Add", ["age", "weight"], ["total"]),
+        helper.make_node("Identity", ["note"], ["said"]),
+    ]
+    inputs = [Tensor("age", "INT64", (-1,)), Tensor("weight", "INT64", (-1,)), Tensor("note", "BYTES", (-1,))]
+    outputs = [Tensor("total", "INT64", (-1,), "value"), Tensor("said", "BYTES", (-1,))]
+    golden = {
+        "age": np.array([1, 2]),
+        "weight": np.array([30, 40]),
+        "note": np.array(["a", "ü"], object),
+    }
+    return Graph(nodes, inputs, outputs, golden)
+
+
+def slow() -> Graph:
+    """Multiplies two matrices as often as its input says, so a request takes as long as a test wants."""
+    size = 192
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["still_going"]), helper.make_node("MatMul", ["m", "w"], ["next"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("m", TensorProto.FLOAT, [size, size]),
+        ],
+        [
+            helper.make_tensor_value_info("still_going", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, [size, size]),
+        ],
+    )
+    nodes = [
+        helper.make_node("ReduceMax", ["times"], ["trips"], keepdims=0),
+        helper.make_node("Loop", ["trips", "", "w"], ["last"], body=body),
+        helper.make_node("ReduceMax", ["last"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Sub", ["whole", "whole"], ["zero"]),
+        helper.make_node("Add", ["times", "zero"], ["value"]),
+    ]
+    inputs, outputs = [Tensor("times", "INT64", (-1,))], [Tensor("value", "INT64", (-1,), "value")]
+    weights = {"w": np.eye(size, dtype=np.float32)}
+    return Graph(nodes, inputs, outputs, {"times": np.array([1, 2])}, weights)
+
+
+def publish(
+    repository: Path,
+    name: str,
+    graph: Graph,
+    labels: tuple[str, ...] | None = None,
+    run_in: str = "loop",
+    golden_outputs: Mapping[str, Array] | None = None,
+) -> Path:
+    """Write a graph as the next version of a bundle; its golden outputs are what ONNX Runtime gives here."""
+    import onnxruntime
+
+    if golden_outputs is None:
+        session = onnxruntime.InferenceSession(graph.bytes, providers=["CPUExecutionProvider"])
+        names = [tensor.name for tensor in graph.outputs]
+        golden_outputs = dict(zip(names, session.run(names, graph.golden), strict=True))
+    batches = graph.inputs[0].shape[:1] == (-1,)
+    bundle = Bundle(
+        name=name,
+        version=1,
+        created="2026-11-21T01:02:03Z",
+        source=Source("hand-made", "1"),
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        session=dataclasses.replace(Session(), run_in=run_in),  # type: ignore[arg-type]
+        tolerance={
+            tensor.name: Tolerance(rtol=1e-4, atol=1e-5) if tensor.datatype.startswith("FP") else Tolerance(exact=True)
+            for tensor in graph.outputs
+        },
+        evidence=Evidence(data="given"),
+        profile=Profile(cpu="any"),
+        files={},
+        task="classification" if labels else None,
+        labels=labels,
+        batching=Batching(axis=0, max_rows=64) if batches else None,
+    )
+    with Draft(repository, name) as draft:
+        (draft.folder / "model.onnx").write_bytes(graph.bytes)
+        write_samples(draft.folder / "samples.npz", Samples(graph.golden, golden_outputs))
+        return draft.publish(bundle)
+
+
+class Running:
+    """A server in its own process. Its log is what it wrote to stderr."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log = log
+        self.url = f"http://127.0.0.1:{port}"
+
+    def text(self) -> str:
+        """Return the log so far."""
+        return self.log.read_text()
+
+    def post(self, path: str, document: Any, timeout: float = 20, headers: Mapping[str, str] | None = None) -> Any:
+        """Post JSON and return the answer's JSON; an error status raises."""
+        request = urllib.request.Request(self.url + path, json.dumps(document).encode(), dict(headers or {}))
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return json.load(answer)
+
+    def wait_for(self, text: str, seconds: float = 20) -> None:
+        """Wait until the log holds `text`."""
+        end = time.monotonic() + seconds
+        while text not in self.text():
+            if time.monotonic() > end:
+                raise AssertionError(f"{text!r} did not appear within {seconds} s; the log: {self.text()}")
+            time.sleep(0.01)
+
+    def stop(self) -> int:
+        """End the server as Kubernetes does, and return its exit code."""
+        self.process.terminate()
+        return self.process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a model of each kind. Nobody writes to it."""
+    root = tmp_path_factory.mktemp("models")
+    publish(root, "tumour", classifier(), labels=("malignant", "benign"))
+    publish(root, "tumour", classifier(), labels=("malignant", "benign"))
+    publish(root, "sum", regressor())
+    publish(root, "person", two_inputs())
+    publish(root, "slow", slow(), run_in="executor")
+    for datatype in ELEMENT_TYPES:
+        publish(root, f"identity-{datatype.lower()}", identity(datatype))
+    return root
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers that end with the test."""
+    running: list[Running] = []
+
+    def start(*models: Path, command: Sequence[str] = ("-m", "snooze.service"), **variables: str) -> Running:
+        import socket
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = int(variables.setdefault("PORT", str(free.getsockname()[1])))
+        environ = {
+            **os.environ,
+            "SNOOZE_HOST": "127.0.0.1",
+            "SNOOZE_MODELS": os.pathsep.join(map(str, models)),
+            **variables,
+        }
+        log = tmp_path / f"server-{len(running)}.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen([sys.executable, *command], env=environ, stderr=stderr, stdout=stderr)
+        running.append(Running(process, port, log))
+        return running[-1]
+
+    yield start
+    for one in running:
+        if one.process.poll() is None:
+            one.process.terminate()
+            try:
+                one.process.wait(5)
+            except subprocess.TimeoutExpired:
+                one.process.kill()
+                one.process.wait(5)

@@ -291,10 +291,11 @@ def _check_whole(bundle: Bundle) -> None:
             raise InvalidContract(f"tolerance.{name}", f"no such output; there are: {', '.join(outputs)}")
     for name in outputs:
         if name not in bundle.tolerance:
-            raise InvalidContract(f"tolerance.{name}", "is missing")
-    for name in (SAMPLES, bundle.session.file):
-        if name not in bundle.files:
-            raise InvalidContract(f"files.{name}", "is missing")
+            raise InvalidContract("tolerance", f"output {name!r} has none")
+    if SAMPLES not in bundle.files:
+        raise InvalidContract(f"files.{SAMPLES}", "is missing")
+    if bundle.session.file not in bundle.files:
+        raise InvalidContract("session.file", f"{bundle.session.file!r} is not in files")
 
 
 def _check_tensors(kind: str, tensors: tuple[Tensor, ...], batching: Batching | None) -> None:

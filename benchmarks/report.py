@@ -1,0 +1,119 @@
+"""What a load found, as data and as text: rates, errors, latencies, cost, and the prediction beside them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from snooze.benchmarks.errors import InvalidOption
+
+MIB: Final = 2**20
+NOT_MEASURED: Final = "not measured"
+FIGURES: Final = {"p50_ms": 2, "cpu_cores": 3, "peak_mib": 1}  # what a profile predicts, with digits to print
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """
+    One load of one model. Latencies are milliseconds from the moment a request was due.
+
+    `errors` is the number of requests without a right answer, `outcomes` what became of all of them.
+    `predicted` has the keys p50_ms, cpu_cores and peak_mib; `error_percent` says how far each is from the measured one.
+    """
+
+    url: str
+    model: str
+    protocol: str
+    rows: int
+    data: str
+    arrivals: str
+    users: int
+    seconds: float
+    offered_rps: float
+    achieved_rps: float
+    requests: int
+    errors: int
+    outcomes: Mapping[str, int]
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+    cpu_cores: float | None = None
+    peak_mib: float | None = None
+    memory_is: str | None = None
+    predicted: Mapping[str, float] | None = None
+    client: Mapping[str, float | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def error_percent(self) -> Mapping[str, float] | None:
+        """How far each prediction is from what was measured, in percent of the measured; None without a prediction."""
+        if self.predicted is None:
+            return None
+        measured = {name: getattr(self, name) for name in FIGURES}
+        return {
+            name: 100 * (self.predicted[name] - value) / value
+            for name, value in measured.items()
+            if value is not None and value > 0
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values, ready for JSON."""
+        return asdict(self) | {"error_percent": self.error_percent}
+
+    def as_text(self) -> str:
+        """Return the report for people."""
+        return "\n".join(
+            [*self._load(), *self._latencies(), *self._cost(), *(f"warning: {text}" for text in self.warnings)]
+        )
+
+    def write(self, path: Path) -> None:
+        """
+        Write the report to `path`: JSON for a .json, otherwise text.
+
+        Raises:
+            InvalidOption: the file cannot be written.
+        """
+        text = json.dumps(self.as_dict(), indent=2) if path.suffix == ".json" else self.as_text()
+        try:
+            path.write_text(text + "\n", "utf-8")
+        except OSError as error:
+            raise InvalidOption("--report", str(path), f"a file that can be written ({error.strerror})") from None
+
+    def _load(self) -> list[str]:
+        counts = ", ".join(f"{count} {name}" for name, count in self.outcomes.items() if count and name != "answered")
+        size = f"{self.rows} row{'s' * (self.rows != 1)}"
+        return [
+            f"{self.model} at {self.url}: {self.requests} requests of {size} ({self.data}), "
+            f"{self.protocol}, {self.arrivals} arrivals, {self.seconds:g} s",
+            f"  offered       {self.offered_rps:10.1f} requests/s",
+            f"  achieved      {self.achieved_rps:10.1f} requests/s",
+            f"  errors        {self.errors:10d} {f'({counts})' if counts else ''}".rstrip(),
+        ]
+
+    def _latencies(self) -> list[str]:
+        names = {"p50": self.p50_ms, "p90": self.p90_ms, "p99": self.p99_ms, "max": self.max_ms}
+        lines = [f"  latency {name}   {_number(value, 2, 'ms')}" for name, value in names.items()]
+        lines[0] += self._beside("p50_ms")
+        return lines
+
+    def _cost(self) -> list[str]:
+        return [
+            f"  server CPU    {_number(self.cpu_cores, 3, 'cores')}" + self._beside("cpu_cores"),
+            f"  peak memory   {_number(self.peak_mib, 1, 'MiB')}" + self._beside("peak_mib"),
+        ]
+
+    def _beside(self, figure: str) -> str:
+        """Return the prediction of a figure and its error, to stand beside the measured one."""
+        if self.predicted is None:
+            return ""
+        error = (self.error_percent or {}).get(figure)
+        return f"   predicted {self.predicted[figure]:.{FIGURES[figure]}f}" + (
+            f", error {error:+.0f} %" if error is not None else ""
+        )
+
+
+def _number(value: float | None, digits: int, unit: str) -> str:
+    return NOT_MEASURED if value is None else f"{value:10.{digits}f} {unit}"

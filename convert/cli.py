@@ -1,0 +1,110 @@
+"""`snooze convert`: arguments in, one function call, exit code out."""
+
+import argparse
+import sys
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  # a scikit-learn pipeline; reading a joblib file runs the code in it, so say that you trust it
+  snooze convert tumour.joblib --trust --name tumour --target models --data rows.npz --labels malignant,benign
+
+  # a Keras net with rows to judge 8-bit versions by; rows.npz holds the inputs by name, and the labels as y
+  snooze convert digits.keras --name digits --target models --data rows.npz --max-drop 0.2
+
+  # rows from a table, and the form that starts soonest instead of the one that runs fastest
+  snooze convert prices.joblib --trust --name prices --target models --data sales.csv --label price --prefer start
+
+Without --data the rows to compare on are made up from the model's signature; no 8-bit version is tried then.
+A refused model leaves nothing behind. Exit codes: 0 done, 1 a gate said no, 2 the input or the usage is wrong.
+"""
+
+
+def convert_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line of `snooze convert`."""
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "source", metavar="SOURCE", help="the trained model: .joblib, .pkl, .pickle (--trust) or .keras"
+    )
+    parser.add_argument("--name", required=True, metavar="NAME", help="the model's name in the repository")
+    parser.add_argument(
+        "--target", required=True, type=Path, metavar="FOLDER", help="the model repository; made if it is not there"
+    )
+    rows = parser.add_argument_group("rows to compare on")
+    rows.add_argument("--data", type=Path, metavar="FILE", help="real rows: .npz (labels as y), .npy or .csv")
+    rows.add_argument("--label", metavar="COLUMN", help="the column of a .csv that holds the labels")
+    rows.add_argument("--labels", metavar="A,B,...", help="names for the classes, in the order of the model's own")
+    reading = parser.add_argument_group("reading the model")
+    reading.add_argument("--trust", action="store_true", help="read the file although reading it runs the code in it")
+    reading.add_argument(
+        "--from", dest="framework", choices=("sklearn", "keras"), help="whose file it is (by its name)"
+    )
+    choosing = parser.add_argument_group("choosing what is served")
+    choosing.add_argument(
+        "--quantize",
+        choices=("auto", "off"),
+        default="auto",
+        help="try 8-bit versions where there is something to gain",
+    )
+    choosing.add_argument(
+        "--prefer",
+        choices=("speed", "start", "size"),
+        default="speed",
+        help="the fastest run (default), the soonest start, or the smallest files",
+    )
+    choosing.add_argument(
+        "--max-drop", type=float, default=0.5, metavar="POINTS", help="most that 8 bits may cost the score (0.5)"
+    )
+    choosing.add_argument(
+        "--max-flips", type=float, default=2.0, metavar="PERCENT", help="most labels that 8 bits may flip (2)"
+    )
+    choosing.add_argument(
+        "--rows", type=int, default=1, metavar="N", help="rows of a usual request, at which speed is measured (1)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    """Convert, and tell what was found."""
+    import json
+
+    from snooze.bundle import encode
+    from snooze.convert.conversion import convert
+    from snooze.convert.story import told
+
+    converted = convert(
+        arguments.source,
+        name=arguments.name,
+        target=arguments.target,
+        data=arguments.data,
+        arguments=_given(),
+        progress=_progress if sys.stderr.isatty() else _silence,
+        label=arguments.label,
+        labels=tuple(name.strip() for name in arguments.labels.split(",")) if arguments.labels is not None else None,
+        trust=arguments.trust,
+        framework=arguments.framework,
+        quantize=arguments.quantize,
+        prefer=arguments.prefer,
+        max_drop=arguments.max_drop,
+        max_flips=arguments.max_flips,
+        rows=arguments.rows,
+    )
+    if arguments.json:
+        document = {"folder": str(converted.folder), "report": str(converted.report)}
+        print(json.dumps(document | {"bundle": json.loads(encode(converted.bundle))}, indent=2))
+    else:
+        print(told(converted))
+    return 0
+
+
+def _given() -> list[str]:
+    """Return what was given to `snooze convert`, whichever way it was started."""
+    return sys.argv[sys.argv.index("convert") + 1 :] if "convert" in sys.argv else []
+
+
+def _progress(step: str) -> None:
+    print(f"... {step}", file=sys.stderr, flush=True)
+
+
+def _silence(step: str) -> None:
+    """Say nothing: nobody watches."""

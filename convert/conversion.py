@@ -1,0 +1,119 @@
+"""A trained model in, a bundle with its evidence out: every step in order, every gate on the way."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+
+from snooze.bundle import Draft, read
+from snooze.bundle.contract import Bundle
+from snooze.convert import golden, quantize, variants
+from snooze.convert.agreement import agree
+from snooze.convert.assembly import Findings, assembled
+from snooze.convert.data import LABELS, checked, from_file
+from snooze.convert.errors import InvalidOption
+from snooze.convert.options import Options
+from snooze.convert.original import Original
+from snooze.convert.report import REPORT, written
+from snooze.convert.rows import Array, Rows
+from snooze.convert.scoring import class_names, targets
+from snooze.convert.source import Opened, described, opened
+from snooze.convert.synthetic import drawn
+
+SYNTHETIC_ROWS: Final = 512
+VARIANT_ROWS: Final = 64  # on which the forms of a model are compared with each other
+
+Progress = Callable[[str], None]
+Data = str | Path | Array | Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A published bundle: where it lies and what it says."""
+
+    folder: Path
+    bundle: Bundle
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the evidence to people."""
+        return self.folder / REPORT
+
+
+def convert(
+    source: object,
+    *,
+    name: str,
+    target: str | Path,
+    data: Data | None = None,
+    y: Array | None = None,
+    arguments: Sequence[str] | None = None,
+    progress: Progress = lambda step: None,
+    **options: Any,
+) -> Converted:
+    """
+    Convert a trained model and publish it as the next version of `name` in the repository `target`.
+
+    Args:
+        source: a fitted scikit-learn estimator or a Keras model, or the path of a file that holds one.
+        name: the model's name in the repository.
+        target: the folder of the repository; made if it is not there.
+        data: real rows: a file, or one array, or arrays by input name. Without, rows are drawn from the signature.
+        y: labels of `data`, where it is not a file.
+        arguments: the command line to remember, if there was one.
+        progress: is told each step.
+        **options: see `Options`.
+
+    Raises:
+        ConversionError: nothing was written; `Refused` where a gate said no.
+        BundleError: the bundle could not be stored.
+    """
+    asked = Options(**options)
+    draft = Draft(Path(target), name)
+    progress("reading the model")
+    model = opened(source, asked.trust, asked.framework)
+    rows, original = _prepared(model, data, y, asked)
+    with draft, TemporaryDirectory(prefix="snooze-convert-") as work:
+        findings = _found(original, rows, asked, Path(work), progress)
+        progress("checking what will be served, and measuring it in fresh processes")
+        source_of = described(model, original.framework_version, original.framework, arguments)
+        bundle = assembled(name, source_of, findings, draft.folder, Path(work))
+        (draft.folder / REPORT).write_text(written(bundle), "utf-8")
+        folder = draft.publish(bundle)
+    return Converted(folder, read(folder))
+
+
+def _prepared(model: Opened, data: Data | None, y: Array | None, asked: Options) -> tuple[Rows, Original]:
+    """Return rows with their labels as the model's own classes or values, and the model itself."""
+    takes, columns = model.converter.inputs(model.model), model.converter.columns(model.model)
+    if isinstance(data, str | Path):
+        rows = from_file(Path(data), takes, columns, asked.label)
+    elif data is None:
+        if asked.label is not None or y is not None:
+            raise InvalidOption("--label", "labels need the rows they belong to; add --data")
+        rows = drawn(takes, SYNTHETIC_ROWS)
+    else:
+        arrays = dict(data) if isinstance(data, Mapping) else {takes[0].name: np.asarray(data)}
+        rows = checked(arrays | ({} if y is None else {LABELS: np.asarray(y)}), takes, "data", columns)
+    original: Original = model.converter.original(model.model, rows.labels, asked.labels)
+    names = class_names(original, asked.labels)
+    return replace(rows, labels=targets(original, rows.labels, names)), original
+
+
+def _found(original: Original, rows: Rows, asked: Options, work: Path, progress: Progress) -> Findings:
+    """Find a graph that agrees with the original, the version of it to serve, and the form to serve that in."""
+    progress(f"converting, and comparing {len(rows)} rows with the original")
+    agreed = agree(original, rows, work)
+    progress("trying 8-bit candidates")
+    wanted = asked.quantize == "auto"
+    choice = quantize.choose(agreed.file, agreed.graph, original, rows, asked.limits, wanted, work)
+    assert choice.chosen.file is not None
+    quantized = choice.chosen.name != quantize.BASELINE
+    tolerance = golden.tolerances(agreed.tolerance, agreed.expected.outputs, quantized)
+    progress("measuring the forms that the model can be served in")
+    some = rows.at_most(VARIANT_ROWS).inputs
+    served = variants.choose(choice.chosen.file, quantized, original, some, tolerance, asked.prefer, work)
+    return Findings(original, class_names(original, asked.labels), rows, agreed, choice, quantized, tolerance, served)

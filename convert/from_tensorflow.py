@@ -1,0 +1,314 @@
+"""
+Keras and TensorFlow to ONNX: the only importer of keras, tensorflow and tf2onnx.
+
+What is taken: built Sequential and functional Keras models, from memory or a `.keras` file. Inputs keep the names of
+the input layers. The output of a net that classifies is `probabilities` (or `scores`, where it ends in logits); of one
+that ends in a single sigmoid, too, as two columns: 1 - p and p. Otherwise it is `value`, and several outputs keep the
+names of their layers.
+"""
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from snooze.bundle.contract import Role, Task, Tensor
+from snooze.convert.errors import MissingExtra, NotAModel, Unfitted, Unsupported
+from snooze.convert.graph import BATCH, OPSET, renamed
+from snooze.convert.original import Attempt, Original, first_line
+from snooze.convert.quiet import quiet
+from snooze.convert.rows import Array, Arrays, joined
+
+EXTRA: Final = "tensorflow"
+CHUNK: Final = 256
+DATATYPES: Final = {
+    "float16": "FP16",
+    "float32": "FP32",
+    "float64": "FP64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "uint8": "UINT8",
+    "bool": "BOOL",
+}
+
+
+def keras() -> ModuleType:
+    """
+    Return the module keras, on TensorFlow and on the CPU.
+
+    Raises:
+        MissingExtra: keras or tensorflow is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    try:
+        with quiet():  # native code greets on import
+            import keras
+            import tensorflow
+    except ModuleNotFoundError as error:
+        if error.name not in ("keras", "tensorflow"):  # installed but broken: show the real cause
+            raise
+        raise MissingExtra(error.name, extra=EXTRA) from None
+    assert tensorflow is not None
+    if keras.backend.backend() != "tensorflow":
+        raise Unsupported("the model", f"Keras runs on {keras.backend.backend()} here; set KERAS_BACKEND=tensorflow")
+    module: ModuleType = keras
+    return module
+
+
+def load(path: Path) -> Any:
+    """
+    Return the model in a `.keras` file. Code in it, such as a Lambda layer's, is refused.
+
+    Raises:
+        NotAModel: it cannot be read.
+    """
+    if not zipfile.is_zipfile(path):
+        kind = (
+            "is an .h5 file; load it in Keras and save it as .keras" if path.suffix == ".h5" else "is not a .keras file"
+        )
+        raise NotAModel(str(path), f"{kind}, or a damaged one" if "not a" in kind else kind)
+    module = keras()
+    try:
+        with quiet():
+            return module.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # zip, JSON, HDF5 and the layers' own code each raise their own
+        raise NotAModel(str(path), f"cannot be read: {_cause(error)}") from None
+
+
+def inputs(model: Any) -> tuple[Tensor, ...]:
+    """
+    Return what a Keras model takes.
+
+    Raises:
+        Unfitted: it was not built, so its input shapes are not known.
+        Unsupported: it is subclassed, or takes texts, or a fixed number of rows.
+    """
+    module = keras()
+    name = type(model).__name__
+    if not isinstance(model, module.Model):
+        raise NotAModel(name, "is not a Keras model; a layer alone cannot be converted")
+    if not model.built:
+        raise Unfitted(name, "fit (or build)")
+    if not getattr(model, "inputs", None):
+        problem = "it is subclassed, so its graph is not known; build it with keras.Model(inputs, outputs)"
+        raise Unsupported(name, problem)
+    tensors = []
+    for value in model.inputs:
+        if value.dtype not in DATATYPES:
+            raise Unsupported(name, f"input '{value.name}' takes {value.dtype}; encode it as numbers before")
+        if not value.shape or value.shape[0] is not None:
+            raise Unsupported(name, f"input '{value.name}' has a fixed number of rows; leave batch_size out")
+        tensors.append(Tensor(value.name, DATATYPES[value.dtype], tuple(size or -1 for size in value.shape)))
+    return tuple(tensors)
+
+
+def columns(model: Any) -> tuple[str, ...] | None:
+    """Return the names of the features: Keras does not know any."""
+    return None
+
+
+def original(model: Any, labels: Array | None, names: tuple[str, ...] | None) -> Original:
+    """
+    Return a Keras model as an `Original`.
+
+    Whether a single output classifies is told by its softmax or sigmoid, or by `labels` that are whole numbers (or one
+    column a class) for it, or by `names` for its columns; the model itself does not say.
+    """
+    takes, name = inputs(model), type(model).__name__
+    if isinstance(model, keras().Sequential):  # tf2onnx looks for outputs under names that a Sequential does not use
+        model = keras().Model(model.inputs, model.outputs, name=model.name)
+    single = len(model.outputs) == 1
+    activations = [_activation(tensor) for tensor in model.outputs]
+    binary = single and activations[0] == "sigmoid" and model.outputs[0].shape == (None, 1)
+    classes = _classes(model, activations[0], binary, labels, names) if single else None
+    roles, decides = _roles(model, activations, classes)
+    outputs = tuple(roles)
+    task: Task | None = "classification" if classes else "regression" if single and "value" in roles else None
+    return Original(
+        framework="keras",
+        framework_version=str(keras().__version__),
+        model=name,
+        inputs=takes,
+        roles=roles,
+        answer=_answer(model, takes, outputs, binary),
+        attempts=(Attempt("single precision", lambda: _graph(model, name, outputs, binary)),),
+        task=task,
+        classes=classes,
+        decides=decides,
+    )
+
+
+def _classes(
+    model: Any, activation: str | None, binary: bool, labels: Array | None, names: tuple[str, ...] | None
+) -> tuple[object, ...] | None:
+    """Return the class numbers of a net with one output that classifies, None for one that does not."""
+    shape = model.outputs[0].shape
+    if binary:
+        return (0, 1)
+    if len(shape) != 2 or shape[1] is None or shape[1] < 2:
+        return None
+    count = int(shape[1])
+    whole = labels is not None and labels.ndim == 1 and labels.dtype.kind in "iub"
+    fits = whole and labels is not None and bool(((labels >= 0) & (labels < count)).all())
+    if activation == "softmax" or fits or (names is not None and len(names) == count):
+        return tuple(range(count))
+    return None
+
+
+def _roles(
+    model: Any, activations: list[str | None], classes: tuple[object, ...] | None
+) -> tuple[dict[str, Role | None], str | None]:
+    if classes:
+        name = "probabilities" if activations[0] in ("softmax", "sigmoid") else "scores"
+        return {name: "scores"}, name
+    if len(activations) == 1:
+        return {"value": "value" if len(model.outputs[0].shape) == 2 else None}, None
+    kinds: list[Role | None] = ["scores" if activation == "softmax" else None for activation in activations]
+    return dict(zip(model.output_names, kinds, strict=True)), None
+
+
+def _activation(output: Any) -> str | None:
+    """Return the name of the activation that an output comes from, where its last layer has one."""
+    layer = getattr(output, "_keras_history", None)
+    operation = getattr(layer, "operation", None)
+    inner = getattr(operation, "outputs", None) if hasattr(operation, "layers") else None
+    if inner:  # the last layer is itself a model
+        return _activation(inner[0])
+    name = getattr(getattr(operation, "activation", None), "__name__", None)
+    return name or {"Softmax": "softmax"}.get(type(operation).__name__)
+
+
+def _answer(
+    model: Any, takes: tuple[Tensor, ...], outputs: tuple[str, ...], binary: bool
+) -> Callable[[Arrays], Arrays]:
+    def answer(rows: Arrays) -> Arrays:
+        count = len(next(iter(rows.values())))
+        parts = [
+            _called(model, [rows[tensor.name][begin : begin + CHUNK] for tensor in takes])
+            for begin in range(0, count, CHUNK)
+        ]
+        answers = joined([dict(zip(outputs, part, strict=True)) for part in parts])
+        return {name: np.concatenate([1 - one, one], 1) for name, one in answers.items()} if binary else answers
+
+    return answer
+
+
+def _called(model: Any, arrays: list[Array]) -> list[Array]:
+    from keras import tree
+
+    structure = tree.pack_sequence_as(model._inputs_struct, arrays)
+    with quiet():
+        return [np.asarray(one) for one in tree.flatten(model(structure, training=False))]
+
+
+def _graph(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
+    try:
+        with quiet():
+            import tf2onnx
+    except ModuleNotFoundError as error:
+        if error.name not in ("onnx", "tf2onnx"):
+            raise
+        raise MissingExtra(error.name, extra=EXTRA) from None
+    _register_erfc()
+    try:
+        with quiet():
+            graph, _ = tf2onnx.convert.from_keras(
+                model, opset=OPSET[""], custom_op_handlers={"Bucketize": (_bucketize, [])}
+            )
+    except Exception as error:  # converters raise whatever their own code runs into
+        raise Unsupported(name, f"tf2onnx fails with {type(error).__name__}: {first_line(error)}") from None
+    # What tf2onnx does not know it leaves in the graph as it was in TensorFlow, and only logs it.
+    unknown = sorted({node.op_type for node in graph.graph.node if node.op_type in _without_counterpart(graph)})
+    if unknown:
+        raise Unsupported(
+            name, f"tf2onnx has no operator for {', '.join(unknown)}; do that step before the rows are sent"
+        )
+    graph = renamed(graph, {}, {value.name: new for value, new in zip(graph.graph.output, outputs, strict=True)})
+    return _two_columns(graph, outputs[0]) if binary else graph
+
+
+def _without_counterpart(graph: Any) -> set[str]:
+    from onnx import defs
+
+    versions = {entry.domain: entry.version for entry in graph.opset_import}
+    missing = set()
+    for node in graph.graph.node:
+        if not defs.has(node.op_type, versions.get(node.domain, 0) or OPSET[""], node.domain):
+            missing.add(node.op_type)
+    return missing
+
+
+def _two_columns(graph: Any, name: str) -> Any:
+    """Turn the probability of the second class into those of both."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = renamed(graph, {}, {name: "second_class"})
+    del graph.graph.output[:]
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "certainty"))
+    graph.graph.node.extend(
+        [
+            helper.make_node("Sub", ["certainty", "second_class"], ["first_class"]),
+            helper.make_node("Concat", ["first_class", "second_class"], [name], axis=1),
+        ]
+    )
+    graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, 2]))
+    return graph
+
+
+class _Erfc:
+    """Erfc(x) = 1 - Erf(x): exact gelu is traced to it, and tf2onnx 1.17 does not know it."""
+
+    @classmethod
+    def version_9(cls, ctx: Any, node: Any, **kwargs: Any) -> None:
+        from tf2onnx.utils import map_onnx_to_numpy_type
+
+        value, out = node.input[0], node.output[0]
+        shape, dtype = ctx.get_shape(out), ctx.get_dtype(out)
+        ctx.remove_node(node.name)
+        erf = ctx.make_node("Erf", [value], shapes=[shape], dtypes=[dtype])
+        one = ctx.make_const(f"{node.name}_one", np.array(1, map_onnx_to_numpy_type(dtype)))
+        ctx.make_node(
+            "Sub", [one.output[0], erf.output[0]], outputs=[out], name=node.name, shapes=[shape], dtypes=[dtype]
+        )
+
+
+def _register_erfc() -> None:
+    from tf2onnx.handler import tf_op
+
+    tf_op("Erfc")(_Erfc)
+
+
+def _bucketize(ctx: Any, node: Any, name: str, arguments: Any) -> None:
+    """Bucketize(x) = how many boundaries are at most x: what keras.layers.Discretization is traced to."""
+    from onnx import TensorProto
+
+    value, out = node.input[0], node.output[0]
+    shape, dtype = ctx.get_shape(out), ctx.get_dtype(out)
+    boundaries = np.array(node.get_attr("boundaries").floats, np.float32)
+    ctx.remove_node(node.name)
+    axis = ctx.make_const(f"{name}_axis", np.array([-1], np.int64)).output[0]
+    limits = ctx.make_const(f"{name}_boundaries", boundaries).output[0]
+    number = ctx.make_node("Cast", [value], attr={"to": TensorProto.FLOAT}).output[0]
+    apart = ctx.make_node("Unsqueeze", [number, axis]).output[0]
+    reached = ctx.make_node("GreaterOrEqual", [apart, limits]).output[0]
+    ones = ctx.make_node("Cast", [reached], attr={"to": dtype}).output[0]
+    ctx.make_node(
+        "ReduceSum", [ones, axis], attr={"keepdims": 0}, outputs=[out], name=node.name, shapes=[shape], dtypes=[dtype]
+    )
+
+
+def _cause(error: Exception) -> str:
+    """Return the one sentence of Keras' long message that tells the cause."""
+    text = " ".join(str(error).split())
+    if "Lambda" in text and "safe" in text:
+        return "it holds a Lambda layer, which is code; replace it by a layer of Keras"
+    if isinstance(error, TypeError) and "register_keras_serializable" in text:
+        return "it holds a class of your own; convert the model object from Python, where the class is known"
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -1,0 +1,90 @@
+"""How good answers are: labels brought to the model's own classes, and the score against them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from snooze.convert.errors import InvalidData, InvalidOption
+from snooze.convert.original import Original, numbers
+from snooze.convert.rows import Array, Arrays
+
+Metric = Literal["accuracy", "R²"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """
+    A score of some outputs, 1 at best.
+
+    `accuracy` is the share of rows whose class is right; `R²` is 1 - (squared errors / squared distances from the
+    mean), over all values together.
+    """
+
+    metric: Metric
+    value: float
+
+
+def class_names(original: Original, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """
+    Return the names of the classes in the order of the columns of the scores: those given, or the model's own.
+
+    Raises:
+        InvalidOption: there are not as many names as classes.
+    """
+    if original.classes is None:
+        if names is not None:
+            raise InvalidOption("--labels", f"{original.model} has no classes to name")
+        return None
+    if names is not None and len(names) != len(original.classes):
+        raise InvalidOption("--labels", f"{len(names)} names for {len(original.classes)} classes")
+    return names or tuple(map(str, original.classes))
+
+
+def targets(original: Original, labels: Array | None, names: tuple[str, ...] | None) -> Array | None:
+    """
+    Return labels as class numbers or true values, or None where there are none or the model has no use for them.
+
+    Labels of classes are what the model calls them, the names given for them, or one column a class.
+
+    Raises:
+        InvalidData: a label that is no class, or not a number where values are predicted.
+    """
+    if labels is None or original.task not in ("classification", "regression"):
+        return None
+    if original.task == "regression":
+        if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all():
+            raise InvalidData("the labels", f"{original.model} predicts values, so labels are finite numbers")
+        return labels.reshape(len(labels), -1).astype(np.float64)
+    classes = original.classes or ()
+    if labels.ndim == 2 and labels.shape[1] == len(classes) > 1:
+        return np.asarray(labels.argmax(1))
+    if labels.ndim > 1 and labels.size != len(labels):
+        raise InvalidData("the labels", f"have shape {labels.shape}, expected one for each row")
+    flat = labels.reshape(-1)
+    found = numbers(flat, classes)
+    if names is not None and (found < 0).any():
+        found = numbers(flat, names)
+    if (found < 0).any():
+        known = ", ".join(map(str, names or classes))
+        raise InvalidData("the labels", f"{flat[int((found < 0).argmax())]!s} is none of the classes {known}")
+    return found
+
+
+def score(original: Original, outputs: Arrays, truth: Array) -> Score:
+    """Return how near the outputs of some rows come to the `targets` of those rows."""
+    if original.task == "classification":
+        decision = original.decision(outputs)
+        assert decision is not None
+        return Score("accuracy", float((decision == truth).mean()))
+    value = original.value(outputs)
+    assert value is not None
+    return Score("R²", r_squared(truth, value))
+
+
+def r_squared(truth: Array, value: Array) -> float:
+    """Return 1 - (squared errors / squared distances of the truth from its mean), 0 where the truth never changes."""
+    if truth.shape != value.shape:
+        raise InvalidData("the labels", f"have {truth.shape[1]} values a row, the model predicts {value.shape[1]}")
+    spread = float(((truth - truth.mean(0)) ** 2).sum())
+    return 1 - float(((truth - value) ** 2).sum()) / spread if spread else 0.0

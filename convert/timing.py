@@ -1,0 +1,50 @@
+"""How long things take, measured side by side: in turns, so that a drift of the machine hits all alike."""
+
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Final
+
+ROUNDS: Final = 5
+SECONDS: Final = 0.04  # for each thing in each round
+LEAST_RUNS: Final = 3
+WARM_UP: Final = 3
+
+
+def run_seconds(
+    calls: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, seconds: float = SECONDS
+) -> dict[str, float]:
+    """Return for each call the seconds that one takes: the best round's median, which other work disturbs least."""
+    for call in calls.values():
+        for _ in range(WARM_UP):
+            call()
+    medians: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            medians[name].append(_median(call, seconds))
+    return {name: min(found) for name, found in medians.items()}
+
+
+def start_seconds(starts: Mapping[str, Callable[[], object]], seconds: float = 0.25) -> dict[str, float]:
+    """Return for each start the median of as many as fit into `seconds`: three at least, 25 at most."""
+    taken: dict[str, list[float]] = {name: [] for name in starts}
+    for _ in range(25):
+        for name, start in starts.items():
+            if len(taken[name]) < LEAST_RUNS or sum(taken[name]) < seconds:
+                begin = time.perf_counter()
+                start()
+                taken[name].append(time.perf_counter() - begin)
+    return {name: median(found) for name, found in taken.items()}
+
+
+def _median(call: Callable[[], object], seconds: float) -> float:
+    clock = time.perf_counter
+    taken: list[float] = []
+    now = clock()
+    end = now + seconds
+    while now < end or len(taken) < LEAST_RUNS:
+        call()
+        after = clock()
+        taken.append(after - now)
+        now = after
+    return median(taken)

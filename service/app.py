@@ -14,9 +14,10 @@ from snooze.service import plain, v2
 from snooze.service.cpu import allowed
 from snooze.service.endpoint import Desk, Endpoint
 from snooze.service.errors import MethodNotAllowed, UnknownModel
+from snooze.service.locate import locate
 from snooze.service.logs import Log
 from snooze.service.metrics import Metrics
-from snooze.service.repository import Entry, Repository, check, load, locate, prove
+from snooze.service.repository import Entry, Repository, check, load, prove
 from snooze.service.requests import Receive, Scope, Send
 from snooze.service.responses import JSON, RETRY_AFTER, STATUS, Headers, error_body, error_headers
 from snooze.service.settings import Settings

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from snooze.bundle.errors import BundleError
-from snooze.bundle.store import Found, find
+from snooze.bundle.store import Found
 from snooze.service import model as models
-from snooze.service.errors import NothingToServe, ServiceError
+from snooze.service.errors import ServiceError
 from snooze.service.model import Model
 from snooze.service.settings import Ready
 
@@ -47,25 +46,6 @@ class Repository:
             return None
         first = wrong[0]
         return f"model '{first.name}' version {first.version}: {first.error or 'is not loaded yet'}"
-
-
-def locate(paths: Sequence[Path]) -> list[Found]:
-    """
-    Return the bundles at `paths`.
-
-    Raises:
-        BundleError: a path holds none.
-        NothingToServe: two bundles have the same name and version.
-    """
-    found = [one for path in paths for one in find(path)]
-    if not found:
-        raise NothingToServe("no path was given")
-    seen: dict[tuple[str, int], Path] = {}
-    for one in found:
-        other = seen.setdefault((one.name, one.version), one.folder)
-        if other != one.folder:
-            raise NothingToServe(f"{other} and {one.folder} are both model '{one.name}' version {one.version}")
-    return found
 
 
 def load(found: Sequence[Found], processors: int) -> Repository:

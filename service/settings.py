@@ -98,6 +98,10 @@ class Settings:
                 values[one.name] = parse(one.name, text, variable)
         return cls(**values)
 
+    def to_environ(self) -> dict[str, str]:
+        """Return the environment that says the same to another process."""
+        return {one.metadata["variable"]: _shown(getattr(self, one.name)) for one in fields(self)}
+
 
 def documented() -> list[tuple[str, str, str]]:
     """Return (variable, default, meaning) for every setting, in their order."""

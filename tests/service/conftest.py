@@ -89,7 +89,7 @@ def _value(tensor: Tensor) -> onnx.ValueInfoProto:
 def classifier(width: int = 30) -> Graph:
     """Two classes from `width` numbers: a label, and probabilities that sum to 1."""
     generator = np.random.default_rng(7)
-    weights = {"w": generator.normal(size=(width, 2)).astype(np.float32), "axes": np.array([1], np.int64)}
+    weights = {"w": generator.normal(size=(width, 2)).astype(np.float32)}
     nodes = [
         helper.make_node("MatMul", ["features", "w"], ["raw"]),
         helper.make_node("Softmax", ["raw"], ["probabilities"], axis=1),

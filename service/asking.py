@@ -1,0 +1,190 @@
+"""One prediction for the command line: by a running server, or by a bundle in this process."""
+
+import csv
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from snooze.bundle.datatypes import NAMES
+from snooze.service.errors import InvalidInput, NoAnswer
+from snooze.service.tensors import Array
+
+Rows = list[Any]
+Tensors = dict[str, Array]
+Asked = Rows | Tensors
+
+
+def rows(given: Sequence[str], data: str | None) -> Asked:
+    """
+    Return the rows of the command line or of a file, or its arrays by input name.
+
+    Raises:
+        InvalidInput: neither or both were given, or the file cannot be read.
+    """
+    if bool(given) == (data is not None):
+        raise InvalidInput("predict", "give rows, either with --row 1,2,3 or with --data FILE")
+    if data is None:
+        return [[_value(text) for text in row.split(",")] for row in given]
+    path = Path(data)
+    try:
+        return _read(path)
+    except OSError as error:
+        raise InvalidInput(str(path), error.strerror or str(error)) from None
+    except ValueError as error:
+        raise InvalidInput(str(path), f"cannot be read: {error}") from None
+
+
+def of_bundle(target: str, model: str | None, version: str | None, asked: Asked) -> Any:
+    """Return the answer of the bundle at `target`, verified and loaded here."""
+    from snooze.bundle.store import latest
+    from snooze.service import plain
+    from snooze.service.cpu import allowed
+    from snooze.service.model import load
+
+    path = Path(target) / model if model else Path(target)
+    if version is not None and not version.isdigit():
+        raise InvalidInput("--version", f"expected a whole number, got {version!r}")
+    found = latest(path, None if version is None else int(version))
+    loaded = load(found.name, found.version, found.folder, allowed())
+    body = json.dumps({"rows": _as_rows(asked)}).encode()
+    call = plain.parse(loaded, {}, body)
+    return json.loads(plain.answer(loaded, call, loaded.run(call.outputs, call.feeds), "")[0])
+
+
+def of_server(url: str, model: str | None, version: str | None, asked: Asked, seconds: float) -> Any:
+    """
+    Return the answer of a server: the plain one of a Snooze, else that of the Open Inference Protocol.
+
+    Raises:
+        NoAnswer: says what the server said, or why it did not.
+    """
+    base = url.rstrip("/").removesuffix("/infer")
+    if base.endswith("/predict"):
+        return _ask(base, {"rows": _as_rows(asked)}, seconds)
+    base, _, named = base.partition("/v2/models/")
+    if named:
+        model, _, version = named.partition("/versions/")
+    at = f"/versions/{quote(version)}" if version else ""
+    if _ask(f"{base}/v2", None, seconds).get("name") == "snooze":
+        where = f"{base}/models/{quote(model)}{at}/predict" if model else f"{base}/predict"
+        if version and not model:
+            raise InvalidInput("--version", "needs --model as well")
+        return _ask(where, {"rows": _as_rows(asked)}, seconds)
+    if model is None:
+        raise InvalidInput(url, "is not a Snooze; say which model with --model NAME")
+    return _infer(f"{base}/v2/models/{quote(model)}{at}", asked, seconds)
+
+
+def table(answer: Any) -> Iterator[str]:
+    """Yield the lines that show an answer to people."""
+    if "predictions" in answer:
+        yield f"{answer['model']} version {answer['version']}"
+        for i, prediction in enumerate(answer["predictions"]):
+            parts = [f"{key} {_shown(value)}" for key, value in prediction.items() if key != "probabilities"]
+            yield f"  row {i}: {', '.join(parts)}"
+        return
+    yield f"{answer.get('model_name', '')} version {answer.get('model_version', '?')}"
+    for output in answer.get("outputs", []):
+        yield f"  {output['name']} {output['datatype']} {output['shape']}: {_shown(output.get('data'))}"
+
+
+def _infer(model_url: str, asked: Asked, seconds: float) -> Any:
+    """Ask by the Open Inference Protocol, with the signature that the server itself tells."""
+    described = _ask(model_url, None, seconds)
+    inputs = described.get("inputs") or []
+    if isinstance(asked, list):
+        if len(inputs) != 1:
+            names = ", ".join(str(one.get("name")) for one in inputs)
+            raise InvalidInput("the rows", f"the model takes several inputs ({names}); give them as .npz")
+        try:
+            arrays = {inputs[0]["name"]: np.array(asked)}
+        except ValueError:
+            raise InvalidInput("the rows", "are of different lengths") from None
+    else:
+        arrays = asked
+    datatypes = {one["name"]: one["datatype"] for one in inputs}
+    tensors = [
+        {
+            "name": name,
+            "shape": list(array.shape),
+            "datatype": datatypes.get(name, NAMES.get(array.dtype, "BYTES")),
+            "data": array.ravel().tolist(),
+        }
+        for name, array in arrays.items()
+    ]
+    return _ask(f"{model_url}/infer", {"inputs": tensors}, seconds)
+
+
+def _ask(url: str, document: Mapping[str, Any] | None, seconds: float) -> Any:
+    body = None if document is None else json.dumps(document).encode()
+    try:
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310  (http and https only: cli.py)
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise NoAnswer(url, f"{error.code} {_said(error.read())}") from None
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise NoAnswer(url, f"{getattr(reason, 'strerror', None) or reason}; is the server running?") from None
+    except ValueError as error:
+        raise NoAnswer(url, f"the answer is not JSON: {error}") from None
+
+
+def _read(path: Path) -> Asked:
+    kind = path.suffix.lower()
+    if kind == ".npy":
+        return _as_rows({"rows": np.load(path, allow_pickle=False)})
+    if kind == ".npz":
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files if name != "y"}
+    if kind == ".csv":
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [[_value(text) for text in line] for line in csv.reader(file) if line]
+        header = bool(lines) and all(isinstance(value, str) for value in lines[0])
+        return lines[1:] if header and len(lines) > 1 else lines
+    if kind == ".json":
+        document = json.loads(path.read_text("utf-8"))
+        found = document.get("rows", document.get("instances")) if isinstance(document, dict) else document
+        if not isinstance(found, list):
+            raise ValueError('expected a list of rows or {"rows": [...]}')
+        return found
+    raise ValueError(f"{kind or 'no ending'} is not one of .csv, .json, .npy, .npz")
+
+
+def _as_rows(asked: Asked) -> Rows:
+    """Return arrays as the rows that the plain protocol takes."""
+    if isinstance(asked, list):
+        return asked
+    columns = [array.tolist() for array in asked.values()]
+    if len(columns) == 1:
+        return columns[0] if isinstance(columns[0], list) else columns
+    return [dict(zip(asked, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip()
+
+
+def _said(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode("utf-8", "replace")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."

@@ -1,0 +1,117 @@
+"""`snooze serve` and `snooze predict`: arguments in, one call, exit code out."""
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from snooze.service.settings import Settings
+
+# Option, setting, placeholder and help of what the environment can say as well.
+OPTIONS = (
+    ("--host", "host", "ADDRESS", "address to listen on (default: 127.0.0.1; 0.0.0.0 for every address)"),
+    ("--port", "port", "N", "port to listen on (default: $PORT or 8080; 0 takes a free one)"),
+    ("--idle", "idle", "TIME", "scale to zero: end the server after so long without a request, such as 60s or 5m"),
+    ("--ready", "ready", "WHICH", "all: every bundle must be right to start (default); any: one is enough"),
+    ("--max-body", "max_body", "SIZE", "largest body of a request (default: 16MiB)"),
+    ("--max-in-flight", "max_in_flight", "N", "predictions at once, one more is answered 429 (default: 1024)"),
+    ("--timeout", "timeout", "TIME", "time for a request that states none, such as 500ms (default: no limit)"),
+    ("--grace", "grace", "TIME", "longest wait for running requests when told to stop (default: 30s)"),
+    ("--threads", "threads", "N", "most threads of one run (default: what the bundle says, within the CPU limit)"),
+    ("--log", "log", "FORM", "lines on stderr: text (default), json or off"),
+)
+
+
+def serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `snooze serve`."""
+    parser.description = "Serve a repository of models, or single bundles, over HTTP."
+    parser.epilog = """examples:
+  snooze serve models                     every model of the repository, on http://127.0.0.1:8080
+  snooze serve models --idle 60s          the same, but no server runs until somebody connects
+  snooze serve models/tumour/3 --port 0   one version of one model, on a free port"""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a repository, a model's folder or a bundle")
+    for option, setting, placeholder, text in OPTIONS:
+        parser.add_argument(option, dest=setting, metavar=placeholder, help=text)
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    import os
+    from dataclasses import replace
+    from pathlib import Path
+
+    from snooze.service.ledger import Ledger, process_start
+    from snooze.service.settings import Settings, parse
+    from snooze.service.start import serve as run
+
+    ledger = Ledger(process_start())
+    ledger.mark("interpreter")
+    environ = {name: text for name, text in os.environ.items() if name != "SNOOZE_MODELS"}
+    settings = Settings.from_environ(environ, host="127.0.0.1")
+    given = {
+        setting: parse(setting, text, option)
+        for option, setting, _, _ in OPTIONS
+        if (text := getattr(arguments, setting)) is not None
+    }
+    settings = replace(settings, models=tuple(map(Path, arguments.paths)), **given)
+    if settings.idle:
+        _keep(settings)
+    return run(settings, ledger)
+
+
+def predict_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `snooze predict`."""
+    parser.description = "Make one prediction: by a running server, or by a bundle right here."
+    parser.epilog = """examples:
+  snooze predict models/tumour --data rows.csv
+  snooze predict http://127.0.0.1:8080 --row 5.1,3.5,1.4,0.2
+  snooze predict http://models.example.com --model tumour --data rows.npy --json"""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("target", metavar="URL-or-PATH", help="a server of the Open Inference Protocol, or a bundle")
+    parser.add_argument(
+        "--row", action="append", default=[], metavar="V,V,...", help="one row; may be given repeatedly"
+    )
+    parser.add_argument("--data", metavar="FILE", help="rows: .csv, .json, .npy, or .npz with an array for each input")
+    parser.add_argument("--model", metavar="NAME", help="which model, where the target has several")
+    parser.add_argument("--version", metavar="N", help="which version (default: the highest)")
+    parser.add_argument("--timeout", metavar="TIME", default="60s", help="longest wait for a server (default: 60s)")
+    parser.add_argument("--json", action="store_true", help="print the answer as one JSON document")
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Make one prediction and print it."""
+    import json
+
+    from snooze.service import asking
+    from snooze.service.settings import duration
+
+    rows = asking.rows(arguments.row, arguments.data)
+    if arguments.target.startswith(("http://", "https://")):
+        seconds = duration(arguments.timeout, "--timeout")
+        answer = asking.of_server(arguments.target, arguments.model, arguments.version, rows, seconds)
+    else:
+        answer = asking.of_bundle(arguments.target, arguments.model, arguments.version, rows)
+    print(json.dumps(answer, ensure_ascii=False) if arguments.json else "\n".join(asking.table(answer)))
+    return 0
+
+
+def _keep(settings: "Settings") -> NoReturn:
+    """Turn this process into the one that only holds the socket."""
+    import os
+    import sys
+    from dataclasses import replace
+
+    from snooze.service import idle
+    from snooze.service.listener import listen, url
+    from snooze.service.locate import locate, readable
+
+    readable(locate(settings.models))  # a broken start must show now, not with the first request
+    listener = listen(settings.host, settings.port)
+    os.dup2(listener.fileno(), idle.LISTENER)
+    os.set_inheritable(idle.LISTENER, True)  # dup2 leaves that alone where both are the same
+    whole = replace(settings, models=tuple(path.resolve() for path in settings.models))
+    environ = {**os.environ, **whole.to_environ()}
+    python = sys.executable
+    command = [python, "-I", "-S", idle.__file__, url(listener), python, "-m", "snooze.service"]
+    sys.stdout.flush()
+    os.execve(python, command, environ)  # noqa: S606  (a list, no shell)

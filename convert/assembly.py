@@ -52,7 +52,8 @@ def assembled(name: str, source: Source, found: Findings, folder: Path, work: Pa
     runner = Runner(folder / session.file, session.optimization)
     parity = _parity(found, runner)
     joining = batching(found.agreed, runner, found.tolerance, found.original)
-    samples = golden.samples(runner, found.original, found.rows, found.agreed.expected.edges, found.quantized)
+    edges = found.agreed.expected.edges
+    samples = golden.samples(runner, found.original, found.rows, edges.inputs if edges else None, found.quantized)
     write_samples(folder / SAMPLES, samples)
     most = joining.max_rows if joining else 1
     return Bundle(

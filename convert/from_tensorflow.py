@@ -1,5 +1,5 @@
 """
-Keras and TensorFlow to ONNX: the only importer of keras, tensorflow and tf2onnx.
+Models of Keras on TensorFlow. Beside `from_tensorflow_graph.py`, the only importer of them.
 
 What is taken: built Sequential and functional Keras models, from memory or a `.keras` file. Inputs keep the names of
 the input layers. The output of a net that classifies is `probabilities` (or `scores`, where it ends in logits); of one
@@ -18,12 +18,11 @@ import numpy as np
 
 from snooze.bundle.contract import Role, Task, Tensor
 from snooze.convert.errors import MissingExtra, NotAModel, Unfitted, Unsupported
-from snooze.convert.graph import BATCH, OPSET, renamed
+from snooze.convert.from_tensorflow_graph import EXTRA, graph
 from snooze.convert.original import Attempt, Original, first_line
 from snooze.convert.quiet import quiet
 from snooze.convert.rows import Array, Arrays, joined
 
-EXTRA: Final = "tensorflow"
 CHUNK: Final = 256
 DATATYPES: Final = {
     "float16": "FP16",
@@ -138,7 +137,7 @@ def original(model: Any, labels: Array | None, names: tuple[str, ...] | None) ->
         inputs=takes,
         roles=roles,
         answer=_answer(model, takes, outputs, binary),
-        attempts=(Attempt("single precision", lambda: _graph(model, name, outputs, binary)),),
+        attempts=(Attempt("single precision", lambda: graph(model, name, outputs, binary)),),
         task=task,
         classes=classes,
         decides=decides,
@@ -206,102 +205,6 @@ def _called(model: Any, arrays: list[Array]) -> list[Array]:
     structure = tree.pack_sequence_as(model._inputs_struct, arrays)
     with quiet():
         return [np.asarray(one) for one in tree.flatten(model(structure, training=False))]
-
-
-def _graph(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
-    try:
-        with quiet():
-            import tf2onnx
-    except ModuleNotFoundError as error:
-        if error.name not in ("onnx", "tf2onnx"):
-            raise
-        raise MissingExtra(error.name, extra=EXTRA) from None
-    _register_erfc()
-    try:
-        with quiet():
-            graph, _ = tf2onnx.convert.from_keras(
-                model, opset=OPSET[""], custom_op_handlers={"Bucketize": (_bucketize, [])}
-            )
-    except Exception as error:  # converters raise whatever their own code runs into
-        raise Unsupported(name, f"tf2onnx fails with {type(error).__name__}: {first_line(error)}") from None
-    # What tf2onnx does not know it leaves in the graph as it was in TensorFlow, and only logs it.
-    unknown = sorted({node.op_type for node in graph.graph.node if node.op_type in _without_counterpart(graph)})
-    if unknown:
-        raise Unsupported(
-            name, f"tf2onnx has no operator for {', '.join(unknown)}; do that step before the rows are sent"
-        )
-    graph = renamed(graph, {}, {value.name: new for value, new in zip(graph.graph.output, outputs, strict=True)})
-    return _two_columns(graph, outputs[0]) if binary else graph
-
-
-def _without_counterpart(graph: Any) -> set[str]:
-    from onnx import defs
-
-    versions = {entry.domain: entry.version for entry in graph.opset_import}
-    missing = set()
-    for node in graph.graph.node:
-        if not defs.has(node.op_type, versions.get(node.domain, 0) or OPSET[""], node.domain):
-            missing.add(node.op_type)
-    return missing
-
-
-def _two_columns(graph: Any, name: str) -> Any:
-    """Turn the probability of the second class into those of both."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = renamed(graph, {}, {name: "second_class"})
-    del graph.graph.output[:]
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "certainty"))
-    graph.graph.node.extend(
-        [
-            helper.make_node("Sub", ["certainty", "second_class"], ["first_class"]),
-            helper.make_node("Concat", ["first_class", "second_class"], [name], axis=1),
-        ]
-    )
-    graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, 2]))
-    return graph
-
-
-class _Erfc:
-    """Erfc(x) = 1 - Erf(x): exact gelu is traced to it, and tf2onnx 1.17 does not know it."""
-
-    @classmethod
-    def version_9(cls, ctx: Any, node: Any, **kwargs: Any) -> None:
-        from tf2onnx.utils import map_onnx_to_numpy_type
-
-        value, out = node.input[0], node.output[0]
-        shape, dtype = ctx.get_shape(out), ctx.get_dtype(out)
-        ctx.remove_node(node.name)
-        erf = ctx.make_node("Erf", [value], shapes=[shape], dtypes=[dtype])
-        one = ctx.make_const(f"{node.name}_one", np.array(1, map_onnx_to_numpy_type(dtype)))
-        ctx.make_node(
-            "Sub", [one.output[0], erf.output[0]], outputs=[out], name=node.name, shapes=[shape], dtypes=[dtype]
-        )
-
-
-def _register_erfc() -> None:
-    from tf2onnx.handler import tf_op
-
-    tf_op("Erfc")(_Erfc)
-
-
-def _bucketize(ctx: Any, node: Any, name: str, arguments: Any) -> None:
-    """Bucketize(x) = how many boundaries are at most x: what keras.layers.Discretization is traced to."""
-    from onnx import TensorProto
-
-    value, out = node.input[0], node.output[0]
-    shape, dtype = ctx.get_shape(out), ctx.get_dtype(out)
-    boundaries = np.array(node.get_attr("boundaries").floats, np.float32)
-    ctx.remove_node(node.name)
-    axis = ctx.make_const(f"{name}_axis", np.array([-1], np.int64)).output[0]
-    limits = ctx.make_const(f"{name}_boundaries", boundaries).output[0]
-    number = ctx.make_node("Cast", [value], attr={"to": TensorProto.FLOAT}).output[0]
-    apart = ctx.make_node("Unsqueeze", [number, axis]).output[0]
-    reached = ctx.make_node("GreaterOrEqual", [apart, limits]).output[0]
-    ones = ctx.make_node("Cast", [reached], attr={"to": dtype}).output[0]
-    ctx.make_node(
-        "ReduceSum", [ones, axis], attr={"keepdims": 0}, outputs=[out], name=node.name, shapes=[shape], dtypes=[dtype]
-    )
 
 
 def _cause(error: Exception) -> str:

@@ -12,6 +12,7 @@ from snooze.convert.rows import Arrays
 OPSET: Final = {"": 18, "ai.onnx.ml": 3}
 DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # "ai.onnx" is the long name of ""
 BATCH: Final = "batch"
+GRAIN: Final = 1 / 64
 TREES: Final = ("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor")
 
 
@@ -64,7 +65,12 @@ def operators(graph: Any) -> set[str]:
 
 
 def thresholds(graph: Any) -> list[tuple[int, float]]:
-    """Return (feature, threshold) of every split of those trees that look at the model's only input as it is."""
+    """
+    Return (feature, threshold) of those splits on which a request's value may well lie.
+
+    These are the splits at multiples of 1/64 of trees that look at the model's only input as it is. A value on any
+    other threshold is one that single precision cannot tell from its neighbours anyway.
+    """
     if len(graph.graph.input) != 1:
         return []
     name = graph.graph.input[0].name
@@ -77,7 +83,7 @@ def thresholds(graph: Any) -> list[tuple[int, float]]:
             modes = values.get("nodes_modes")
             if features and limits and modes:
                 rows = zip(modes.strings, features.ints, limits.floats, strict=True)
-                splits |= {(feature, limit) for mode, feature, limit in rows if mode != b"LEAF"}
+                splits |= {(feature, limit) for mode, feature, limit in rows if mode != b"LEAF" and limit % GRAIN == 0}
     return sorted(splits)
 
 

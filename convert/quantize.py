@@ -1,33 +1,28 @@
 """
 Whether an 8-bit version of the model is worth serving: built by the recipes that fit its operators, gated, measured.
 
-Which recipe: convolutions are calibrated (unsigned activations, signed weights per channel; their dynamic form is many
-times slower than fp32); MatMul, Gemm and LSTM without convolutions get dynamic signed weights, per tensor and per
-channel, and nets of MatMul and Gemm alone the calibrated form as well. Trees and linear models hold nothing to
-quantize.
-
 Rows are split three ways: those that calibrate, those that a candidate is judged by, and those that the winner must
 hold on as well and is reported with. A candidate is compared with fp32 row by row, for the score alone does not resolve
 half a point on some hundred rows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 
+from snooze.convert.graph import operators
 from snooze.convert.original import Original, first_line
 from snooze.convert.quiet import quiet
+from snooze.convert.recipes import QUANTIZABLE, Recipe, prepare, recipes
 from snooze.convert.rows import Array, Arrays, Rows
 from snooze.convert.runner import Runner
 from snooze.convert.scoring import r_squared, score
 from snooze.convert.timing import run_seconds
 
 Prefer = Literal["speed", "start", "size"]
-QUANTIZABLE: Final = frozenset({"Conv", "MatMul", "Gemm", "LSTM", "Attention"})
-DENSE: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather")
 LEAST_GAIN: Final = 1.15
 LEAST_CALIBRATION, MOST_CALIBRATION = 100, 500
 LEAST_ROWS: Final = 200  # 100 to calibrate with, 50 to choose by, 50 to report
@@ -70,14 +65,6 @@ class Choice:
     report: Rows
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a candidate is built: from the prepared fp32 file, into another, with rows to calibrate by."""
-
-    name: str
-    build: Callable[[Path, Path, Rows], None]
-
-
 def choose(file: Path, graph: Any, original: Original, rows: Rows, limits: Limits, wanted: bool, work: Path) -> Choice:
     """
     Return the version of the model in `file` to serve.
@@ -105,7 +92,7 @@ def choose(file: Path, graph: Any, original: Original, rows: Rows, limits: Limit
 
 def refused(graph: Any, rows: Rows, wanted: bool) -> str | None:
     """Return why no candidate is built at all, or None."""
-    found = {node.op_type for node in graph.graph.node}
+    found = operators(graph)
     if not wanted:
         return "turned off by --quantize off"
     if not found & QUANTIZABLE:
@@ -115,19 +102,6 @@ def refused(graph: Any, rows: Rows, wanted: bool) -> str | None:
     if len(rows) < LEAST_ROWS:
         return f"{len(rows)} rows are too few to calibrate, choose and report by; give {LEAST_ROWS} or more"
     return None
-
-
-def recipes(graph: Any) -> list[Recipe]:
-    """Return the recipes that fit the operators of a model."""
-    found = {node.op_type for node in graph.graph.node}
-    static = Recipe("int8-static", _static)
-    if "Conv" in found:
-        return [static]
-    dynamic = [
-        Recipe("int8-dynamic", lambda file, made, _: _dynamic(file, made, per_channel=False)),
-        Recipe("int8-dynamic-per-channel", lambda file, made, _: _dynamic(file, made, per_channel=True)),
-    ]
-    return dynamic if found & {"LSTM", "GRU", "LayerNormalization", "Attention"} else [*dynamic, static]
 
 
 def split(rows: Rows) -> tuple[Rows, Rows, Rows]:
@@ -140,11 +114,7 @@ def split(rows: Rows) -> tuple[Rows, Rows, Rows]:
 
 def built(file: Path, wanted: list[Recipe], calibration: Rows, work: Path) -> Iterator[Candidate]:
     """Yield a candidate for each recipe; one that cannot be built or loaded carries the reason instead of a file."""
-    prepared = work / "prepared.onnx"
-    with quiet():
-        from onnxruntime.quantization.shape_inference import quant_pre_process
-
-        quant_pre_process(str(file), str(prepared), skip_symbolic_shape=True)
+    prepared = prepare(file, work / "prepared.onnx")
     for recipe in wanted:
         made = work / f"{recipe.name}.onnx"
         try:
@@ -155,43 +125,6 @@ def built(file: Path, wanted: list[Recipe], calibration: Rows, work: Path) -> It
             yield Candidate(recipe.name, reason=f"could not be built: {type(error).__name__}: {first_line(error)}")
             continue
         yield Candidate(recipe.name, made, figures={"bytes": made.stat().st_size})
-
-
-def _dynamic(file: Path, made: Path, per_channel: bool) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        str(file), str(made), weight_type=QuantType.QInt8, per_channel=per_channel, op_types_to_quantize=list(DENSE)
-    )
-
-
-def _static(file: Path, made: Path, calibration: Rows) -> None:
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-
-    # S8 activations are no faster than fp32 on x86, U8 weights give a third of the gain.
-    quantize_static(
-        str(file),
-        str(made),
-        _Calibration(file, calibration.inputs),
-        quant_format=QuantFormat.QDQ,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-    )
-
-
-class _Calibration:
-    """Rows one batch after another, as `quantize_static` asks for them."""
-
-    def __init__(self, file: Path, inputs: Arrays, batch: int = 32) -> None:
-        feed = Runner(file).feed(inputs)
-        count = len(next(iter(feed.values())))
-        self.batches = iter(
-            [{name: array[begin : begin + batch] for name, array in feed.items()} for begin in range(0, count, batch)]
-        )
-
-    def get_next(self) -> Arrays | None:
-        return next(self.batches, None)
 
 
 def _measure(candidates: list[Candidate], original: Original, selection: Rows, limits: Limits) -> None:

@@ -89,6 +89,11 @@ def _parity(bundle: Bundle) -> Iterator[str]:
     yield f"<p>Asked: {escape(limits)}. Converted in {escape(parity['conversion'])}.</p>"
     if parity["edge_refused"]:
         yield f"<p>The original does not take rows of these kinds: {escape(', '.join(parity['edge_refused']))}.</p>"
+    if parity["missing"] == "differs":
+        yield (
+            '<p class="bad">Rows with missing values are answered otherwise than by the original, which takes them '
+            "although it was not trained on any. Fill them in before they are sent.</p>"
+        )
     if parity["failed"]:
         yield "<p>Ways to convert that did not agree:</p>"
         yield from _table(["way", "problem"], [[one["conversion"], one["problem"]] for one in parity["failed"]])

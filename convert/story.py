@@ -8,6 +8,7 @@ from snooze.bundle.contract import Bundle
 from snooze.convert.conversion import Converted
 from snooze.convert.figures import count, seconds, size
 
+MISSING: Final = "rows with missing values are answered otherwise than by the original: fill them in before sending"
 WIDTH: Final = 110
 INDENT: Final = 12
 
@@ -45,6 +46,8 @@ def _parity(bundle: Bundle) -> Iterator[tuple[str, str]]:
         yield "parity", f"{failed['conversion']} did not agree: {failed['problem']}"
     if parity.get("failed"):
         yield "parity", f"{parity['conversion']} does"
+    if parity["missing"] == "differs":
+        yield "parity", MISSING
     if kind == "synthetic":
         yield "parity", "no real rows were given: add --data to compare on yours, and to have 8-bit versions tried"
 

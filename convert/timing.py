@@ -8,29 +8,29 @@ from typing import Final
 ROUNDS: Final = 5
 SECONDS: Final = 0.04  # for each thing in each round
 LEAST_RUNS: Final = 3
+MOST_STARTS: Final = 25
+SECONDS_OF_STARTS: Final = 0.25
 WARM_UP: Final = 3
 
 
-def run_seconds(
-    calls: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, seconds: float = SECONDS
-) -> dict[str, float]:
+def run_seconds(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     """Return for each call the seconds that one takes: the best round's median, which other work disturbs least."""
     for call in calls.values():
         for _ in range(WARM_UP):
             call()
     medians: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for name, call in calls.items():
-            medians[name].append(_median(call, seconds))
+            medians[name].append(_median(call, SECONDS))
     return {name: min(found) for name, found in medians.items()}
 
 
-def start_seconds(starts: Mapping[str, Callable[[], object]], seconds: float = 0.25) -> dict[str, float]:
-    """Return for each start the median of as many as fit into `seconds`: three at least, 25 at most."""
+def start_seconds(starts: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Return for each start the median of as many as fit into a quarter of a second: three at least, 25 at most."""
     taken: dict[str, list[float]] = {name: [] for name in starts}
-    for _ in range(25):
+    for _ in range(MOST_STARTS):
         for name, start in starts.items():
-            if len(taken[name]) < LEAST_RUNS or sum(taken[name]) < seconds:
+            if len(taken[name]) < LEAST_RUNS or sum(taken[name]) < SECONDS_OF_STARTS:
                 begin = time.perf_counter()
                 start()
                 taken[name].append(time.perf_counter() - begin)

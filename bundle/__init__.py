@@ -67,3 +67,7 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(f"snooze.bundle.{module}"), name)
     raise AttributeError(f"module 'snooze.bundle' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

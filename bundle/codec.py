@@ -82,14 +82,20 @@ def encode(bundle: Bundle) -> str:
     Return the text of `bundle.json`, one key a line so that two versions can be compared.
 
     Raises:
-        InvalidContract: something in it has no JSON form: NaN, infinity, an array or scalar of numpy.
+        InvalidContract: something in it has no JSON form: NaN, infinity, half a character, an array of numpy.
     """
     document = _document(bundle)
     try:
-        return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return _json(document, indent=2) + "\n"
     except (TypeError, ValueError):
         place, value = _first_without_json("", document)
         raise InvalidContract(place, f"{value!r} ({type(value).__name__}) has no JSON form") from None
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
+    text.encode()  # half of a character, which no file can hold, is an error here
+    return text
 
 
 def _parse(text: str | bytes) -> object:
@@ -98,7 +104,7 @@ def _parse(text: str | bytes) -> object:
             text = text.decode()  # strictly: json.loads alone would let half characters and other encodings pass
         value = json.loads(text, parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=_unique)
         if "\\ud" in text or "\\uD" in text:
-            json.dumps(value, ensure_ascii=False).encode()  # half of a character, which no file can hold
+            _json(value)
     except (ValueError, RecursionError) as error:
         raise InvalidContract("the file", f"is not JSON: {error}") from None
     return cast("object", value)
@@ -170,7 +176,7 @@ def _first_without_json(place: str, value: object) -> tuple[str, object]:
         inner = [(f"{place}[{i}]", item) for i, item in enumerate(value)]
     for where, item in inner:
         try:
-            json.dumps(item, allow_nan=False)
+            _json(item)
         except (TypeError, ValueError):
             return _first_without_json(where, item)
     return place, value

@@ -11,7 +11,6 @@ import fcntl
 import os
 import shutil
 import stat
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -122,9 +121,10 @@ class Draft:
     def _open(self) -> None:
         """Make the draft's folder and hold its lock, which tells others that its writer lives."""
         for _ in range(MOST_ATTEMPTS):
-            self._make_parents()
             try:
-                self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self.model))
+                self._make_parents()
+                self.folder = self.model / f"{PREFIX}{os.urandom(8).hex()}"  # known before it exists: Ctrl-C may come
+                self.folder.mkdir(0o700)
                 self._lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
             except FileNotFoundError:  # another writer took the draft for an orphan, or cleared the model's folder away
@@ -138,8 +138,8 @@ class Draft:
     def _make_parents(self) -> None:
         for folder in (*reversed(self.model.parents), self.model):
             if not folder.exists():
-                folder.mkdir(exist_ok=True)
                 self._made.append(folder)
+                folder.mkdir(exist_ok=True)
                 folder.chmod(0o755)
 
     def _remove_orphans(self) -> None:
@@ -165,6 +165,8 @@ class Draft:
         for folder in reversed(self._made):
             try:
                 folder.rmdir()
+            except FileNotFoundError:
+                continue
             except OSError:
                 break  # somebody else uses it by now
         self._made.clear()

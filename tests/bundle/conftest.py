@@ -1,6 +1,10 @@
 """Bundles for the tests: a small one that is written to the disk, and a strategy that draws all kinds of contracts."""
 
-from collections.abc import Callable, Mapping
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +96,35 @@ def publish(tmp_path: Path) -> Publish:
             return draft.publish(replace(CONTRACT, **changes))
 
     return publish
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """Make a folder that other users may enter, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def unprivileged() -> Callable[[], Any]:
+    """Return a context in which files are accessed as the user of the image, where this user may become another."""
+
+    @contextmanager
+    def become() -> Iterator[None]:
+        if os.geteuid() != 0:
+            yield
+            return
+        os.setegid(65532)
+        os.seteuid(65532)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+    return become
 
 
 TEXTS = st.text(max_size=8)

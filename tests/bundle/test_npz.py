@@ -16,7 +16,7 @@ from snooze.bundle.npz import read_npz
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 DTYPES = npst.scalar_dtypes() | npst.unicode_string_dtypes(max_len=3) | npst.byte_string_dtypes(max_len=3)
-KEYS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=6)
+KEYS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=6)
 
 
 def packed(arrays: dict[str, NDArray[Any]]) -> bytes:

@@ -51,7 +51,7 @@ def test_reads_what_it_wrote(tmp_path_factory: pytest.TempPathFactory, contract:
 def test_reads_the_texts_it_wrote(
     tmp_path_factory: pytest.TempPathFactory, contract: Bundle, data: st.DataObject
 ) -> None:
-    texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
+    texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
     array = data.draw(npst.arrays(object, npst.array_shapes(max_dims=3, max_side=3), elements=texts))
     variable = data.draw(st.integers(-1, array.ndim - 1))
     shape = tuple(-1 if axis == variable else size for axis, size in enumerate(array.shape))
@@ -164,8 +164,12 @@ def test_names_what_does_not_fit_the_signature(
 def test_names_what_is_wrong_with_texts(
     tmp_path: Path, contract: Bundle, utf8: bytes, offsets: list[int], problem: str
 ) -> None:
-    arrays = {"in/x.utf8": np.frombuffer(utf8, np.uint8), "in/x.offsets": np.array(offsets, np.int64)}
-    np.savez(tmp_path / "samples.npz", allow_pickle=False, **arrays, **{"out/y": np.zeros(2, np.float32)})
+    arrays: dict[str, Array] = {
+        "in/x.utf8": np.frombuffer(utf8, np.uint8),
+        "in/x.offsets": np.array(offsets, np.int64),
+        "out/y": np.zeros(2, np.float32),
+    }
+    np.savez(tmp_path / "samples.npz", allow_pickle=False, **arrays)
 
     with pytest.raises(InvalidSamples) as caught:
         read_samples(tmp_path, signature(contract, Tensor("x", "BYTES", (-1, 2))))
@@ -252,7 +256,7 @@ def test_matches(got: list[object], golden: list[object], tolerance: Tolerance, 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.uint8])
 def test_matches_compares_without_overflow(dtype: type) -> None:
-    large = np.array([200], dtype)
+    large: Array = np.array([200], dtype)
 
     assert matches(large, np.array([100], dtype), Tolerance(rtol=1.0))
     assert not matches(large, np.array([100], dtype), Tolerance(rtol=0.5))

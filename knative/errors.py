@@ -4,7 +4,7 @@ What can go wrong between a bundle and a Knative Service:
 * KnativeError
   - InvalidName        no Kubernetes name can be made of what was given
   - InvalidOption      an option that no manifest can carry
-  - NoProfile          the bundle says nothing of how long its model runs
+  - NoProfile          the bundle does not say how long its model runs, or what memory that takes
   - TooSlow            the model cannot keep the promise that was asked for
   - InvalidManifest    Knative or Snooze would refuse the manifest
   - NotWritable        the manifest cannot be written to where it should go
@@ -46,15 +46,16 @@ class InvalidOption(KnativeError):
 
 
 class NoProfile(KnativeError):
-    """The bundle says nothing of how long its model runs."""
+    """The bundle does not say how long its model runs, or what memory that takes."""
 
-    def __init__(self, name: str, version: int) -> None:
+    def __init__(self, name: str, version: int, missing: str) -> None:
         super().__init__(
-            f"{name} version {version} has no measured run times in its profile, so it cannot be sized; "
+            f"{name} version {version} has no measured {missing} in its profile, so it cannot be sized; "
             "convert the model again"
         )
         self.name = name
         self.version = version
+        self.missing = missing
 
 
 class TooSlow(KnativeError):

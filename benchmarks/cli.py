@@ -99,7 +99,7 @@ def load(arguments: argparse.Namespace) -> int:
         bundle=arguments.bundle,
         pid=arguments.pid,
         cgroup=arguments.cgroup,
-        progress=progress_of(arguments.duration) if sys.stderr.isatty() else None,
+        progress=progress_of(arguments.duration),
     )
     if arguments.report:
         report.write(arguments.report)
@@ -115,13 +115,14 @@ def load(arguments: argparse.Namespace) -> int:
 
 
 def progress_of(duration: float) -> Any:
-    """Return what shows on a terminal how far a load of `duration` seconds is, in one line that is written over."""
+    """Return what shows on a terminal how far a load of `duration` seconds is."""
+    from snooze.benchmarks.progress import show
 
-    def show(event: Mapping[str, Any]) -> None:
+    def tell(event: Mapping[str, Any]) -> None:
         text = f"{event['seconds']:.0f} of {duration:g} s: {event['done']} sent, {event['answered']} answered"
-        print(f"\r\x1b[K{text if event['seconds'] < duration else ''}", end="", file=sys.stderr, flush=True)
+        show(text if event["seconds"] < duration else "")
 
-    return show
+    return tell
 
 
 def seconds(text: str) -> float:

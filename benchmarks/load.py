@@ -1,6 +1,7 @@
 """Run one load against a server and report it: the generator sends, this process watches the server and concludes."""
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -70,20 +71,26 @@ def _meter(pid: int | None, cgroup: Path | None) -> Meter | None:
     return Cgroup(cgroup) if cgroup is not None else None
 
 
-def _predict(bundle: Path, target: Target, rps: float) -> Mapping[str, float]:
+def _predict(bundle: Path, target: Target, rps: float) -> Mapping[str, float | None]:
     from snooze.bundle.store import latest, read
     from snooze.knative.sizing import predict
 
     prediction = predict(read(latest(bundle).folder), rps, rows=target.rows)
     return {
-        "p50_ms": prediction.p50_seconds * 1000,
+        # At saturation the predicted latency is infinite, which JSON cannot say.
+        "p50_ms": prediction.p50_seconds * 1000 if isfinite(prediction.p50_seconds) else None,
         "cpu_cores": prediction.cpu_cores,
         "peak_mib": prediction.peak_bytes / MIB,
     }
 
 
 def _report(
-    target: Target, wanted: Wanted, pace: Pace, record: Record, watch: Watch, predicted: Mapping[str, float] | None
+    target: Target,
+    wanted: Wanted,
+    pace: Pace,
+    record: Record,
+    watch: Watch,
+    predicted: Mapping[str, float | None] | None,
 ) -> LoadReport:
     usage, counts = watch.usage, record.counts()
     return LoadReport(

@@ -21,7 +21,7 @@ from typing import Any, Final
 from locust import User, events
 from locust.exception import StopTest, StopUser
 
-from snooze.benchmarks.arrivals import ARRIVALS, SEED, schedule
+from snooze.benchmarks.arrivals import ARRIVALS, SEED, Pace, schedule
 from snooze.benchmarks.callers import Load
 from snooze.benchmarks.errors import BenchmarkError
 from snooze.benchmarks.outcomes import Outcome
@@ -78,6 +78,7 @@ def start(environment: Any, **_: Any) -> None:
     chosen = environment.parsed_options
     try:
         target = prepare(environment.host or "", _wanted(chosen))
+        load = _load(chosen, target, environment.runner)
         try_once(target)
     except BenchmarkError as error:
         logging.error("snooze: %s", error)
@@ -85,7 +86,7 @@ def start(environment: Any, **_: Any) -> None:
             raise SystemExit(error.exit_code) from None
         raise StopTest from None  # the page stays, for another try
     environment.snooze_target = target
-    environment.snooze_load = _load(chosen, target, environment.runner)
+    environment.snooze_load = load
 
 
 def begin(environment: Any) -> None:
@@ -111,24 +112,30 @@ def _wanted(chosen: Any) -> Wanted:
 
 def _load(chosen: Any, target: Target, runner: Any) -> Load:
     seconds = chosen.seconds or None
-    arrivals = schedule(chosen.rps, seconds or BLOCK_SECONDS, chosen.arrivals, chosen.seed)
-    return Load(target, arrivals, seconds, max(1, runner.target_user_count or chosen.num_users or 1))
+    pace = Pace(chosen.rps, seconds or BLOCK_SECONDS, runner.target_user_count, chosen.arrivals, chosen.seed)
+    arrivals = schedule(pace.rps, pace.seconds, pace.arrivals, pace.seed)
+    return Load(target, arrivals, seconds, pace.users)
 
 
 def _watch(environment: Any, load: Load) -> None:
     """Tell each second how far the load is; when all answers are in, write the record and end Locust."""
-    _tell(event="begin")
-    last = environment.parsed_options.seconds + MOST_DRAIN_SECONDS
+    try:
+        _tell(event="begin")
+        _wait(load, environment.parsed_options.seconds + MOST_DRAIN_SECONDS)
+        _tell(event="end")
+        if environment.parsed_options.record:
+            load.record().write(Path(environment.parsed_options.record))
+    finally:  # also when whoever listened has died, and the pipe with it
+        environment.runner.quit()
+
+
+def _wait(load: Load, longest: float) -> None:
     told = 0.0
-    while not load.over() or (load.open and load.now() < last):
+    while not load.over() or (load.open and load.now() < longest):
         time.sleep(0.05)
         if load.now() - told >= 1:
             told = load.now()
             _tell(event="progress", **load.progress())
-    _tell(event="end")
-    if environment.parsed_options.record:
-        load.record().write(Path(environment.parsed_options.record))
-    environment.runner.quit()
 
 
 def _tell(**what: Any) -> None:

@@ -78,6 +78,15 @@ class Tree:
         """Return the sum of the peaks of those that live now."""
         return sum(peak_resident_bytes(pid) for pid in self.members())
 
+    def pss_bytes(self) -> int:
+        """
+        Return the sum of the proportional set sizes, which count what processes share only once.
+
+        Raises:
+            NotMeasurable: a process is gone or belongs to somebody else.
+        """
+        return sum(pss_bytes(pid) for pid in self.members())
+
 
 class Cgroup:
     """A control group (version 2), such as the one of a container."""

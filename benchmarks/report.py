@@ -19,7 +19,8 @@ class LoadReport:
     One load of one model. Latencies are milliseconds from the moment a request was due.
 
     `errors` is the number of requests without a right answer, `outcomes` what became of all of them.
-    `predicted` has the keys p50_ms, cpu_cores and peak_mib; `error_percent` says how far each is from the measured one.
+    `predicted` has the keys p50_ms (None: more is offered than one server can bear), cpu_cores and peak_mib;
+    `error_percent` says how far each is from the measured one.
     """
 
     url: str
@@ -42,7 +43,7 @@ class LoadReport:
     cpu_cores: float | None = None
     peak_mib: float | None = None
     memory_is: str | None = None
-    predicted: Mapping[str, float] | None = None
+    predicted: Mapping[str, float | None] | None = None
     client: Mapping[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -52,12 +53,12 @@ class LoadReport:
         """How far each prediction is from what was measured, in percent of the measured; None without a prediction."""
         if self.predicted is None:
             return None
-        measured = {name: getattr(self, name) for name in FIGURES}
-        return {
-            name: 100 * (self.predicted[name] - value) / value
-            for name, value in measured.items()
-            if value is not None and value > 0
-        }
+        errors = {}
+        for name, predicted in self.predicted.items():
+            measured = getattr(self, name)
+            if measured and predicted is not None:
+                errors[name] = 100 * (predicted - measured) / measured
+        return errors
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values, ready for JSON."""
@@ -109,8 +110,11 @@ class LoadReport:
         """Return the prediction of a figure and its error, to stand beside the measured one."""
         if self.predicted is None:
             return ""
+        predicted = self.predicted[figure]
+        if predicted is None:
+            return "   predicted: more than one server can bear"
         error = (self.error_percent or {}).get(figure)
-        return f"   predicted {self.predicted[figure]:.{FIGURES[figure]}f}" + (
+        return f"   predicted {predicted:.{FIGURES[figure]}f}" + (
             f", error {error:+.0f} %" if error is not None else ""
         )
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,20 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         outputs = {"label": scores.argmax(axis=1), "probabilities": scores}
         write_samples(draft.folder / "samples.npz", Samples({"features": features}, outputs))
         return draft.publish(_contract())
+
+
+@pytest.fixture(scope="session")
+def picture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle whose input is a picture. Nobody loads its model, so there is none in the file."""
+    pixels = np.zeros((1, 2, 2, 1), np.float32)
+    tensor = Tensor("picture", "FP32", (-1, 2, 2, 1))
+    with Draft(tmp_path_factory.mktemp("models"), "digits") as draft:
+        (draft.folder / "model.onnx").write_bytes(b"never loaded")
+        write_samples(draft.folder / "samples.npz", Samples({"picture": pixels}, {"same": pixels}))
+        same = replace(tensor, name="same")
+        tolerance = {"same": Tolerance(exact=True)}
+        contract = replace(_contract(), name="digits", inputs=(tensor,), outputs=(same,), tolerance=tolerance)
+        return draft.publish(replace(contract, task="transform", labels=None))
 
 
 def _model(weights: np.ndarray) -> bytes:

@@ -48,12 +48,19 @@ def test_refuses_what_is_no_time(text: str) -> None:
         seconds(text)
 
 
-def test_shows_how_far_a_load_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_shows_how_far_a_load_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     show = progress_of(20)
     show({"seconds": 12.3, "done": 2460, "answered": 2459, "open": 1})
     show({"seconds": 20.1, "done": 4000, "answered": 3999, "open": 0})
 
     assert capsys.readouterr().err == "\r\x1b[K12 of 20 s: 2460 sent, 2459 answered\r\x1b[K"
+
+
+def test_shows_nothing_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    progress_of(20)({"seconds": 12.3, "done": 2460, "answered": 2459, "open": 1})
+
+    assert capsys.readouterr().err == ""
 
 
 def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from snooze.benchmarks import generator, load
 from snooze.benchmarks.arrivals import Pace
 from snooze.benchmarks.errors import LoadFailed, MissingTool, NotMeasurable
 from snooze.benchmarks.load import run
-from snooze.benchmarks.meters import Watch
+from snooze.benchmarks.meters import Tree, Watch
 from snooze.benchmarks.outcomes import Outcome, Record
 from snooze.benchmarks.target import Wanted, prepare
 
@@ -124,6 +125,22 @@ def test_an_interrupted_load_leaves_no_process_behind(double: Server) -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pytest.fail("a child was left behind")
+
+
+def test_a_load_whose_owner_was_killed_ends_by_itself(double: Server) -> None:
+    code = f"from snooze.benchmarks import run; run({double.url!r}, model='tumour', seconds=60, progress=print)"
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert owner.stdout is not None
+    owner.stdout.readline()
+    generators = Tree(owner.pid).members()[1:]
+    owner.kill()
+    owner.communicate()
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in generators) and time.monotonic() < until:
+        time.sleep(0.1)
+
+    assert generators
+    assert not any(Path(f"/proc/{pid}").exists() for pid in generators)
 
 
 class Prediction:

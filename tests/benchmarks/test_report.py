@@ -68,6 +68,15 @@ def test_there_is_no_error_of_what_was_not_measured() -> None:
     assert unmeasured.as_text().splitlines()[-1] == "  peak memory   not measured   predicted 66.0"
 
 
+def test_says_that_more_is_offered_than_one_server_can_bear() -> None:
+    saturated = report(predicted=PREDICTED | {"p50_ms": None})
+
+    assert saturated.error_percent == {}
+    assert saturated.as_text().splitlines()[4] == (
+        "  latency p50         0.50 ms   predicted: more than one server can bear"
+    )
+
+
 def test_warnings_come_last() -> None:
     assert report(warnings=("mind this",)).as_text().splitlines()[-1] == "warning: mind this"
 

@@ -1,0 +1,82 @@
+"""Results on disk: the figures as JSON and as a Markdown table, both with the machine and the method above them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from snooze.benchmarks.errors import InvalidOption
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a benchmark found. `figures` is everything, for machines; `columns` and `rows` are the table for people."""
+
+    title: str
+    method: str
+    machine: dict[str, Any]
+    figures: dict[str, Any]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def as_markdown(self) -> str:
+        """Return the results for people."""
+        machine = dict(self.machine)
+        versions = ", ".join(f"{name} {version}" for name, version in machine.pop("versions").items())
+        return "\n".join(
+            [
+                f"# {self.title}",
+                "",
+                f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
+                f"load average {machine['load_average']:.2f} at the end.",
+                f"{versions}.",
+                "",
+                self.method,
+                "",
+                f"| {' | '.join(self.columns)} |",
+                f"|{'---|' * len(self.columns)}",
+                *(f"| {' | '.join(row)} |" for row in self.rows),
+                "",
+            ]
+        )
+
+    def as_json(self) -> str:
+        """Return the results for machines."""
+        whole = {"title": self.title, "method": self.method, "machine": self.machine, "figures": self.figures}
+        return json.dumps(whole, indent=2) + "\n"
+
+    def write(self, stem: Path) -> None:
+        """
+        Write `stem`.json and `stem`.md.
+
+        Raises:
+            InvalidOption: they cannot be written.
+        """
+        try:
+            stem.parent.mkdir(parents=True, exist_ok=True)
+            stem.with_name(f"{stem.name}.json").write_text(self.as_json(), "utf-8")
+            stem.with_name(f"{stem.name}.md").write_text(self.as_markdown(), "utf-8")
+        except OSError as error:
+            raise InvalidOption("--output", str(stem), f"a path that can be written ({error.strerror})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """The median of some figures, and the quarters around it."""
+
+    median: float
+    quarter: float
+    three_quarters: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Middle":
+        """Return the middle of at least one value."""
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0])
+        quarter, _, three_quarters = quantiles(values, n=4, method="inclusive")
+        return cls(median(values), quarter, three_quarters)
+
+    def __str__(self) -> str:
+        return f"{self.median:.0f} ({self.quarter:.0f}-{self.three_quarters:.0f})"

@@ -1,0 +1,88 @@
+"""Text for people: quantities with their units, columns that line up, and whatever JSON holds in few lines."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+WIDTH: Final = 100
+MOST_SHOWN: Final = 8
+
+
+def duration(seconds: float) -> str:
+    """Return a time with three digits and the unit that suits it: `11.2 µs`."""
+    for factor, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= factor:
+            return f"{seconds / factor:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def size(count: float) -> str:
+    """Return so many bytes with three digits and the unit that suits them: `59.0 MiB`."""
+    for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if abs(count) >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
+    """Yield rows as lines whose columns line up; those numbered in `right` at their right edge."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            text.rjust(width) if i in right else text.ljust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def scalar(value: object, key: str = "") -> str:
+    """Return a single value. Its key may tell its unit: `seconds` or `..._seconds`, `bytes` or `..._bytes`."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        if key.split("_")[-1] == "seconds":
+            return duration(value)
+        return size(value) if key.split("_")[-1] == "bytes" else f"{value:,}" if type(value) is int else f"{value:.4g}"
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Return a text in which nothing can steer a terminal."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def described(key: str, value: Any) -> Iterator[str]:
+    """Yield a key and whatever it holds: on one line where that suffices, otherwise on lines below it."""
+    label = printable(key)
+    text = _on_one_line(key, value)
+    if text is not None:
+        yield f"{label}: {text}" if text else f"{label}: none"
+        return
+    yield f"{label}:"
+    inner = value.items() if isinstance(value, Mapping) else ((str(i + 1), item) for i, item in enumerate(value))
+    for name, item in inner:
+        for line in described(name, item):
+            yield f"  {line}"
+
+
+def _on_one_line(key: str, value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        if any(isinstance(item, Mapping | list | tuple) for item in value.values()):
+            return None if value else ""
+        text = ", ".join(f"{printable(name)} {scalar(item, name)}" for name, item in value.items())
+        return text if len(text) <= WIDTH or not value else None
+    if isinstance(value, list | tuple):
+        return _listed(key, value)
+    return scalar(value, key)
+
+
+def _listed(key: str, values: Sequence[Any]) -> str | None:
+    if any(isinstance(item, Mapping | list | tuple) for item in values):
+        return None
+    if len(values) <= MOST_SHOWN:
+        return ", ".join(scalar(item, key) for item in values)
+    numbers = [item for item in values if isinstance(item, int | float)]
+    if len(numbers) == len(values):
+        return f"{len(values)} values from {scalar(min(numbers), key)} to {scalar(max(numbers), key)}"
+    return f"{', '.join(scalar(item, key) for item in values[:MOST_SHOWN])}, ... ({len(values)} values)"

@@ -1,0 +1,231 @@
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from snooze.bundle.cli import inspect, inspect_arguments
+from snooze.bundle.contract import Bundle, Evidence
+from snooze.bundle.errors import InvalidSamples, NoSuchModel, NotABundle, WrongHash
+
+Publish = Callable[..., Path]
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `snooze inspect` in this process; return its exit code and what it printed."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        parser = argparse.ArgumentParser(prog="snooze inspect")
+        inspect_arguments(parser)
+        code = inspect(parser.parse_args(list(map(str, arguments))))
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        return code, captured.out
+
+    return run
+
+
+def flip(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+
+
+OVERVIEW = """\
+tumour, version 1
+  folder    FOLDER
+  created   2026-11-21T01:02:03Z
+  source    scikit-learn 1.9.1 model.joblib
+  sha256    abababababababababababababababababababababababababababababababab
+  git       1f3c
+  command   snooze convert
+  task      classification
+  labels    malignant, benign
+  batching  up to 64 rows along axis 0
+  session   model.onnx, optimization none, 1 thread, run in the loop
+
+inputs
+  features  FP32  [-1, 3]
+
+outputs
+  label          INT64  [-1]     label   exact
+  probabilities  FP32   [-1, 2]  scores  within 1e-05 + 0.0001 × |value|
+
+evidence, from real rows with their labels
+  parity: rows 100, edge_rows 7, worst 3.1e-07, flips 0, outliers 0, verdict passed
+  evaluation: metric accuracy, before 0.9825, after 0.9825, rows 114
+  candidates:
+    int8 dynamic: refused (speedup 1.04)
+      4 % faster, 15 % asked for
+  chosen: fp32
+  statistics:
+    features:
+      min: 0.1, 0.2, 0.3
+      max: 1, 2, 3
+  surprise: kept yes
+
+profile, on EPYC
+  rows  one run  spread    CPU
+     1    11 µs    1 µs  12 µs
+    64    90 µs    2 µs  91 µs
+  memory   anonymous  resident      peak
+  session          -         -  59.0 MiB
+  model_bytes: 2.9 KiB
+  interpreter_seconds: 52 ms
+
+files
+"""
+
+
+def test_shows_everything_of_a_bundle(publish: Publish, run: Run) -> None:
+    folder = publish()
+
+    code, text = run(folder)
+
+    assert code == 0
+    before, after = text.split("files\n", 1)
+    assert before + "files\n" == OVERVIEW.replace("FOLDER", str(folder))
+    assert "  model.onnx       4 B  sha256:" in after
+    assert text.endswith(f"\nthe evidence for people: {folder}/report.html\n")
+
+
+def test_shows_the_newest_version_of_a_model(publish: Publish, run: Run, tmp_path: Path) -> None:
+    for task in ("regression", None):
+        publish(task=task)
+
+    _, newest = run(tmp_path / "models" / "tumour")
+    _, first = run(tmp_path / "models" / "tumour", "--version", 1)
+
+    assert newest.startswith("tumour, version 2\n")
+    assert "\n  versions  1, 2\n" in newest
+    assert "\n  task      not known\n" in newest
+    assert first.startswith("tumour, version 1\n")
+    assert "\n  task      regression\n" in first
+
+
+def test_shows_a_model_from_its_own_folder(
+    publish: Publish, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = publish()
+    publish()
+    for here, first in ((folder, "tumour, version 1\n"), (folder.parent, "tumour, version 2\n")):
+        monkeypatch.chdir(here)
+        assert run(".")[1].startswith(first)
+    monkeypatch.chdir(tmp_path / "models")
+    assert run(".")[1].startswith("model ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"batching": None}, "\n  batching  never\n"),
+        ({"adapter": {"kind": "image", "width": 224}}, "\n  adapter   kind image, width 224\n"),
+        (
+            {"evidence": Evidence("synthetic")},
+            "\nevidence, from rows drawn from the signature: no real data was given\n",
+        ),
+        ({"evidence": Evidence("given")}, "\n  candidates: none\n"),
+        (
+            {"evidence": Evidence("given", candidates=({"name": "x", "new": [1, 2]},))},
+            "\n    x: -\n      new: 1, 2\n",
+        ),
+        (
+            {"evidence": Evidence("given", more={"by": {"rows": [{"age": 3}, {"age": None}]}})},
+            "\n  by:\n    rows:\n      1: age 3\n      2: age -\n",
+        ),
+        ({"labels": ("\x1b[2J", "b\n")}, "\n  labels    \\x1b[2J, b\\n\n"),
+    ],
+)
+def test_shows_also(publish: Publish, run: Run, changes: dict[str, Any], text: str) -> None:
+    assert text in run(publish(**changes))[1]
+
+
+def test_says_what_was_verified(publish: Publish, run: Run) -> None:
+    _, text = run(publish(), "--verify")
+
+    assert text.splitlines()[-1] == (
+        "verified: the hashes of model.onnx, report.html, samples.npz are right; "
+        "4 rows of samples.npz fit the signature"
+    )
+
+
+def test_verifies_the_hashes(publish: Publish, run: Run) -> None:
+    folder = publish()
+    flip(folder / "report.html")
+
+    assert run(folder)[0] == 0
+    with pytest.raises(WrongHash, match=r"report\.html was changed after the bundle was written"):
+        run(folder, "--verify")
+
+
+def test_verifies_that_the_samples_fit_the_signature(publish: Publish, run: Run, contract: Bundle) -> None:
+    inputs = (replace(contract.inputs[0], shape=(-1, 4)),)
+
+    with pytest.raises(InvalidSamples, match=r"'in/features' has shape \(4, 3\), the signature says \[-1, 4\]"):
+        run(publish(inputs=inputs), "--verify")
+
+
+def test_shows_a_repository_as_a_table(publish: Publish, run: Run, tmp_path: Path) -> None:
+    for name in ("tumour", "digits", "tumour"):
+        publish(name)
+
+    code, text = run(tmp_path / "models")
+    lines = text.splitlines()
+
+    assert code == 0
+    assert lines[0].split() == ["model", "version", "created", "source", "task", "served", "size", "verified"]
+    assert [line.split()[:2] for line in lines[1:]] == [["digits", "1"], ["tumour", "1"], ["tumour", "2"]]
+    assert all(line.endswith("B  not checked") for line in lines[1:])
+    assert run(tmp_path / "models", "--verify")[1].count("B  yes\n") == 3
+    assert len(run(tmp_path / "models", "--version", 2)[1].splitlines()) == 2
+
+
+def test_shows_the_rest_of_a_repository_beside_a_damaged_bundle(publish: Publish, run: Run, tmp_path: Path) -> None:
+    publish("digits")
+    flip(publish("tumour") / "bundle.json")
+
+    code, text = run(tmp_path / "models")
+
+    assert code == 2
+    assert [line.split()[-1] for line in text.splitlines()[1:3]] == ["checked", "damaged"]
+    assert f"damaged: {tmp_path}/models/tumour/1/bundle.json: the file: is not JSON" in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize("options", [[], ["--verify"]])
+def test_prints_the_contract_as_json(publish: Publish, run: Run, options: list[str]) -> None:
+    folder = publish()
+
+    document = json.loads(run(folder, "--json", *options)[1])
+
+    assert document.pop("folder") == str(folder)
+    assert document.pop("verified") is (True if options else None)
+    assert document == json.loads((folder / "bundle.json").read_text())
+    jsonschema.validate(document, json.loads(files("snooze.bundle").joinpath("schema.json").read_text()))
+
+
+def test_prints_a_repository_as_json(publish: Publish, run: Run, tmp_path: Path) -> None:
+    publish("digits")
+    flip(publish("tumour") / "model.onnx")
+
+    code, text = run(tmp_path / "models", "--json", "--verify")
+    digits, tumour = json.loads(text)["models"]
+
+    assert code == 2
+    assert (digits["name"], digits["verified"], digits["evidence"]["chosen"]) == ("digits", True, "fp32")
+    assert (tumour["verified"], tumour["error"].split(" was ")[0]) == (False, tumour["folder"] + "/model.onnx")
+
+
+def test_says_what_is_not_there(publish: Publish, run: Run, tmp_path: Path) -> None:
+    with pytest.raises(NotABundle, match="gone is not a bundle: there is no such folder"):
+        run(tmp_path / "gone")
+    publish()
+    with pytest.raises(NoSuchModel, match=r"^no version 7 of 'tumour'; there are: 1$"):
+        run(tmp_path / "models" / "tumour", "--version", 7)
+    with pytest.raises(NoSuchModel, match=r"^no version 7 in .*models; there are: 1$"):
+        run(tmp_path / "models", "--version", 7)

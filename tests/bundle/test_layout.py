@@ -1,0 +1,84 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snooze.bundle.layout import columns, described, duration, printable, scalar, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 ns"), (4.2e-8, "42 ns"), (1.12345e-5, "11.2 µs"), (0.0042, "4.2 ms"), (1.0, "1 s"), (75.3, "75.3 s")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (61865984, "59.0 MiB"),
+        (3 * 2**30, "3.0 GiB"),
+        (-2048, "-2.0 KiB"),
+    ],
+)
+def test_size(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "text"),
+    [
+        (None, "score", "-"),
+        (True, "kept", "yes"),
+        (False, "kept", "no"),
+        (1234567, "rows", "1,234,567"),
+        (0.98245614, "score", "0.9825"),
+        (1.5e-05, "seconds", "15 µs"),
+        (0.052, "interpreter_seconds", "52 ms"),
+        (2048, "model_bytes", "2.0 KiB"),
+        (None, "bytes", "-"),
+        ("passed", "verdict", "passed"),
+        ("a\x1b[31mb\nc\u202e", "verdict", r"a\x1b[31mb\nc\u202e"),
+    ],
+)
+def test_scalar(value: object, key: str, text: str) -> None:
+    assert scalar(value, key) == text
+
+
+def test_columns_line_up() -> None:
+    assert list(columns([("a", "1", "x"), ("bcd", "20", "")], right=(1,))) == ["a     1  x", "bcd  20"]
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [
+        ({}, ["key: none"]),
+        ([], ["key: none"]),
+        ({"a": 1, "b": None}, ["key: a 1, b -"]),
+        ({"a": {"b": 1}}, ["key:", "  a: b 1"]),
+        ([1, 2], ["key: 1, 2"]),
+        ([1.0] * 9, ["key: 9 values from 1 to 1"]),
+        (["x"] * 9, ["key: x, x, x, x, x, x, x, x, ... (9 values)"]),
+        ([{"a": 1}, []], ["key:", "  1: a 1", "  2: none"]),
+        ({"a": "x" * 60, "b": "y" * 60}, ["key:", "  a: " + "x" * 60, "  b: " + "y" * 60]),
+    ],
+)
+def test_described(value: object, lines: list[str]) -> None:
+    assert list(described("key", value)) == lines
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.text(), VALUES)
+def test_nothing_in_it_can_steer_a_terminal(key: str, value: object) -> None:
+    for line in described(key, value):
+        assert line.isprintable()
+        assert printable(line) == line
+        line.encode()

@@ -7,13 +7,13 @@ flags mean without a cluster, and `tests/knative/test_kn.py` compares that with 
 
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from snooze.knative.annotations import AUTOSCALING
 from snooze.knative.errors import KnFailed, MissingProgram
 
+STANDARD_ERROR: Final = 2
 WAIT_SECONDS: Final = 600  # Knative's progress deadline: after it, a revision has failed
 CONTAINER: Final = "spec.template.spec.containers[0]"
 
@@ -94,7 +94,7 @@ def run(command: Sequence[str]) -> None:
         MissingProgram: it is not on the PATH.
     """
     try:
-        done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, stdout=STANDARD_ERROR, stderr=subprocess.PIPE, text=True, check=False)
     except FileNotFoundError:
         raise MissingProgram(command[0]) from None
     if done.returncode != 0:

@@ -39,14 +39,11 @@ class Golden:
         Return the first golden row of the bundle at `path`.
 
         Raises:
-            BundleError: there is no one bundle.
-            InvalidData: its model has several inputs or not rows of floats, which the peers do not take.
+            BundleError: there is no bundle, or not one alone.
         """
         folder = latest(path).folder
         bundle = read(folder)
         samples = read_samples(folder, bundle)
-        if len(bundle.inputs) != 1 or bundle.inputs[0].datatype != "FP32" or len(bundle.inputs[0].shape) != 2:
-            raise InvalidData(str(path), "the peers take one FP32 input of rows, choose a tabular model")
         first = Samples(
             {name: array[:1] for name, array in samples.inputs.items()},
             {name: array[:1] for name, array in samples.outputs.items()},
@@ -136,6 +133,7 @@ def choose(names: str, golden: Golden) -> list[Candidate]:
 
     Raises:
         InvalidOption: one of them is not known.
+        InvalidData: a peer cannot take the model's input.
     """
     for name in names.split(","):
         if name not in KNOWN:
@@ -144,7 +142,9 @@ def choose(names: str, golden: Golden) -> list[Candidate]:
 
 
 def _fastapi(name: str, script: str, golden: Golden) -> Candidate:
-    (features,) = golden.bundle.inputs
+    features = golden.bundle.inputs[0]
+    if len(golden.bundle.inputs) > 1 or features.datatype != "FP32" or len(features.shape) != 2:
+        raise InvalidData(str(golden.folder), f"{name} takes one FP32 input of rows; choose a tabular model")
     rows = encode(golden.samples.inputs, [features], "predict", False, str(golden.folder))
     return Candidate(
         name,

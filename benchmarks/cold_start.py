@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from snooze.benchmarks.candidates import KNOWN, Candidate, Golden, choose
@@ -47,7 +48,7 @@ METHOD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """One start of one server. `phases` is where the server itself says that the time went; empty if it does not."""
+    """A start of a server. `phases` is where the server itself says that the time (ms) went; empty if it does not."""
 
     server: str
     wall_ms: float
@@ -56,13 +57,28 @@ class ColdStart:
     phases: Mapping[str, float]
 
 
-def measure(candidates: Sequence[Candidate], golden: Golden, runs: int) -> list[ColdStart]:
+def measure(bundle: Path, runs: int = 20) -> ColdStart:
+    """
+    Start our server `runs` times with the bundle and return the medians.
+
+    Raises:
+        BenchmarkError, BundleError: it did not start, or its first answer was wrong.
+    """
+    golden = Golden.of(bundle)
+    starts = compare(choose("snooze", golden), golden, runs)
+    wall, cpu, pss = (median(getattr(one, name) for one in starts) for name in ("wall_ms", "cpu_ms", "pss_mib"))
+    return ColdStart(starts[0].server, wall, cpu, pss, _phases(starts))
+
+
+def compare(candidates: Sequence[Candidate], golden: Golden, runs: int) -> list[ColdStart]:
     """
     Start each candidate `runs` times, in turn.
 
     Raises:
         StartFailed, WrongAnswer: names the server; a race with a cheat or a corpse proves nothing.
     """
+    if runs < 1:
+        raise InvalidOption("--runs", runs, "1 or more")
     for candidate in candidates:
         once(candidate, golden)
     found = []
@@ -110,7 +126,7 @@ def results(starts: Sequence[ColdStart], runs: int) -> Results:
     rows = []
     for server, own in by_server.items():
         wall, cpu, pss = (Middle.of([getattr(one, name) for one in own]) for name in ("wall_ms", "cpu_ms", "pss_mib"))
-        phases = {name: Middle.of([one.phases[name] for one in own]).median for name in own[0].phases}
+        phases = _phases(own)
         figures[server] = {"wall_ms": asdict(wall), "cpu_ms": asdict(cpu), "pss_mib": asdict(pss), "phases_ms": phases}
         figures[server]["runs"] = [asdict(one) for one in own]
         where = ", ".join(f"{name} {spent:.0f}" for name, spent in phases.items()) or "-"
@@ -128,16 +144,16 @@ def results(starts: Sequence[ColdStart], runs: int) -> Results:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print the table, and write the results where `--output` says."""
     parser = argparse.ArgumentParser(prog="python -m snooze.benchmarks.cold_start", description=__doc__)
-    parser.add_argument("--bundle", type=Path, required=True, metavar="PATH", help="a bundle of a tabular model")
+    parser.add_argument(
+        "--bundle", type=Path, required=True, metavar="PATH", help="a bundle; the peers need a tabular model"
+    )
     parser.add_argument("-n", "--runs", type=int, default=20, metavar="N", help="starts of each server (20)")
     parser.add_argument("--servers", default="snooze,fastapi", help=f"out of {','.join(KNOWN)}")
     parser.add_argument("--output", type=Path, metavar="STEM", help="write STEM.json and STEM.md")
     arguments = parser.parse_args(argv)
     try:
-        if arguments.runs < 1:
-            raise InvalidOption("--runs", arguments.runs, "1 or more")
         golden = Golden.of(arguments.bundle)
-        found = results(measure(choose(arguments.servers, golden), golden, arguments.runs), arguments.runs)
+        found = results(compare(choose(arguments.servers, golden), golden, arguments.runs), arguments.runs)
         if arguments.output:
             found.write(arguments.output)
     except (BenchmarkError, BundleError) as error:
@@ -145,6 +161,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print(found.as_markdown())
     return 0
+
+
+def _phases(starts: Sequence[ColdStart]) -> dict[str, float]:
+    return {name: median(one.phases[name] for one in starts) for name in starts[0].phases}
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ class Unreachable(BenchmarkError):
     """Nobody answers at the address."""
 
     def __init__(self, url: str, problem: str) -> None:
-        super().__init__(f"cannot reach {url}: {problem}; start the server first, for example: snooze serve models")
+        hint = "; start the server first, for example: snooze serve models" if "refused" in problem else ""
+        super().__init__(f"cannot reach {url}: {problem}{hint}")
         self.url = url
         self.problem = problem
 

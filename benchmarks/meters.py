@@ -37,11 +37,11 @@ class Tree:
     A process and all that descend from it, those included that start or end while it is watched.
 
     CPU is that of the living, exact to the nanosecond, and of the dead as their parents' kernels have added it up.
-    Memory is the sum of the peaks of resident memory (VmHWM) of those that live at the same time: exact for one
-    process; for several it is too high by what they share and by peaks at different moments.
+    Memory is the highest resident memory (VmHWM) of the largest process, which the kernel remembers exactly, and what
+    the others hold at the moment and share with nobody: what they share, the largest most likely has already.
     """
 
-    memory_is = "peak resident memory of the process and its children"
+    memory_is = "peak resident memory of the largest process, and what the others do not share"
 
     def __init__(self, pid: int) -> None:
         if _stat(pid) is None:
@@ -75,8 +75,10 @@ class Tree:
         return total
 
     def peak_bytes(self) -> int:
-        """Return the sum of the peaks of those that live now."""
-        return sum(peak_resident_bytes(pid) for pid in self.members())
+        """Return the peak of the largest process that lives now, and the private memory of the others."""
+        peaks = {pid: peak_resident_bytes(pid) for pid in self.members()}
+        largest = max(peaks, key=lambda pid: peaks[pid])
+        return peaks[largest] + sum(private_bytes(pid) for pid in peaks if pid != largest)
 
     def pss_bytes(self) -> int:
         """
@@ -218,6 +220,17 @@ def peak_resident_bytes(pid: int) -> int:
         return _kibibytes((PROC / str(pid) / "status").read_text(), "VmHWM:")
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+def private_bytes(pid: int) -> int:
+    """Return the memory that one process shares with no other; all it has if that cannot be told; 0 if it is gone."""
+    try:
+        text = (PROC / str(pid) / "smaps_rollup").read_text()
+    except PermissionError:
+        return peak_resident_bytes(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return _kibibytes(text, "Private_Clean:") + _kibibytes(text, "Private_Dirty:")
 
 
 def _kibibytes(text: str, field: str) -> int:

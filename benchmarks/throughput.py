@@ -176,7 +176,9 @@ def two_cores() -> tuple[int, int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print the table, and write the results where `--output` says."""
     parser = argparse.ArgumentParser(prog="python -m snooze.benchmarks.throughput", description=__doc__)
-    parser.add_argument("--bundle", type=Path, required=True, metavar="PATH", help="a bundle of a tabular model")
+    parser.add_argument(
+        "--bundle", type=Path, required=True, metavar="PATH", help="a bundle; the peers need a tabular model"
+    )
     parser.add_argument("--seconds", type=int, default=5, metavar="N", help="length of each wrk run (5)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="times each server has its turn (3)")
     parser.add_argument("--servers", default="snooze,fastapi,fastapi-tuned,bare", help=f"out of {','.join(KNOWN)}")

@@ -77,10 +77,12 @@ def test_an_unknown_server_is_refused(golden: Golden) -> None:
 
 
 def test_pictures_are_not_for_the_peers(picture_bundle: Path) -> None:
-    with pytest.raises(InvalidData) as caught:
-        Golden.of(picture_bundle)
+    golden = Golden.of(picture_bundle)
 
-    assert str(caught.value) == f"{picture_bundle}: the peers take one FP32 input of rows, choose a tabular model"
+    with pytest.raises(InvalidData) as caught:
+        choose("snooze,fastapi", golden)
+
+    assert str(caught.value) == f"{picture_bundle}: fastapi takes one FP32 input of rows; choose a tabular model"
 
 
 def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:

@@ -4,11 +4,10 @@
 Written out by hand, because every cold start pays for it: no schema library, no type introspection.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from snooze.bundle import names
+from snooze.bundle import json_text, names
 from snooze.bundle.contract import (
     ADAPTERS,
     DATA,
@@ -51,7 +50,7 @@ def decode(text: str | bytes) -> Bundle:
         InvalidContract: names the field, what was expected and what came.
         UnknownSchema: the text follows another version of the contract.
     """
-    document = Fields("", _parse(text))
+    document = Fields("", json_text.parse(text))
     version = document.take("schema")
     if type(version) is not int or version != SCHEMA_VERSION:
         raise UnknownSchema(version, SCHEMA_VERSION)
@@ -84,49 +83,7 @@ def encode(bundle: Bundle) -> str:
     Raises:
         InvalidContract: something in it has no JSON form: NaN, infinity, half a character, an array of numpy.
     """
-    document = _document(bundle)
-    try:
-        return _json(document, indent=2) + "\n"
-    except (TypeError, ValueError):
-        place, value = _first_without_json("", document)
-        raise InvalidContract(place, f"{value!r} ({type(value).__name__}) has no JSON form") from None
-
-
-def _json(value: object, indent: int | None = None) -> str:
-    text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
-    text.encode()  # half of a character, which no file can hold, is an error here
-    return text
-
-
-def _parse(text: str | bytes) -> object:
-    try:
-        if isinstance(text, bytes):
-            text = text.decode()  # strictly: json.loads alone would let half characters and other encodings pass
-        value = json.loads(text, parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=_unique)
-        if "\\ud" in text or "\\uD" in text:
-            _json(value)
-    except (ValueError, RecursionError) as error:
-        raise InvalidContract("the file", f"is not JSON: {error}") from None
-    return cast("object", value)
-
-
-def _finite(token: str) -> float:
-    value = float(token)
-    if value - value != 0:
-        raise ValueError(f"{token[:20]} is too large a number")
-    return value
-
-
-def _refuse_constant(token: str) -> object:
-    raise ValueError(f"{token} is not JSON")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
-    return document
+    return json_text.write(_document(bundle))
 
 
 def _document(bundle: Bundle) -> dict[str, Any]:
@@ -163,23 +120,6 @@ def _values(part: Any) -> dict[str, Any]:
 
 def _without_role(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
-
-
-def _first_without_json(place: str, value: object) -> tuple[str, object]:
-    inner: list[tuple[str, object]] = []
-    if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                return place, key
-        inner = [(f"{place}.{key}" if place else key, item) for key, item in value.items()]
-    elif isinstance(value, list | tuple):
-        inner = [(f"{place}[{i}]", item) for i, item in enumerate(value)]
-    for where, item in inner:
-        try:
-            _json(item)
-        except (TypeError, ValueError):
-            return _first_without_json(where, item)
-    return place, value
 
 
 def _source(source: Fields) -> Source:

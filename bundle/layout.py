@@ -5,6 +5,7 @@ from typing import Any, Final
 
 WIDTH: Final = 100
 MOST_SHOWN: Final = 8
+MOST_ROWS: Final = 50
 
 
 def duration(seconds: float) -> str:
@@ -54,35 +55,67 @@ def printable(text: str) -> str:
 
 def described(key: str, value: Any) -> Iterator[str]:
     """Yield a key and whatever it holds: on one line where that suffices, otherwise on lines below it."""
-    label = printable(key)
     text = _on_one_line(key, value)
     if text is not None:
-        yield f"{label}: {text}" if text else f"{label}: none"
+        yield f"{printable(key)}: {text or 'none'}"
         return
-    yield f"{label}:"
-    inner = value.items() if isinstance(value, Mapping) else ((str(i + 1), item) for i, item in enumerate(value))
-    for name, item in inner:
-        for line in described(name, item):
-            yield f"  {line}"
+    yield f"{printable(key)}:"
+    yield from (f"  {line}" for line in below(value))
+
+
+def below(value: Mapping[str, Any] | Sequence[Any]) -> Iterator[str]:
+    """Yield what an object or a list holds: single values side by side, like objects as a table, others one by one."""
+    if isinstance(value, Mapping):
+        yield from _wrapped([f"{printable(key)} {scalar(item, key)}" for key, item in value.items() if _single(item)])
+        inner = [(key, item) for key, item in value.items() if not _single(item)]
+    elif all(isinstance(item, Mapping) and item and all(map(_single, item.values())) for item in value):
+        yield from _table(value)
+        return
+    else:
+        inner = [(str(i + 1), item) for i, item in enumerate(value)]
+    for key, item in inner:
+        yield from described(key, item)
+
+
+def _single(value: object) -> bool:
+    return not isinstance(value, Mapping | list | tuple)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    shown = [[scalar(row[key], key) if key in row else "-" for key in keys] for row in rows[:MOST_ROWS]]
+    yield from columns([[printable(key) for key in keys], *shown])
+    if len(rows) > MOST_ROWS:
+        yield f"... ({len(rows)} rows; --json has all)"
+
+
+def _wrapped(items: Sequence[str]) -> Iterator[str]:
+    line = ""
+    for item in items:
+        if line and len(line) + len(item) > WIDTH:
+            yield f"{line},"
+            line = ""
+        line += f", {item}" if line else item
+    if line:
+        yield line
 
 
 def _on_one_line(key: str, value: Any) -> str | None:
     if isinstance(value, Mapping):
-        if any(isinstance(item, Mapping | list | tuple) for item in value.values()):
-            return None if value else ""
+        if not all(map(_single, value.values())):
+            return None
         text = ", ".join(f"{printable(name)} {scalar(item, name)}" for name, item in value.items())
-        return text if len(text) <= WIDTH or not value else None
+        return text if len(text) <= WIDTH else None
     if isinstance(value, list | tuple):
         return _listed(key, value)
     return scalar(value, key)
 
 
 def _listed(key: str, values: Sequence[Any]) -> str | None:
-    if any(isinstance(item, Mapping | list | tuple) for item in values):
+    if not all(map(_single, values)):
         return None
     if len(values) <= MOST_SHOWN:
         return ", ".join(scalar(item, key) for item in values)
-    numbers = [item for item in values if isinstance(item, int | float)]
-    if len(numbers) == len(values):
-        return f"{len(values)} values from {scalar(min(numbers), key)} to {scalar(max(numbers), key)}"
+    if all(isinstance(item, int | float) for item in values):
+        return f"{len(values)} values from {scalar(min(values), key)} to {scalar(max(values), key)}"
     return f"{', '.join(scalar(item, key) for item in values[:MOST_SHOWN])}, ... ({len(values)} values)"

@@ -1,13 +1,13 @@
 """A bundle as text: what it is, what it takes and gives, and the evidence it carries. Nothing in it is left out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from snooze.bundle.codec import CONTRACT
 from snooze.bundle.contract import Bundle, Tensor, Tolerance
 from snooze.bundle.inspection import Inspection
-from snooze.bundle.layout import columns, described, duration, printable, scalar, size
+from snooze.bundle.layout import below, columns, described, duration, printable, scalar, size
 
 REPORT: Final = "report.html"
 FIGURES: Final = ("seconds", "speedup", "score", "drop", "flips", "bytes")
@@ -99,16 +99,14 @@ def _candidates(candidates: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "candidates: none"
         return
     yield "candidates:"
-    known = ("name", "verdict", *FIGURES)
+    known = ("name", "verdict", "reason", *FIGURES)
     for candidate in candidates:
         figures = [f"{key} {scalar(candidate[key], key)}" for key in FIGURES if candidate.get(key) is not None]
         line = f"  {scalar(candidate.get('name'))}: {scalar(candidate.get('verdict'))}"
         yield line + (f" ({', '.join(figures)})" if figures else "")
         if candidate.get("reason"):
             yield f"    {scalar(candidate['reason'])}"
-        for key, value in candidate.items():
-            if key not in (*known, "reason"):
-                yield from _indented(described(key, value), "    ")
+        yield from _indented(below({key: value for key, value in candidate.items() if key not in known}), "    ")
 
 
 def _profile(bundle: Bundle) -> Iterator[str]:
@@ -159,6 +157,6 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
     yield from _indented(lines)
 
 
-def _indented(lines: Iterator[str], by: str = "  ") -> Iterator[str]:
+def _indented(lines: Iterable[str], by: str = "  ") -> Iterator[str]:
     for line in lines:
         yield f"{by}{line}"

@@ -137,7 +137,7 @@ def test_shows_a_model_from_its_own_folder(
         ),
         (
             {"evidence": Evidence("given", more={"by": {"rows": [{"age": 3}, {"age": None}]}})},
-            "\n  by:\n    rows:\n      1: age 3\n      2: age -\n",
+            "\n  by:\n    rows:\n      age\n      3\n      -\n",
         ),
         ({"labels": ("\x1b[2J", "b\n")}, "\n  labels    \\x1b[2J, b\\n\n"),
     ],

@@ -63,7 +63,13 @@ def test_columns_line_up() -> None:
         ([1.0] * 9, ["key: 9 values from 1 to 1"]),
         (["x"] * 9, ["key: x, x, x, x, x, x, x, x, ... (9 values)"]),
         ([{"a": 1}, []], ["key:", "  1: a 1", "  2: none"]),
-        ({"a": "x" * 60, "b": "y" * 60}, ["key:", "  a: " + "x" * 60, "  b: " + "y" * 60]),
+        ([{"a": 1, "b": 0.5}, {"a": 22, "c": "x"}], ["key:", "  a   b    c", "  1   0.5  -", "  22  -    x"]),
+        (
+            [{"a": i} for i in range(60)],
+            ["key:", "  a", *(f"  {i}" for i in range(50)), "  ... (60 rows; --json has all)"],
+        ),
+        ({"a": "x" * 60, "b": "y" * 60}, ["key:", "  a " + "x" * 60 + ",", "  b " + "y" * 60]),
+        ({"a": 1, "b": {"c": [[]]}, "d": 2}, ["key:", "  a 1, d 2", "  b:", "    c:", "      1: none"]),
     ],
 )
 def test_described(value: object, lines: list[str]) -> None:

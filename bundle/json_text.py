@@ -1,0 +1,80 @@
+"""JSON as strict as a contract needs it: what is read means one thing, what is written everybody can read."""
+
+import json
+from typing import Any, cast
+
+from snooze.bundle.errors import InvalidContract
+
+
+def parse(text: str | bytes) -> object:
+    """
+    Return the value that a JSON text means to every reader alike.
+
+    Raises:
+        InvalidContract: it is not JSON, not UTF-8, names a key twice, or holds a number or character that is none.
+    """
+    try:
+        if isinstance(text, bytes):
+            text = text.decode()  # strictly: json.loads alone would let half characters and other encodings pass
+        value = json.loads(text, parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        if "\\ud" in text or "\\uD" in text:
+            _text(value)
+    except (ValueError, RecursionError) as error:
+        raise InvalidContract("the file", f"is not JSON: {error}") from None
+    return cast("object", value)
+
+
+def _finite(token: str) -> float:
+    value = float(token)
+    if value - value != 0:
+        raise ValueError(f"{token[:20]} is too large a number")
+    return value
+
+
+def _refuse_constant(token: str) -> object:
+    raise ValueError(f"{token} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    return document
+
+
+def write(document: dict[str, Any]) -> str:
+    """
+    Return a document as JSON text, one key a line.
+
+    Raises:
+        InvalidContract: names what has no JSON form: NaN, infinity, half a character, an array of numpy.
+    """
+    try:
+        return _text(document, indent=2) + "\n"
+    except (TypeError, ValueError):
+        place, value = _first_without_json("", document)
+        raise InvalidContract(place, f"{value!r} ({type(value).__name__}) has no JSON form") from None
+
+
+def _text(value: object, indent: int | None = None) -> str:
+    text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
+    text.encode()  # half of a character, which no file can hold, is an error here
+    return text
+
+
+def _first_without_json(place: str, value: object) -> tuple[str, object]:
+    inner: list[tuple[str, object]] = []
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                return place, key
+        inner = [(f"{place}.{key}" if place else key, item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        inner = [(f"{place}[{i}]", item) for i, item in enumerate(value)]
+    for where, item in inner:
+        try:
+            _text(item)
+        except (TypeError, ValueError):
+            return _first_without_json(where, item)
+    return place, value

@@ -192,7 +192,7 @@ def figures(model: Path) -> dict[str, Any]:
         "parity_worst": evidence.parity["worst"],
         "flips": evidence.parity["flips"],
         "chosen": evidence.chosen,
-        "speedup": chosen.get("speedup", 1.0),
+        "speedup": chosen.get("speedup") or 1.0,  # nothing to compare with where nothing could be quantized
         "score_before": evidence.evaluation["before"],
         "score_after": evidence.evaluation["after"],
     }

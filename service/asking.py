@@ -54,7 +54,7 @@ def of_bundle(target: str, model: str | None, version: str | None, asked: Asked)
     loaded = load(found.name, found.version, found.folder, allowed())
     body = json.dumps({"rows": _as_rows(asked)}).encode()
     call = plain.parse(loaded, {}, body)
-    return json.loads(plain.answer(loaded, call, loaded.run(call.outputs, call.feeds), "")[0])
+    return json.loads(plain.answer(loaded, call, loaded.run(call.outputs, call.feeds), b"")[0])
 
 
 def of_server(url: str, model: str | None, version: str | None, asked: Asked, seconds: float) -> Any:

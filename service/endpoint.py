@@ -4,10 +4,12 @@ import asyncio
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from math import inf
 from time import perf_counter
 from typing import Protocol
 
 from snooze.service.errors import (
+    BodyTooLarge,
     DeadlineExceeded,
     MethodNotAllowed,
     ModelNotReady,
@@ -24,7 +26,8 @@ from snooze.service.requests import (
     Receive,
     Scope,
     Send,
-    read_body,
+    check_length,
+    finish_body,
     seconds_allowed,
 )
 from snooze.service.responses import INTERNAL, JSON, REASONS, STATUS, Headers, compressed, error_body, error_headers
@@ -39,7 +42,7 @@ class Wire(Protocol):
     PROTOCOL: str
 
     def parse(self, model: Model, headers: Mapping[bytes, bytes], body: bytes) -> Call: ...
-    def answer(self, model: Model, call: Call, arrays: list[Array], request_id: str) -> tuple[bytes, Headers]: ...
+    def answer(self, model: Model, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]: ...
 
 
 class Desk:
@@ -86,6 +89,8 @@ class Endpoint:
         self._wire = wire
         self._broken = broken
         self._limit = desk.settings.max_body
+        self._most = desk.settings.max_in_flight
+        self._allowed = desk.settings.timeout or inf
         self._in_executor = model is not None and model.bundle.session.run_in == "executor"
         of_model = (name, str(version))
         metrics = desk.metrics
@@ -104,14 +109,19 @@ class Endpoint:
         """Answer one request, with an error if need be."""
         began = perf_counter()
         desk = self._desk
-        desk.touched = began
         request = dict(scope["headers"])
         request_id = desk.request_id(request)
         desk.in_flight += 1
         self._in_flight.value += 1
+        status = 200
         try:
-            body, headers = await self._answer(scope, receive, request, request_id, began)
-            status = 200
+            self._admit(scope["method"], request)
+            message = await receive()
+            if message.get("more_body") or b"content-encoding" in request or "body" not in message:
+                body = await finish_body(message, receive, request, self._limit)
+            else:
+                body = message["body"]
+            body, headers = await self._answer(request, body, request_id, began)
             self._answered.value += 1
         except RequestError as error:
             status, body, headers = self._refused(error, request_id)
@@ -124,7 +134,8 @@ class Endpoint:
         finally:
             desk.in_flight -= 1
             self._in_flight.value -= 1
-            desk.touched = perf_counter()
+            desk.touched = ended = perf_counter()
+        self._seconds.observe(ended - began)
         headers += self._headers
         headers += desk.common_headers(request_id, request)
         headers.append((b"content-length", b"%d" % len(body)))
@@ -133,22 +144,26 @@ class Endpoint:
             desk.server_timing = None
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._seconds.observe(perf_counter() - began)
+
+    def _admit(self, method: str, request: Mapping[bytes, bytes]) -> None:
+        """Refuse what need not be read to be refused."""
+        if method != "POST":
+            raise MethodNotAllowed(method, ("POST",))
+        if self._model is None:
+            raise ModelNotReady(self._name, self._broken)
+        if self._desk.in_flight > self._most:
+            raise Overloaded(self._most)
+        check_length(request, self._limit)
 
     async def _answer(
-        self, scope: Scope, receive: Receive, request: Mapping[bytes, bytes], request_id: bytes, began: float
+        self, request: Mapping[bytes, bytes], body: bytes, request_id: bytes, began: float
     ) -> tuple[bytes, Headers]:
-        desk, model = self._desk, self._model
-        if scope["method"] != "POST":
-            raise MethodNotAllowed(scope["method"], ("POST",))
-        if model is None:
-            raise ModelNotReady(self._name, self._broken)
-        if desk.in_flight > desk.settings.max_in_flight:
-            raise Overloaded(desk.settings.max_in_flight)
-        allowed = seconds_allowed(request, desk.settings.timeout)
-        call = self._wire.parse(model, request, await read_body(receive, request, self._limit))
-        if call.timeout is not None:
-            allowed = call.timeout
+        model = self._model
+        assert model is not None
+        if len(body) > self._limit:
+            raise BodyTooLarge(self._limit)
+        call = self._wire.parse(model, request, body)
+        allowed = call.timeout or seconds_allowed(request, self._allowed)
         if self._in_executor:
             arrays = await self._run_in_thread(model, call, began, allowed)
         else:
@@ -158,7 +173,7 @@ class Endpoint:
             arrays = model.run(call.outputs, call.feeds)
             self._run_seconds.observe(perf_counter() - start)
         self._rows.observe(model.rows(call.feeds))
-        body, headers = self._wire.answer(model, call, arrays, request_id.decode())
+        body, headers = self._wire.answer(model, call, arrays, request_id)
         if b"accept-encoding" in request and JSON in headers:
             body, more = compressed(body, request)
             headers += more
@@ -176,7 +191,7 @@ class Endpoint:
             return arrays
 
         future = asyncio.get_running_loop().run_in_executor(self._desk.threads, run)
-        if allowed == float("inf"):
+        if allowed == inf:
             return await future
         left = allowed - (asked - began)
         try:

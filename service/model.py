@@ -44,8 +44,10 @@ class Model:
         self.inputs: dict[str, Slot] = {tensor.name: slot(tensor) for tensor in bundle.inputs}
         self.outputs: dict[str, Slot] = {tensor.name: slot(tensor) for tensor in bundle.outputs}
         self.output_names = list(self.outputs)
+        self.version_text = str(version)
         self.proved = False
-        self._run = session.run
+        # Past the wrapper, whose checks of names and types are made here already, and cost as much as a small model.
+        self._run = getattr(session, "_sess", session).run
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """
@@ -56,7 +58,7 @@ class Model:
             RunFailed: the run failed for another reason.
         """
         try:
-            return self._run(names, feeds)  # type: ignore[no-any-return]
+            return self._run(names, feeds, None)  # type: ignore[no-any-return]
         except Exception as error:
             # ONNX Runtime has one class per kind of failure and no base class but this.
             problem = " ".join(str(error).split())[:300]

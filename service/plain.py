@@ -57,7 +57,7 @@ def parse(model: Model, headers: Mapping[bytes, bytes], body: bytes) -> Call:
     return Call(feeds, model.output_names, None)
 
 
-def answer(model: Model, call: Call, arrays: list[Array], request_id: str) -> tuple[bytes, Headers]:
+def answer(model: Model, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:
     """
     Return the body of a response and the headers that describe it.
 

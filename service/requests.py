@@ -1,6 +1,5 @@
 """The bytes of a request: its body within the limits, decompressed, parsed; its id and the time it allows."""
 
-import math
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -17,7 +16,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}[!-~]{0,64}")
-NOT_JSON: Final = re.compile(rb"-?(NaN|Infinity|inf|nan)")
+NOT_JSON: Final = re.compile(rb"NaN|Infinity|nan|inf")
 MAX_TIMEOUT: Final = 86_400.0
 
 
@@ -25,9 +24,23 @@ class Disconnected(Exception):
     """The client went away before its request was whole: there is nobody to answer."""
 
 
+def check_length(headers: Mapping[bytes, bytes], limit: int) -> None:
+    """Refuse a body that says it is larger than `limit`, before any of it is waited for."""
+    length = headers.get(b"content-length")
+    # The protocol's parser has made sure that it is a number.
+    if length is not None and int(length) > limit:
+        raise BodyTooLarge(limit)
+
+
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    """Return the decompressed body; raises as `finish_body` does."""
+    check_length(headers, limit)
+    return await finish_body(await receive(), receive, headers, limit)
+
+
+async def finish_body(message: Message, receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
     """
-    Return the decompressed body.
+    Return the decompressed body that begins with `message`.
 
     Raises:
         BodyTooLarge: it is larger than `limit` on the wire or decompressed.
@@ -35,17 +48,21 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int
         InvalidRequest: it is not what its Content-Encoding says.
         Disconnected: the client went away.
     """
-    length = headers.get(b"content-length")
-    # The protocol's parser has made sure that it is a number. What is too large is never waited for.
-    if length is not None and int(length) > limit:
-        raise BodyTooLarge(limit)
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body") or message["type"] != "http.request":
-        body = await _rest(receive, message, limit)
-    if len(body) > limit:
-        raise BodyTooLarge(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] != "http.request":
+            raise Disconnected
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge(limit)
+        parts.append(part)
+        if not message.get("more_body"):
+            break
+        message = await receive()
     encoding = headers.get(b"content-encoding")
+    body = b"".join(parts)
     return body if encoding is None else decompressed(body, encoding.decode("latin-1").strip().lower(), limit)
 
 
@@ -89,10 +106,10 @@ def parsed(text: bytes | memoryview) -> Any:
 
 
 def seconds_allowed(headers: Mapping[bytes, bytes], default: float) -> float:
-    """Return the time that `X-Request-Timeout` gives, or `default`; infinity where neither says."""
+    """Return the time that `X-Request-Timeout` gives, or `default`."""
     header = headers.get(b"x-request-timeout")
     if header is None:
-        return default or math.inf
+        return default
     try:
         seconds = float(header)
     except ValueError:
@@ -101,19 +118,3 @@ def seconds_allowed(headers: Mapping[bytes, bytes], default: float) -> float:
         shown = header[:40].decode("latin-1")
         raise InvalidRequest(f"X-Request-Timeout: expected seconds, more than 0 and at most 86400, got {shown!r}")
     return seconds
-
-
-async def _rest(receive: Receive, message: Message, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        if message["type"] != "http.request":
-            raise Disconnected
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(limit)
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()

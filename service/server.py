@@ -17,6 +17,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server as Uvicorn
 
 from snooze.service.app import Application
+from snooze.service.wire import Protocol
 
 KEEP_ALIVE: Final = 75
 STEP: Final = 0.02
@@ -96,7 +97,7 @@ def _config(app: Application) -> Config:
     return Config(
         app,
         loop="uvloop" if _installed("uvloop") else "asyncio",
-        http="httptools" if _installed("httptools") else "h11",
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

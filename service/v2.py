@@ -77,30 +77,19 @@ def parse(model: Model, headers: Mapping[bytes, bytes], body: bytes) -> Call:
     return call
 
 
-def answer(model: Model, call: Call, arrays: list[Array], request_id: str) -> tuple[bytes, Headers]:
+def answer(model: Model, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:
     """
     Return the body of a response and the headers that describe it.
 
     Raises:
         NotInJson: an output asked for as JSON holds NaN or Infinity.
     """
-    outputs: list[dict[str, Any]] = []
     raw: list[bytes] = []
-    slots = model.outputs
-    for i, (name, array) in enumerate(zip(call.outputs, arrays, strict=True)):
-        output: dict[str, Any] = {"name": name, "datatype": slots[name].datatype, "shape": array.shape}
-        if call.binary is not None and call.binary[i]:
-            part = to_bytes(array)
-            raw.append(part)
-            output["parameters"] = {"binary_data_size": len(part)}
-        else:
-            output["data"] = flat(array)
-        outputs.append(output)
     document = {
         "model_name": model.name,
-        "model_version": str(model.version),
-        "id": call.id if call.id is not None else request_id,
-        "outputs": outputs,
+        "model_version": model.version_text,
+        "id": call.id if call.id is not None else request_id.decode(),
+        "outputs": _described(model, call, arrays, raw),
     }
     text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     if b"null" in text:
@@ -109,6 +98,23 @@ def answer(model: Model, call: Call, arrays: list[Array], request_id: str) -> tu
     if not raw:
         return text, [JSON]
     return b"".join((text, *raw)), [BINARY_TYPE, (HEADER_LENGTH, str(len(text)).encode())]
+
+
+def _described(model: Model, call: Call, arrays: list[Array], raw: list[bytes]) -> list[dict[str, Any]]:
+    """Return the outputs as the response lists them; what goes out as raw bytes is added to `raw`."""
+    outputs: list[dict[str, Any]] = []
+    slots, binary = model.outputs, call.binary
+    for i, array in enumerate(arrays):
+        slot = slots[call.outputs[i]]
+        if binary is not None and binary[i]:
+            part = to_bytes(array)
+            raw.append(part)
+            said = {"binary_data_size": len(part)}
+            outputs.append({"name": slot.name, "datatype": slot.datatype, "shape": array.shape, "parameters": said})
+            continue
+        data = array.reshape(-1) if slot.kind != "O" else flat(array)
+        outputs.append({"name": slot.name, "datatype": slot.datatype, "shape": array.shape, "data": data})
+    return outputs
 
 
 def _inputs(model: Model, document: dict[str, Any], tail: memoryview | None, booleans: bool) -> dict[str, Array]:

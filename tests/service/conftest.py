@@ -1,5 +1,6 @@
 """Fixtures that make bundles from hand-made graphs, applications in memory, and servers in their own process."""
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -286,3 +287,77 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             except subprocess.TimeoutExpired:
                 one.process.kill()
                 one.process.wait(5)
+
+
+class Client:
+    """Asks an application in memory, one event loop for each request."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> "Answer":
+        """Send a request; `x_request_id="a"` is the header `X-Request-Id: a`."""
+        raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        return asyncio.run(self.exchange(method, path, [body], raw))
+
+    def post(self, path: str, document: Any, **headers: str) -> "Answer":
+        """Post JSON."""
+        return self.ask("POST", path, json.dumps(document).encode(), **headers)
+
+    async def exchange(
+        self, method: str, path: str, parts: Sequence[bytes], raw: Sequence[tuple[bytes, bytes]] = ()
+    ) -> "Answer":
+        """Send the body in several parts, and collect the answer."""
+        messages = [
+            {"type": "http.request", "body": part, "more_body": i + 1 < len(parts)} for i, part in enumerate(parts)
+        ]
+        sent: list[Mapping[str, Any]] = []
+
+        async def receive() -> Mapping[str, Any]:
+            return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+        async def send(message: Mapping[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "scheme": "http",
+            "http_version": "1.1",
+            "server": ("testserver", 80),
+            "client": ("testclient", 1),
+            "headers": list(raw),
+        }
+        await self.app(scope, receive, send)
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        return Answer(sent[0]["status"], sent[0]["headers"], body)
+
+
+class Answer:
+    """A complete answer."""
+
+    def __init__(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        self.status = status
+        self.headers = {name.decode().lower(): value.decode() for name, value in headers}
+        self.body = body
+
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> str:
+        """Return what the error says."""
+        return str(self.json()["error"])
+
+
+@pytest.fixture(scope="session")
+def client(repository: Path) -> Client:
+    """A client of an application that serves every model of the repository."""
+    from snooze.service import Settings, create_app
+
+    return Client(create_app(Settings(models=(repository,), log="off", max_body=100_000)))

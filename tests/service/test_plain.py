@@ -1,0 +1,118 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.service.conftest import Client, Graph, classifier, publish
+
+from snooze.service import Settings, create_app
+
+ROW = [0.5] * 30
+
+
+@pytest.mark.parametrize("body", [[ROW, ROW], {"rows": [ROW, ROW]}])
+def test_rows_become_labels_and_confidences(client: Client, body: Any) -> None:
+    answer = client.post("/models/tumour/predict", body)
+
+    document = answer.json()
+    assert (answer.status, document["model"], document["version"], len(document["predictions"])) == (
+        200,
+        "tumour",
+        2,
+        2,
+    )
+    prediction = document["predictions"][0]
+    assert prediction["label"] in ("malignant", "benign")
+    assert prediction["confidence"] == prediction["probabilities"][prediction["label"]]
+    assert set(prediction["probabilities"]) == {"malignant", "benign"}
+
+
+def test_a_number_is_a_value(client: Client) -> None:
+    answer = client.post("/models/sum/predict", [[1, 2, 3]])
+
+    assert answer.json()["predictions"] == [{"value": 6.0}]
+
+
+def test_rows_of_several_inputs_are_objects(client: Client) -> None:
+    answer = client.post("/models/person/predict", [{"age": 1, "weight": 2, "note": "x"}])
+
+    assert answer.json()["predictions"] == [{"value": 3, "said": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "error"),
+    [
+        ("sum", {}, 'expected {"rows": [...]} or a list of rows'),
+        ("sum", 5, 'expected {"rows": [...]} or a list of rows'),
+        ("sum", [], "expected at least one row, got an empty list"),
+        ("sum", [1, 2, 3], "input 'x': expected each row to be a list; for one row: [[...]], got 1"),
+        ("sum", [[1, 2]], "input 'x': expected shape [any, 3], got [1, 2]"),
+        ("sum", [[1, 2, 3], [1, 2]], "input 'x': the data are nested unevenly"),
+        ("sum", [[1, 2, "3"]], "input 'x': expected numbers for FP32, got strings"),
+        ("sum", [[1, 2, None]], "input 'x': expected numbers for FP32, got null"),
+        ("sum", [[1, 2, True]], "input 'x': expected numbers for FP32, got true or false"),
+        ("person", [[1]], "row 0: expected an object with: age, weight, note"),
+        ("person", [{"age": 1}], "row 0: expected an object with: age, weight, note"),
+    ],
+)
+def test_says_what_is_wrong_with_the_rows(client: Client, model: str, body: Any, error: str) -> None:
+    answer = client.post(f"/models/{model}/predict", body)
+
+    assert (answer.status, answer.error) == (400, error)
+
+
+def test_an_answer_that_json_cannot_say_is_refused(client: Client) -> None:
+    answer = client.post("/models/sum/predict", [[3e38, 3e38, 3e38]])
+
+    assert answer.status == 406
+
+
+def test_predict_alone_says_which_models_there_are(client: Client) -> None:
+    answer = client.post("/predict", [ROW])
+
+    assert answer.status == 404
+    assert answer.error.startswith("no single model behind /predict: use /models/NAME/predict; there are: ")
+
+
+def scores_only(width: int) -> Graph:
+    """A classifier that gives its scores alone: they are its input."""
+    from onnx import helper
+
+    from snooze.bundle import Tensor
+
+    nodes = [helper.make_node("Identity", ["x"], ["scores"])]
+    golden = {"x": np.array([[0.25] * width], np.float32)}
+    shape = (-1, width)
+    return Graph(nodes, [Tensor("x", "FP32", shape)], [Tensor("scores", "FP32", shape, "scores")], golden)
+
+
+@pytest.mark.parametrize(
+    ("row", "labels", "prediction"),
+    [
+        ([0.25, 0.75], ("no", "yes"), {"label": "yes", "confidence": 0.75, "probabilities": {"no": 0.25, "yes": 0.75}}),
+        ([-3.0, 5.0], ("no", "yes"), {"label": "yes", "scores": {"no": -3.0, "yes": 5.0}}),
+        ([0.75], ("no", "yes"), {"label": "yes", "confidence": 0.75, "probabilities": {"no": 0.25, "yes": 0.75}}),
+        ([0.25], ("no", "yes"), {"label": "no", "confidence": 0.75, "probabilities": {"no": 0.75, "yes": 0.25}}),
+        ([0.5, 0.5], None, {"label": 0, "confidence": 0.5, "probabilities": {"0": 0.5, "1": 0.5}}),
+    ],
+)
+def test_a_model_without_labels_decides_by_its_scores(
+    tmp_path: Path, row: list[float], labels: tuple[str, ...] | None, prediction: Any
+) -> None:
+    publish(tmp_path, "scorer", scores_only(len(row)), labels=labels)
+    client = Client(create_app(Settings(models=(tmp_path,), log="off")))
+
+    assert client.post("/predict", [row]).json()["predictions"] == [prediction]
+
+
+def test_a_label_that_is_a_name_already_is_left_alone(tmp_path: Path) -> None:
+    publish(tmp_path, "digits", classifier(), labels=("1", "0"))
+    client = Client(create_app(Settings(models=(tmp_path,), log="off")))
+
+    answer = client.post("/predict", [ROW]).json()["predictions"][0]
+    number = client.post(
+        "/v2/models/digits/infer",
+        {"inputs": [{"name": "features", "shape": [1, 30], "datatype": "FP32", "data": ROW}]},
+    ).json()["outputs"][0]["data"][0]
+
+    assert answer["label"] == str(number)

@@ -63,8 +63,11 @@ class Tree:
         Return the CPU seconds of the tree.
 
         Raises:
-            ProcessLookupError: its root is gone.
+            ProcessLookupError: its root is gone, or nothing but a line in the process table (a zombie).
         """
+        root = _stat(self.pid)
+        if root is None or root[0] == "Z":
+            raise ProcessLookupError(f"there is no process {self.pid}")
         total = 0.0
         for pid in reversed(self.members()):  # children first: the time of one that ends is its parent's a moment later
             try:

@@ -71,7 +71,7 @@ def measure(candidate: Candidate, golden: Golden, seconds: int, cores: tuple[int
         pss, rss = tree.pss_bytes(), tree.peak_bytes()
         script = Path(folder, "request.lua")
         script.write_bytes(lua(candidate))
-        wrk(server, script, CONNECTIONS[1], WARM_UP_SECONDS, load_core)
+        wrk(server, script, max(CONNECTIONS), WARM_UP_SECONDS, load_core)
         rps = {count: wrk(server, script, count, seconds, load_core) for count in CONNECTIONS}
         return Throughput(candidate.name, rps, pss / MIB, rss / MIB)
 

@@ -23,11 +23,11 @@ from snooze.benchmarks.target import Wanted, prepare
 def test_offers_the_rate_and_reports_what_became_of_it(double: Server, bundle: Path) -> None:
     told: list[Mapping[str, Any]] = []
 
-    report = run(double.url, model="tumour", data=bundle, rps=150, seconds=2, pid=double.pid, progress=told.append)
+    report = run(double.url, model="tumour", data=bundle, rps=200, seconds=1.5, pid=double.pid, progress=told.append)
 
     assert (report.requests, report.errors, report.outcomes["answered"]) == (300, 0, 300)
-    assert (report.offered_rps, report.data, report.rows) == (150, str(bundle), 1)
-    assert report.achieved_rps == pytest.approx(150, rel=0.05)
+    assert (report.offered_rps, report.data, report.rows) == (200, str(bundle), 1)
+    assert report.achieved_rps == pytest.approx(200, rel=0.05)
     assert report.p50_ms is not None
     assert report.p99_ms is not None
     assert 0 < report.p50_ms <= report.p99_ms
@@ -81,13 +81,13 @@ def test_refused_connections_are_counted_apart(double: Server, monkeypatch: pyte
         server.kill()
 
     try:
-        report = run(url, model="tumour", rps=50, seconds=2, pid=server.pid, progress=end_the_server)
+        report = run(url, model="tumour", rps=50, seconds=1.6, pid=server.pid, progress=end_the_server)
     finally:
         server.kill()
         server.communicate()
 
-    assert report.outcomes["refused"] > 20
-    assert report.outcomes["answered"] + report.outcomes["refused"] + report.outcomes["lost"] == 100
+    assert report.outcomes["refused"] > 10
+    assert report.outcomes["answered"] + report.outcomes["refused"] + report.outcomes["lost"] == 80
     assert report.cpu_cores is None
 
 

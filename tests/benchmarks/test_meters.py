@@ -165,12 +165,15 @@ def test_a_watch_reports_what_was_used_between_begin_and_end(start: Start) -> No
     assert watch.usage.memory_is == "peak resident memory of the largest process, and what the others do not share"
 
 
-def test_a_watch_says_that_what_it_measured_is_gone(start: Start) -> None:
+@pytest.mark.parametrize("reaped", [True, False])
+def test_a_watch_says_that_what_it_measured_is_gone(start: Start, reaped: bool) -> None:
     process = start(BURN, 0)
     with Watch(Tree(process.pid)) as watch:
         watch.begin()
         process.kill()
-        process.wait()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        if reaped:
+            process.wait()
         watch.end()
 
     assert watch.usage is None

@@ -96,7 +96,7 @@ def test_one_core_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_measures_peers_and_writes_what_it_found(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throughput, "CONNECTIONS", (1, 2))
+    monkeypatch.setattr(throughput, "CONNECTIONS", (2,))
     options = [f"--bundle={bundle}", "--seconds=1", "--rounds=1", "--servers=bare", f"--output={tmp_path / 'rps'}"]
 
     assert main(options) == 0

@@ -99,8 +99,8 @@ def _prepared(model: Opened, data: Data | None, y: Array | None, asked: Options)
         arrays = dict(data) if isinstance(data, Mapping) else {takes[0].name: np.asarray(data)}
         rows = checked(arrays | ({} if y is None else {LABELS: np.asarray(y)}), takes, "data", columns)
     original: Original = model.converter.original(model.model, rows.labels, asked.labels)
-    names = class_names(original, asked.labels)
-    return replace(rows, labels=targets(original, rows.labels, names)), original
+    class_names(original, asked.labels)  # before anything takes long
+    return replace(rows, labels=targets(original, rows.labels, asked.labels)), original
 
 
 def _found(original: Original, rows: Rows, asked: Options, work: Path, progress: Progress) -> Findings:

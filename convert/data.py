@@ -50,8 +50,7 @@ def from_file(path: Path, inputs: tuple[Tensor, ...], columns: tuple[str, ...] |
     try:
         arrays = readers[suffix](path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        problem = "holds Python objects; save arrays of numbers" if "pickle" in str(error) else f"is damaged: {error}"
-        raise InvalidData(str(path), problem) from None
+        raise InvalidData(str(path), _why(error)) from None
     return checked(arrays, inputs, str(path), columns)
 
 
@@ -99,17 +98,28 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _npz(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file:  # ours to close: numpy leaves a damaged one open
+        archive = np.load(file, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise ValueError("it holds one bare array; name it .npy")
         return {name: np.atleast_1d(archive[name]) for name in archive.files}
 
 
 def _npy(path: Path) -> dict[str, Array]:
-    array = np.load(path, allow_pickle=False)
+    with path.open("rb") as file:
+        array = np.load(file, allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ValueError("it holds several arrays; name it .npz")
     return {"rows": np.atleast_1d(array)}
+
+
+def _why(error: Exception) -> str:
+    text = str(error)
+    if text.startswith("Object arrays"):
+        return "holds Python objects; save arrays of numbers"
+    if "pickle" in text:  # what numpy suspects behind anything that it does not know
+        return "is not a file of numpy"
+    return f"cannot be read: {text}"
 
 
 def _csv(path: Path, columns: tuple[str, ...] | None, label: str | None) -> tuple[dict[str, Array], tuple[str, ...]]:

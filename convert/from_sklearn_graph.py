@@ -77,8 +77,10 @@ def _graph(
     model = _without_flat_votes(model)
     # By default a classifier returns probabilities as a list of dicts, which no tensor can carry.
     options: dict[Any, Any] = {id(model): {"zipmap": False}} if task == "classification" else {}
-    if task == "classification" and "scores" in outputs and _has_raw_scores(model):
-        options[id(model)]["raw_scores"] = True
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    if "scores" in outputs and _has_raw_scores(last):
+        # Without it the two columns of a support vector machine are the wrong way round, beside a right label.
+        options[id(last)] = {"zipmap": False, "raw_scores": True}
     kind = DoubleTensorType if double else FloatTensorType
     try:
         with quiet():
@@ -114,12 +116,11 @@ def _two_columns(graph: Any) -> Any:
     return graph
 
 
-def _has_raw_scores(model: Any) -> bool:
+def _has_raw_scores(estimator: Any) -> bool:
     from skl2onnx._supported_operators import sklearn_operator_name_map
     from skl2onnx.common._registration import _converter_pool
 
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
-    converter = _converter_pool.get(sklearn_operator_name_map.get(type(last), ""))
+    converter = _converter_pool.get(sklearn_operator_name_map.get(type(estimator), ""))
     return converter is not None and "raw_scores" in (getattr(converter, "_options", None) or {})
 
 

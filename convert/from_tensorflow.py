@@ -121,8 +121,8 @@ def original(model: Any, labels: Array | None, names: tuple[str, ...] | None) ->
     column a class) for it, or by `names` for its columns; the model itself does not say.
     """
     takes, name = inputs(model), type(model).__name__
-    if isinstance(model, keras().Sequential):  # tf2onnx looks for outputs under names that a Sequential does not use
-        model = keras().Model(model.inputs, model.outputs, name=model.name)
+    # As plain lists: tf2onnx looks for a Sequential's outputs under other names, and trips over inputs by name.
+    model = keras().Model(list(model.inputs), list(model.outputs), name=model.name)
     single = len(model.outputs) == 1
     activations = [_activation(tensor) for tensor in model.outputs]
     binary = single and activations[0] == "sigmoid" and model.outputs[0].shape == (None, 1)
@@ -200,11 +200,9 @@ def _answer(
 
 
 def _called(model: Any, arrays: list[Array]) -> list[Array]:
-    from keras import tree
-
-    structure = tree.pack_sequence_as(model._inputs_struct, arrays)
     with quiet():
-        return [np.asarray(one) for one in tree.flatten(model(structure, training=False))]
+        answers = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+        return [np.asarray(one) for one in (answers if isinstance(answers, list | tuple) else [answers])]
 
 
 def _cause(error: Exception) -> str:

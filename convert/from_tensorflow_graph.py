@@ -24,7 +24,7 @@ def graph(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
         model: the model.
         name: what to call it in errors.
         outputs: the names of the outputs, in the model's order.
-        binary: its only output is the probability of the second of two classes, and is to become one column for each.
+        binary: its only output is the probability of the second of two classes, and is to become a column for each.
 
     Raises:
         Unsupported: it holds something that ONNX has no operator for.

@@ -5,7 +5,8 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 
 
 @contextmanager
@@ -22,7 +23,8 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.CRITICAL)
         for descriptor in (1, 2):
             os.dup2(nothing, descriptor)
-        with warnings.catch_warnings():
+        # What Python prints may go elsewhere than to the terminal's descriptors, in a notebook for one.
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -1,0 +1,145 @@
+# ruff: noqa: TID253 - what is tested here is what is made of the framework
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from snooze.cli import main
+
+Data = tuple[NDArray[Any], NDArray[Any]]
+
+
+@pytest.fixture
+def folder(pipeline: Pipeline, cancer: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a saved model and rows, to work in."""
+    joblib.dump(pipeline, tmp_path / "tumour.joblib")
+    joblib.dump(LogisticRegression(), tmp_path / "unfitted.joblib")
+    rows, labels = cancer
+    np.savez(tmp_path / "rows.npz", features=rows, y=labels)
+    np.savez(tmp_path / "narrow.npz", features=rows[:, :29])
+    (tmp_path / "text.joblib").write_text("hello")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_converts_and_tells_the_story(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["convert", "tumour.joblib", "--trust", "--name", "tumour", "--target", "models", "--data", "rows.npz"])
+
+    captured = capsys.readouterr()
+    assert (code, captured.err) == (0, "")
+    assert captured.out.startswith("tumour version 1, from scikit-learn")
+    assert captured.out.endswith("report      models/tumour/1/report.html\n")
+    assert (folder / "models/tumour/1/bundle.json").is_file()
+
+
+def test_prints_one_json_document_and_nothing_else(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = "convert tumour.joblib --trust --name tumour --target models --labels malignant,benign --json"
+
+    code = main(command.split())
+
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert (code, captured.err) == (0, "")
+    assert document["folder"] == "models/tumour/1"
+    assert document["report"] == "models/tumour/1/report.html"
+    assert document["bundle"]["labels"] == ["malignant", "benign"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("tumour.joblib", "snooze: tumour.joblib is a pickle, and reading a pickle runs whatever code is in it;"),
+        ("no.joblib --trust", "snooze: no.joblib: there is no such file"),
+        ("text.joblib --trust", "snooze: text.joblib: cannot be read: "),
+        ("rows.npz", "snooze: rows.npz: is not a model that can be read;"),
+        (". --trust", "snooze: .: is a folder, expected a file;"),
+        ("unfitted.joblib --trust", "snooze: the LogisticRegression is not fitted; call fit on it"),
+        (
+            "tumour.joblib --trust --data narrow.npz",
+            "snooze: narrow.npz: input 'features' takes rows of shape (30), got (29)",
+        ),
+        ("tumour.joblib --trust --labels a,a", "snooze: --labels: expected different names, got 'a,a'"),
+        ("tumour.joblib --trust --rows 1000", "snooze: --rows: expected 1 to 64 rows a request, got 1000"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: str, problem: str
+) -> None:
+    code = main(["convert", *arguments.split(), "--name", "tumour", "--target", "models"])
+
+    captured = capsys.readouterr()
+    assert (code, captured.out) == (2, "")
+    assert captured.err.startswith(problem)
+    assert captured.err.count("\n") == 1
+    assert not (folder / "models").exists()
+
+
+def test_a_gate_that_refuses_ends_with_1(folder: Path, cancer: Data, capsys: pytest.CaptureFixture[str]) -> None:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import RandomForestClassifier
+
+    rows, labels = cancer
+    forest = RandomForestClassifier(10, random_state=0)
+    joblib.dump(CalibratedClassifierCV(forest, method="isotonic").fit(rows, labels), folder / "isotonic.joblib")
+
+    code = main(
+        ["convert", "isotonic.joblib", "--trust", "--name", "tumour", "--target", "models", "--data", "rows.npz"]
+    )
+
+    captured = capsys.readouterr()
+    assert (code, captured.out) == (1, "")
+    assert captured.err.startswith("snooze: parity gate: converted in single precision, the CalibratedClassifierCV")
+    assert captured.err.endswith("calibrate with method='sigmoid'\n")
+    assert captured.err.count("\n") == 1
+    assert not (folder / "models").exists()
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["convert", "--help"])
+
+    text = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert text.count("snooze convert ") >= 3
+    assert "Exit codes: 0 done, 1 a gate said no, 2 the input or the usage is wrong." in text
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import argparse, sys; from snooze.convert.cli import convert_arguments; "
+        "convert_arguments(argparse.ArgumentParser()); "
+        "print([name for name in ('numpy', 'onnx', 'onnxruntime', 'sklearn', 'keras') if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+def test_ctrl_c_ends_in_silence_and_leaves_nothing_behind(folder: Path) -> None:
+    command = ["convert", "tumour.joblib", "--trust", "--name", "tumour", "--target", "models"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "snooze.cli", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (folder / "models").exists():  # it has begun to write
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert not (folder / "models").exists()

@@ -1,0 +1,34 @@
+from typing import Any
+
+import pytest
+
+from snooze.convert.errors import InvalidOption
+from snooze.convert.options import Options
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"framework": "torch"}, "--from: expected one of sklearn, keras, got 'torch'"),
+        ({"quantize": "on"}, "--quantize: expected one of auto, off, got 'on'"),
+        ({"prefer": "luck"}, "--prefer: expected one of speed, start, size, got 'luck'"),
+        ({"max_drop": -0.1}, "--max-drop: expected points, 0 or more, got -0.1"),
+        ({"max_drop": float("nan")}, "--max-drop: expected points, 0 or more, got nan"),
+        ({"max_flips": 101}, "--max-flips: expected a percentage from 0 to 100, got 101"),
+        ({"rows": 0}, "--rows: expected 1 to 64 rows a request, got 0"),
+        ({"rows": 65}, "--rows: expected 1 to 64 rows a request, got 65"),
+        ({"labels": ("a", "a")}, "--labels: expected different names, got 'a,a'"),
+        ({"labels": ("a", "")}, "--labels: expected different names, got 'a,'"),
+    ],
+)
+def test_refuses_the_impossible(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        Options(**options)
+
+    assert str(caught.value) == problem
+
+
+def test_tells_what_a_candidate_must_keep() -> None:
+    limits = Options(max_drop=0, max_flips=1, prefer="size", rows=8).limits
+
+    assert (limits.max_drop, limits.max_flips, limits.prefer, limits.rows) == (0, 1, "size", 8)

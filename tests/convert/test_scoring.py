@@ -1,0 +1,106 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snooze.convert.errors import InvalidData, InvalidOption
+from snooze.convert.original import Original
+from snooze.convert.scoring import class_names, r_squared, score, targets
+
+MakeOriginal = Callable[..., Original]
+
+
+@pytest.fixture
+def classifier(original: MakeOriginal) -> Original:
+    return original(None, task="classification", classes=(0, 1), decides="scores")
+
+
+@pytest.fixture
+def regressor(original: MakeOriginal) -> Original:
+    return original(None, task="regression", roles={"value": "value"})
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "found"),
+    [
+        ([0, 1], None, [0, 1]),
+        ([[0], [1]], None, [0, 1]),
+        ([[1, 0], [0, 1]], None, [0, 1]),
+        (["bad", "good"], ("good", "bad"), [1, 0]),
+        ([1.0, 0.0], ("good", "bad"), [1, 0]),
+    ],
+)
+def test_brings_labels_to_class_numbers(
+    classifier: Original, labels: Any, names: tuple[str, ...] | None, found: list[int]
+) -> None:
+    got = targets(classifier, np.array(labels), names)
+
+    assert got is not None
+    assert got.tolist() == found
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ([0, 2], "the labels: 2 is none of the classes 0, 1"),
+        (["x"], "the labels: x is none of the classes 0, 1"),
+        (np.zeros((2, 3)), "the labels: have shape (2, 3), expected one for each row"),
+    ],
+)
+def test_says_which_label_is_no_class(classifier: Original, labels: Any, problem: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        targets(classifier, np.asarray(labels), None)
+
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize("labels", [["a"], [np.nan]])
+def test_values_are_finite_numbers(regressor: Original, labels: list[Any]) -> None:
+    with pytest.raises(InvalidData, match="predicts values, so labels are finite numbers"):
+        targets(regressor, np.array(labels), None)
+
+
+def test_labels_are_of_no_use_to_other_tasks(original: MakeOriginal) -> None:
+    assert targets(original(None, task="clustering"), np.array([1]), None) is None
+    assert targets(original(None, task="regression"), None, None) is None
+
+
+def test_scores_classes_by_accuracy(classifier: Original) -> None:
+    found = score(
+        classifier, {"scores": np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9]])}, np.array([0, 1, 1, 1])
+    )
+
+    assert (found.metric, found.value) == ("accuracy", 0.75)
+
+
+def test_scores_values_by_r_squared(regressor: Original) -> None:
+    truth = targets(regressor, np.array([1.0, 2.0, 3.0]), None)
+
+    assert truth is not None
+    found = score(regressor, {"value": np.array([[1.0], [2.0], [4.0]])}, truth)
+    assert (found.metric, found.value) == ("R²", 0.5)
+
+
+def test_what_never_changes_cannot_be_explained() -> None:
+    assert r_squared(np.ones((3, 1)), np.ones((3, 1))) == 0.0
+
+
+def test_as_many_values_as_are_predicted() -> None:
+    with pytest.raises(InvalidData) as caught:
+        r_squared(np.ones((3, 2)), np.ones((3, 1)))
+
+    assert str(caught.value) == "the labels: have 2 values a row, the model predicts 1"
+
+
+def test_names_the_classes(original: MakeOriginal, classifier: Original) -> None:
+    assert class_names(classifier, ("no", "yes")) == ("no", "yes")
+    assert class_names(classifier, None) == ("0", "1")
+    assert class_names(original(None), None) is None
+
+
+def test_as_many_names_as_classes(original: MakeOriginal, classifier: Original) -> None:
+    with pytest.raises(InvalidOption, match=r"^--labels: 3 names for 2 classes$"):
+        class_names(classifier, ("a", "b", "c"))
+    with pytest.raises(InvalidOption, match=r"^--labels: Function has no classes to name$"):
+        class_names(original(None), ("a",))

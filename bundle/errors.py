@@ -50,7 +50,8 @@ class InvalidContract(BundleError):
     """`bundle.json` says something that the contract does not allow."""
 
     def __init__(self, field: str, problem: str, path: Path = CONTRACT) -> None:
-        super().__init__(f"{path}: {field}: {problem}")
+        remedy = "" if path == CONTRACT else "; convert the model again"
+        super().__init__(f"{path}: {field}: {problem}{remedy}")
         self.field = field
         self.problem = problem
 
@@ -58,8 +59,8 @@ class InvalidContract(BundleError):
 class MissingFile(BundleError):
     """A file that `bundle.json` names is not there, is none, or cannot be read."""
 
-    def __init__(self, path: Path, problem: str = "is not there") -> None:
-        super().__init__(f"{path} is named in bundle.json but {problem}; convert the model again")
+    def __init__(self, path: Path, problem: str = "is not there; convert the model again") -> None:
+        super().__init__(f"{path} is named in bundle.json but {problem}")
         self.path = path
         self.problem = problem
 

@@ -155,10 +155,11 @@ def _check_plain(folder: Path, name: str) -> Path:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        raise MissingFile(folder / name, "is not there" if missing else f"cannot be read: {error.strerror}") from None
+        if isinstance(error, FileNotFoundError):
+            raise MissingFile(folder / name) from None
+        raise MissingFile(folder / name, f"cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(mode):
-        raise MissingFile(folder / name, "is not a plain file")
+        raise MissingFile(folder / name, "is not a plain file; convert the model again")
     return path
 
 

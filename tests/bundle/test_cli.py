@@ -10,15 +10,17 @@ import jsonschema
 import pytest
 
 from snooze.bundle.cli import inspect, inspect_arguments
-from snooze.bundle.contract import Bundle, Evidence
+from snooze.bundle.contract import Bundle, Evidence, Profile, Run, Source
+from snooze.bundle.draft import Draft
 from snooze.bundle.errors import InvalidSamples, NoSuchModel, NotABundle, WrongHash
+from snooze.bundle.samples import Samples, write_samples
 
 Publish = Callable[..., Path]
-Run = Callable[..., tuple[int, str]]
+Inspect = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str]) -> Inspect:
     """Run `snooze inspect` in this process; return its exit code and what it printed."""
 
     def run(*arguments: object) -> tuple[int, str]:
@@ -83,7 +85,7 @@ files
 """
 
 
-def test_shows_everything_of_a_bundle(publish: Publish, run: Run) -> None:
+def test_shows_everything_of_a_bundle(publish: Publish, run: Inspect) -> None:
     folder = publish()
 
     code, text = run(folder)
@@ -95,7 +97,7 @@ def test_shows_everything_of_a_bundle(publish: Publish, run: Run) -> None:
     assert text.endswith(f"\nthe evidence for people: {folder}/report.html\n")
 
 
-def test_shows_the_newest_version_of_a_model(publish: Publish, run: Run, tmp_path: Path) -> None:
+def test_shows_the_newest_version_of_a_model(publish: Publish, run: Inspect, tmp_path: Path) -> None:
     for task in ("regression", None):
         publish(task=task)
 
@@ -110,7 +112,7 @@ def test_shows_the_newest_version_of_a_model(publish: Publish, run: Run, tmp_pat
 
 
 def test_shows_a_model_from_its_own_folder(
-    publish: Publish, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    publish: Publish, run: Inspect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = publish()
     publish()
@@ -139,14 +141,32 @@ def test_shows_a_model_from_its_own_folder(
             {"evidence": Evidence("given", more={"by": {"rows": [{"age": 3}, {"age": None}]}})},
             "\n  by:\n    rows:\n      age\n      3\n      -\n",
         ),
+        (
+            {"profile": Profile("EPYC", run=(Run(1, 1e-5, 0, 1e-5, {"joules": 0.1}),))},
+            "\n     1    10 µs    0 ns  10 µs\n  1 rows: joules 0.1\n",
+        ),
+        (
+            {"profile": Profile("EPYC", memory={"peak": 2048, "by": {"heap": {"x": 1}}})},
+            "\nprofile, on EPYC\n  peak: 2.0 KiB\n  by:\n    heap: x 1\n",
+        ),
+        ({"source": Source("keras", "3.15.1"), "labels": None}, "\n  source    keras 3.15.1\n  task      classif"),
         ({"labels": ("\x1b[2J", "b\n")}, "\n  labels    \\x1b[2J, b\\n\n"),
     ],
 )
-def test_shows_also(publish: Publish, run: Run, changes: dict[str, Any], text: str) -> None:
+def test_shows_also(publish: Publish, run: Inspect, changes: dict[str, Any], text: str) -> None:
     assert text in run(publish(**changes))[1]
 
 
-def test_says_what_was_verified(publish: Publish, run: Run) -> None:
+def test_names_no_report_where_there_is_none(run: Inspect, tmp_path: Path, contract: Bundle, samples: Samples) -> None:
+    with Draft(tmp_path, "tumour") as draft:
+        (draft.folder / "model.onnx").write_bytes(b"onnx")
+        write_samples(draft.folder / "samples.npz", samples)
+        draft.publish(contract)
+
+    assert "the evidence for people" not in run(tmp_path / "tumour")[1]
+
+
+def test_says_what_was_verified(publish: Publish, run: Inspect) -> None:
     _, text = run(publish(), "--verify")
 
     assert text.splitlines()[-1] == (
@@ -155,7 +175,7 @@ def test_says_what_was_verified(publish: Publish, run: Run) -> None:
     )
 
 
-def test_verifies_the_hashes(publish: Publish, run: Run) -> None:
+def test_verifies_the_hashes(publish: Publish, run: Inspect) -> None:
     folder = publish()
     flip(folder / "report.html")
 
@@ -164,14 +184,14 @@ def test_verifies_the_hashes(publish: Publish, run: Run) -> None:
         run(folder, "--verify")
 
 
-def test_verifies_that_the_samples_fit_the_signature(publish: Publish, run: Run, contract: Bundle) -> None:
+def test_verifies_that_the_samples_fit_the_signature(publish: Publish, run: Inspect, contract: Bundle) -> None:
     inputs = (replace(contract.inputs[0], shape=(-1, 4)),)
 
     with pytest.raises(InvalidSamples, match=r"'in/features' has shape \(4, 3\), the signature says \[-1, 4\]"):
         run(publish(inputs=inputs), "--verify")
 
 
-def test_shows_a_repository_as_a_table(publish: Publish, run: Run, tmp_path: Path) -> None:
+def test_shows_a_repository_as_a_table(publish: Publish, run: Inspect, tmp_path: Path) -> None:
     for name in ("tumour", "digits", "tumour"):
         publish(name)
 
@@ -186,7 +206,7 @@ def test_shows_a_repository_as_a_table(publish: Publish, run: Run, tmp_path: Pat
     assert len(run(tmp_path / "models", "--version", 2)[1].splitlines()) == 2
 
 
-def test_shows_the_rest_of_a_repository_beside_a_damaged_bundle(publish: Publish, run: Run, tmp_path: Path) -> None:
+def test_shows_the_rest_of_a_repository_beside_a_damaged_bundle(publish: Publish, run: Inspect, tmp_path: Path) -> None:
     publish("digits")
     flip(publish("tumour") / "bundle.json")
 
@@ -198,7 +218,7 @@ def test_shows_the_rest_of_a_repository_beside_a_damaged_bundle(publish: Publish
 
 
 @pytest.mark.parametrize("options", [[], ["--verify"]])
-def test_prints_the_contract_as_json(publish: Publish, run: Run, options: list[str]) -> None:
+def test_prints_the_contract_as_json(publish: Publish, run: Inspect, options: list[str]) -> None:
     folder = publish()
 
     document = json.loads(run(folder, "--json", *options)[1])
@@ -209,7 +229,7 @@ def test_prints_the_contract_as_json(publish: Publish, run: Run, options: list[s
     jsonschema.validate(document, json.loads(files("snooze.bundle").joinpath("schema.json").read_text()))
 
 
-def test_prints_a_repository_as_json(publish: Publish, run: Run, tmp_path: Path) -> None:
+def test_prints_a_repository_as_json(publish: Publish, run: Inspect, tmp_path: Path) -> None:
     publish("digits")
     flip(publish("tumour") / "model.onnx")
 
@@ -221,7 +241,7 @@ def test_prints_a_repository_as_json(publish: Publish, run: Run, tmp_path: Path)
     assert (tumour["verified"], tumour["error"].split(" was ")[0]) == (False, tumour["folder"] + "/model.onnx")
 
 
-def test_says_what_is_not_there(publish: Publish, run: Run, tmp_path: Path) -> None:
+def test_says_what_is_not_there(publish: Publish, run: Inspect, tmp_path: Path) -> None:
     with pytest.raises(NotABundle, match="gone is not a bundle: there is no such folder"):
         run(tmp_path / "gone")
     publish()

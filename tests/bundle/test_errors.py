@@ -32,11 +32,15 @@ EXAMPLES: list[tuple[BundleError, str]] = [
     (InvalidContract("version", "is missing"), "bundle.json: version: is missing"),
     (
         InvalidContract("version", "is missing", FOLDER / "bundle.json"),
-        "models/tumour/1/bundle.json: version: is missing",
+        "models/tumour/1/bundle.json: version: is missing; convert the model again",
     ),
     (
         MissingFile(FOLDER / "model.onnx"),
         "models/tumour/1/model.onnx is named in bundle.json but is not there; convert the model again",
+    ),
+    (
+        MissingFile(FOLDER / "model.onnx", "cannot be read: Permission denied"),
+        "models/tumour/1/model.onnx is named in bundle.json but cannot be read: Permission denied",
     ),
     (
         WrongHash(FOLDER / "model.onnx", "sha256:a", "sha256:b"),

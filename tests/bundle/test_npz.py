@@ -116,6 +116,8 @@ WIDE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000)}"
             zipped(("x.npy", GOOD), method=zipfile.ZIP_DEFLATED),
             "'x.npy' is compressed or encrypted; numpy.savez writes",
         ),
+        (zipped(("x.npy", GOOD)).replace(b"PK\1\2", b"PK\1\3"), "its list of arrays is damaged"),
+        (zipped(("x.npy", GOOD)).replace(b"PK\3\4", b"PK\3\5"), "'x.npy' is damaged"),
         (zipped(("x.txt", GOOD)), "'x.txt' is not an array"),
         (zipped(("x.npy", b"hello")), "'x' is not an array"),
         (zipped(("x.npy", npy(WIDE, bytes(80)))), "'x' has shape (1000000, 1000000) of float64, but 80 bytes"),

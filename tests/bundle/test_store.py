@@ -174,7 +174,7 @@ def test_names_the_contract_that_is_wrong(publish: Publish) -> None:
     (folder / "bundle.json").write_text(json.dumps(document | {"colour": "red"}))
     with pytest.raises(InvalidContract) as invalid:
         read(folder)
-    assert str(invalid.value) == f"{folder}/bundle.json: colour: is not a key of the contract"
+    assert str(invalid.value) == f"{folder}/bundle.json: colour: is not a key of the contract; convert the model again"
 
     (folder / "bundle.json").write_text(json.dumps(document | {"schema": 7}))
     with pytest.raises(

@@ -10,7 +10,7 @@ LOAD_EXAMPLES: Final = """\
 examples:
   snooze bench load http://127.0.0.1:8080
       50 requests/s for 20 s to the server's only model, with rows drawn from its signature
-  snooze bench load http://127.0.0.1:8080 --bundle models/tumour --rps 200 --pid "$(pgrep -f 'snooze serve')"
+  snooze serve models & snooze bench load http://127.0.0.1:8080 --bundle models/tumour --rps 200 --pid $!
       the bundle's own rows; CPU, memory and p50 beside what its profile predicts
   snooze bench load http://digits.default.example.com --data rows.csv --label digit --rps 300 --duration 2m --binary
       real rows, as binary tensors
@@ -23,6 +23,8 @@ UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands of `snooze bench`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = LOAD_EXAMPLES
     commands = parser.add_subparsers(dest="benchmark", metavar="COMMAND", required=True)
     about = "offer a fixed rate of requests to a running server and report what became of them"
     load_arguments(commands.add_parser("load", help=about, description=about.capitalize() + "."))

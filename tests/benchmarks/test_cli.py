@@ -67,7 +67,9 @@ def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse("load", "--help")
 
-    assert "snooze bench load http://127.0.0.1:8080 --bundle models/tumour --rps 200" in capsys.readouterr().out
+    assert (
+        "snooze bench load http://127.0.0.1:8080 --bundle models/tumour --rps 200 --pid $!" in capsys.readouterr().out
+    )
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -127,9 +127,10 @@ def test_an_interrupted_load_leaves_no_process_behind(double: Server) -> None:
             pytest.fail("a child was left behind")
 
 
-def test_a_load_whose_owner_was_killed_ends_by_itself(double: Server) -> None:
+def test_a_load_whose_owner_was_killed_ends_by_itself(double: Server, tmp_path: Path) -> None:
     code = f"from snooze.benchmarks import run; run({double.url!r}, model='tumour', seconds=60, progress=print)"
-    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # nobody is left to remove its folder
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
     assert owner.stdout is not None
     owner.stdout.readline()
     generators = Tree(owner.pid).members()[1:]

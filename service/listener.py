@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 from typing import Final
 
-from snooze.service.errors import CannotListen
+from snooze.service.errors import CannotListen, InvalidSetting
 
 FIRST_FD: Final = 3
 BACKLOG: Final = 2048
@@ -22,10 +22,19 @@ PROBLEMS: Final = {
 
 
 def inherited(environ: Mapping[str, str]) -> socket.socket | None:
-    """Return the first socket that was handed to this very process, or None."""
-    if environ.get("LISTEN_PID") != str(os.getpid()) or not environ.get("LISTEN_FDS", "0").isdigit():
+    """
+    Return the first socket that was handed to this very process, or None.
+
+    Raises:
+        InvalidSetting: one was announced, but there is none.
+    """
+    number = environ.get("LISTEN_FDS", "0")
+    if environ.get("LISTEN_PID") != str(os.getpid()) or number == "0":
         return None
-    return socket.socket(fileno=FIRST_FD) if int(environ["LISTEN_FDS"]) > 0 else None
+    try:
+        return socket.socket(fileno=FIRST_FD)
+    except OSError:
+        raise InvalidSetting("LISTEN_FDS", number, f"file descriptor {FIRST_FD} is not a socket") from None
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """The paths that no first answer needs: a Starlette application, imported when the first of them is asked for."""
 
 import platform
+import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -36,6 +37,8 @@ Page = Callable[[Request], Awaitable[Response]]
 def create_routes(repository: Repository, desk: Desk) -> ASGIApp:
     """Return the application for every path that is not hot."""
     pages = Pages(repository, desk)
+    runtime = getattr(sys.modules.get("onnxruntime"), "__version__", "unknown")
+    desk.metrics.build.value(_version(), runtime, platform.python_version()).value = 1
     model, of_version = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
     table: list[tuple[str, Page, str]] = [
         ("/", pages.root, "GET"),
@@ -188,4 +191,4 @@ def _version() -> str:
     try:
         return version("snooze")
     except PackageNotFoundError:
-        return f"0 (not installed; Python {platform.python_version()})"
+        return "unknown"

@@ -11,7 +11,6 @@ No garbage is collected meanwhile, and what was made is never looked at again (`
 
 import gc
 import os
-import platform
 import signal
 import sys
 from types import FrameType, ModuleType
@@ -72,9 +71,8 @@ def serve(settings: Settings, ledger: Ledger) -> int:
     server = Server(app, shared, ready)
     server.run([listener])
     log.write("stop", f"stopped ({server.why})")
-    if app.desk.in_flight:
+    if app.desk.threads is not None:
         # A run that was given up cannot be stopped, and the interpreter would wait for its thread.
-        sys.stderr.flush()
         os._exit(0)
     return 0
 
@@ -170,8 +168,6 @@ def _publish(app: "Application", ledger: Ledger) -> None:
     app.desk.server_timing = ledger.server_timing()
     for phase, seconds in ledger.seconds.items():
         app.desk.metrics.cold_start.value(phase).value = round(seconds, 6)
-    runtime = sys.modules["onnxruntime"].__version__
-    app.desk.metrics.build.value("0.1.0", runtime, platform.python_version()).value = 1
 
 
 def _stop_at_once(number: int, frame: FrameType | None) -> None:

@@ -227,10 +227,10 @@ class Running:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.load(answer)
 
-    def wait_for(self, text: str, seconds: float = 20) -> None:
-        """Wait until the log holds `text`."""
+    def wait_for(self, text: str, count: int = 1, seconds: float = 20) -> None:
+        """Wait until the log holds `text` so often."""
         end = time.monotonic() + seconds
-        while text not in self.text():
+        while self.text().count(text) < count:
             if time.monotonic() > end:
                 raise AssertionError(f"{text!r} did not appear within {seconds} s; the log: {self.text()}")
             time.sleep(0.01)
@@ -265,7 +265,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = int(variables.setdefault("PORT", str(free.getsockname()[1])))
+            text = variables.setdefault("PORT", str(free.getsockname()[1]))
         environ = {
             **os.environ,
             "SNOOZE_HOST": "127.0.0.1",
@@ -275,7 +275,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         log = tmp_path / f"server-{len(running)}.log"
         with log.open("wb") as stderr:
             process = subprocess.Popen([sys.executable, *command], env=environ, stderr=stderr, stdout=stderr)
-        running.append(Running(process, port, log))
+        running.append(Running(process, int(text) if text.isdigit() else 0, log))
         return running[-1]
 
     yield start

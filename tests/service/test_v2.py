@@ -13,7 +13,7 @@ from snooze.bundle import DATATYPES
 ROW = [0.5] * 30
 
 
-def tensor(data: Any = ROW, shape: Any = (1, 30), datatype: str = "FP32", name: str = "features", **more: Any) -> Any:
+def tensor(data: Any = ROW, shape: Any = (1, 30), datatype: str = "FP32", name: Any = "features", **more: Any) -> Any:
     return {"name": name, "shape": shape, "datatype": datatype, "data": data, **more}
 
 

@@ -1,0 +1,137 @@
+"""Scale to zero on one machine, with real processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.service.conftest import Running, StartServer, classifier, publish
+
+from snooze.service.idle import LISTENER
+
+ROWS = {"rows": [[0.5] * 30]}
+
+
+@pytest.fixture(scope="module")
+def tumour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of one quick model."""
+    root = tmp_path_factory.mktemp("tumour")
+    publish(root, "tumour", classifier(), labels=("malignant", "benign"))
+    return root
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def keep(start_server: StartServer, tumour: Path, idle: str) -> Running:
+    code = "import sys; from snooze.cli import main; sys.exit(main())"
+    server = start_server(
+        command=("-c", code, "serve", str(tumour), "--idle", idle, "--host", "127.0.0.1"), SNOOZE_LOG="text"
+    )
+    server.wait_for("asleep, waiting on")
+    return server
+
+
+def test_wakes_sleeps_and_wakes_again(start_server: StartServer, tumour: Path) -> None:
+    server = keep(start_server, tumour, "300ms")
+    assert children(server.process.pid) == []
+
+    for turn in (1, 2):
+        assert server.post("/predict", ROWS)["model"] == "tumour"
+        assert len(children(server.process.pid)) == 1
+        server.wait_for("stopped (idle)", turn)
+        server.wait_for("asleep, waiting on", turn + 1)
+        assert children(server.process.pid) == []
+
+    assert server.text().count("woke in ") == 2
+    assert server.stop() == 0
+
+
+def test_the_parent_holds_next_to_nothing(start_server: StartServer, tumour: Path) -> None:
+    server = keep(start_server, tumour, "60s")
+    pss = next(
+        int(line.split()[1])
+        for line in Path(f"/proc/{server.process.pid}/smaps_rollup").read_text().splitlines()
+        if line.startswith("Pss:")
+    )
+
+    assert pss < 12_000  # KiB; a server has five times as much
+
+
+def test_a_connection_that_meets_a_leaving_server_is_answered(start_server: StartServer, tumour: Path) -> None:
+    server = keep(start_server, tumour, "200ms")
+    lost = 0
+    for _ in range(12):
+        time.sleep(0.05)
+        try:
+            server.post("/predict", ROWS)
+        except OSError:
+            lost += 1
+        time.sleep(0.15)  # about when it leaves
+
+    assert lost == 0
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_as_well(start_server: StartServer, tumour: Path, number: signal.Signals) -> None:
+    server = keep(start_server, tumour, "60s")
+    server.post("/predict", ROWS)
+    (child,) = children(server.process.pid)
+    server.process.send_signal(number)
+
+    assert server.process.wait(5) == 0
+    assert not Path(f"/proc/{child}").exists()
+    assert server.text().endswith("snooze: stopped (SIGTERM)\nsnooze: stopped\n")
+
+
+def test_a_server_that_cannot_start_is_not_tried_again_at_once(start_server: StartServer, tmp_path: Path) -> None:
+    folder = publish(tmp_path / "models", "tumour", classifier())
+    server = keep(start_server, tmp_path / "models", "60s")
+    (folder / "samples.npz").write_bytes(b"broken")
+
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = connection.recv(1000)
+
+    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n")
+    assert answer.endswith(b'{"error":"the server does not start; its log says why"}')
+    assert "samples.npz was changed after the bundle was written" in server.text()
+    assert server.text().count("the server ended with exit code 2; trying again in 1 s at the earliest") == 1
+
+
+def test_a_broken_start_shows_before_anybody_connects(start_server: StartServer, tmp_path: Path) -> None:
+    code = "import sys; from snooze.cli import main; sys.exit(main())"
+    server = start_server(command=("-c", code, "serve", str(tmp_path), "--idle", "60s"))
+
+    assert server.process.wait(10) == 2
+    assert server.text().startswith(f"snooze: {tmp_path} is not a bundle: it holds no model")
+
+
+def test_a_socket_can_be_handed_over_as_systemd_does(tumour: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as stderr:
+        port = listener.getsockname()[1]
+        program = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); "
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+            "os.execv(sys.executable, [sys.executable, '-m', 'snooze.service'])"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(listener.fileno())],
+            env={**os.environ, "SNOOZE_MODELS": str(tumour), "SNOOZE_IDLE": "200ms"},
+            pass_fds=[listener.fileno()],
+            stderr=stderr,
+        )
+        server = Running(process, port, log)
+        answer = server.post("/predict", ROWS)
+
+        assert answer["model"] == "tumour"
+        assert process.wait(10) == 0
+    assert "stopped (idle)" in server.text()
+    assert LISTENER == 3

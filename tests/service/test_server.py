@@ -1,0 +1,231 @@
+"""Real processes: how a server starts, what it does with requests while it stops, what it says if it cannot start."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.service.conftest import Running, StartServer, classifier, publish
+
+ROWS = {"rows": [[0.5] * 30]}
+WRITTEN = Path(__file__).with_name("cold_path_modules.txt")
+SLOW = {"rows": [1500]}
+
+
+@pytest.fixture(scope="module")
+def tumour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of one quick model."""
+    root = tmp_path_factory.mktemp("tumour")
+    publish(root, "tumour", classifier(), labels=("malignant", "benign"))
+    return root
+
+
+def until(server: Running, reached: str, seconds: float = 20) -> None:
+    """Wait until a metric's line is there."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=5) as answer:
+            if reached in answer.read().decode():
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"{reached!r} did not come")
+
+
+def test_the_first_answer_carries_the_cold_start(start_server: StartServer, tumour: Path) -> None:
+    server = start_server(tumour, SNOOZE_LOG="json", K_REVISION="tumour-00001")
+    server.wait_for('"ready"')
+    ready = json.loads(server.text().splitlines()[0])
+
+    body = json.dumps(ROWS).encode()
+    timings = []
+    for _ in range(2):
+        with urllib.request.urlopen(f"{server.url}/predict", body, 10) as answer:
+            timings.append(answer.headers["Server-Timing"])
+            assert answer.headers["Snooze-Revision"] == "tumour-00001"
+    total = sum(float(part.split("=")[1]) for part in timings[0].split(", ")) / 1e3
+
+    assert timings[1] is None
+    assert total == pytest.approx(sum(ready["phases"].values()), abs=0.001)
+    assert re.fullmatch(r"serving tumour/1 on http://127\.0\.0\.1:\d+ after \d+ ms", ready["message"])
+    assert server.stop() == 0
+
+
+def test_a_client_that_connects_early_waits_and_is_answered(start_server: StartServer, tumour: Path) -> None:
+    server = start_server(tumour)
+    head = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    while True:
+        try:
+            connection = socket.create_connection(("127.0.0.1", server.port), 10)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.002)
+    with connection:
+        connection.sendall(head)
+        assert "serving" not in server.text()  # it came before the server was ready
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_an_open_request_is_answered_after_sigterm(start_server: StartServer, repository: Path) -> None:
+    server = start_server(repository / "slow")
+    server.wait_for("serving")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(server.post, "/predict", SLOW)
+        until(server, 'snooze_in_flight{model="slow",version="1"} 1')
+        server.process.send_signal(signal.SIGTERM)
+
+        assert answer.result()["predictions"] == [{"value": 1500}]
+    assert server.process.wait(5) == 0
+    assert server.text().endswith("snooze: stopped (SIGTERM)\n")
+
+
+def test_requests_on_open_connections_are_answered_while_stopping(start_server: StartServer, repository: Path) -> None:
+    server = start_server(repository / "slow")
+    server.wait_for("serving")
+    body = b'{"rows":[1]}'
+    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        socket.create_connection(("127.0.0.1", server.port), 10) as kept,
+        socket.create_connection(("127.0.0.1", server.port), 10) as fresh,
+    ):
+        kept.sendall(request)
+        assert kept.recv(10_000).startswith(b"HTTP/1.1 200")
+        busy = pool.submit(server.post, "/predict", SLOW)
+        until(server, 'snooze_in_flight{model="slow",version="1"} 1')
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)  # both requests come while the server is stopping
+        for connection in (kept, fresh):
+            connection.sendall(request)
+        for connection in (kept, fresh):
+            answer = connection.recv(10_000)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert b"connection: close" in answer
+        assert busy.result()["predictions"] == [{"value": 1500}]
+    assert server.process.wait(5) == 0
+
+
+def test_what_runs_too_long_is_given_up(start_server: StartServer, repository: Path) -> None:
+    server = start_server(repository / "slow", SNOOZE_GRACE="100ms")
+    server.wait_for("serving")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(server.post, "/predict", {"rows": [100_000]})
+        until(server, 'snooze_in_flight{model="slow",version="1"} 1')
+
+        assert server.stop() == 0
+        assert answer.exception() is not None
+    assert "gave up 1 requests" in server.text()
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_ends_a_server_quietly(
+    start_server: StartServer, tumour: Path, number: signal.Signals, name: str
+) -> None:
+    server = start_server(tumour)
+    server.wait_for("serving")
+    server.process.send_signal(number)
+
+    assert server.process.wait(5) == 0
+    assert server.text().splitlines()[1:] == [f"snooze: stopped ({name})"]
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.06, 0.1])
+def test_ctrl_c_while_starting_leaves_no_traceback(start_server: StartServer, tumour: Path, delay: float) -> None:
+    server = start_server(tumour)
+    while f":{server.port:04X} 00000000:0000 0A" not in Path("/proc/net/tcp").read_text():
+        time.sleep(0.001)
+    time.sleep(delay)
+    server.process.send_signal(signal.SIGINT)
+
+    assert server.process.wait(5) in (130, 0)
+    assert "Traceback" not in server.text()
+
+
+def test_a_port_in_use_is_one_line(start_server: StartServer, tumour: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = start_server(tumour, PORT=str(port))
+
+        assert server.process.wait(10) == 2
+    assert server.text() == (
+        f"snooze: port {port} on 127.0.0.1 is in use; stop what uses it, or choose another with --port or PORT "
+        "(0 takes a free one)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"SNOOZE_MODELS": "/nowhere"}, "snooze: /nowhere is not a bundle: there is no such folder"),
+        ({"PORT": "http"}, "snooze: PORT='http': expected a whole number from 0 to 65535"),
+        (
+            {"SNOOZE_MAX_BODY": "much"},
+            "snooze: SNOOZE_MAX_BODY='much': expected a number of bytes such as 16777216 or 16MiB",
+        ),
+    ],
+)
+def test_a_bad_setting_is_one_line(start_server: StartServer, variables: dict[str, str], line: str) -> None:
+    server = start_server(**variables)
+
+    assert server.process.wait(10) == 2
+    assert server.text() == f"{line}\n"
+
+
+def test_an_empty_repository_is_one_line(start_server: StartServer, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    server = start_server(tmp_path / "empty")
+
+    assert server.process.wait(10) == 2
+    assert server.text().startswith(f"snooze: {tmp_path / 'empty'} is not a bundle: it holds no model")
+    assert server.text().count("\n") == 1
+
+
+def test_a_changed_byte_is_one_line(start_server: StartServer, tmp_path: Path) -> None:
+    folder = publish(tmp_path / "models", "tumour", classifier())
+    content = bytearray((folder / "model.onnx").read_bytes())
+    content[100] ^= 1
+    (folder / "model.onnx").write_bytes(content)
+    server = start_server(tmp_path / "models")
+
+    assert server.process.wait(10) == 2
+    assert server.text().startswith(f"snooze: {folder / 'model.onnx'} was changed after the bundle was written: ")
+    assert server.text().count("\n") == 1
+
+
+def test_works_without_the_fast_parser_and_loop(start_server: StartServer, tumour: Path, tmp_path: Path) -> None:
+    hide = "import sys; sys.modules['uvloop'] = sys.modules['httptools'] = None; "
+    hidden = tmp_path / "hidden.py"
+    hidden.write_text(f"{hide}import runpy; runpy.run_module('snooze.service', run_name='__main__')")
+    server = start_server(tumour, command=(str(hidden),))
+    server.wait_for("serving")
+
+    assert server.post("/predict", ROWS)["model"] == "tumour"
+    assert server.stop() == 0
+
+
+def test_a_cold_start_imports_only_what_is_written(tumour: Path) -> None:
+    """`cold_path_modules.txt` is a budget: a line more is some milliseconds more for every first answer."""
+    listed = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("list_cold_modules.py"))],
+        env={**os.environ, "SNOOZE_MODELS": str(tumour), "SNOOZE_HOST": "127.0.0.1", "PORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout.split()
+    allowed = {line for line in WRITTEN.read_text().splitlines() if line and not line.startswith("#")}
+
+    checked = set(listed)
+    if sys.version_info[:2] != (3, 11):
+        checked -= sys.stdlib_module_names  # each version of Python has its own
+        allowed -= sys.stdlib_module_names
+
+    assert sorted(checked - allowed) == []
+    assert sorted(allowed - checked) == []

@@ -90,7 +90,16 @@ class Tree:
         Raises:
             NotMeasurable: a process is gone or belongs to somebody else.
         """
-        return sum(pss_bytes(pid) for pid in self.members())
+        return sum(rollup_bytes(pid, "Pss:") for pid in self.members())
+
+    def anonymous_bytes(self) -> int:
+        """
+        Return the sum of anonymous memory: what the processes made themselves, whatever else the machine does.
+
+        Raises:
+            NotMeasurable: a process is gone or belongs to somebody else.
+        """
+        return sum(rollup_bytes(pid, "Anonymous:") for pid in self.members())
 
 
 class Cgroup:
@@ -203,9 +212,9 @@ def cpu_seconds(pid: int) -> float:
     return own + (int(fields[13]) + int(fields[14])) / TICKS
 
 
-def pss_bytes(pid: int) -> int:
+def rollup_bytes(pid: int, field: str) -> int:
     """
-    Return the proportional set size of one process: a page that n processes share counts 1/n in each.
+    Return a field of /proc/PID/smaps_rollup (proc(5)) in bytes, such as `Pss:`.
 
     Raises:
         NotMeasurable: there is no such process, or it belongs to somebody else.
@@ -214,7 +223,7 @@ def pss_bytes(pid: int) -> int:
         text = (PROC / str(pid) / "smaps_rollup").read_text()
     except OSError as error:
         raise NotMeasurable(f"process {pid}", error.strerror or str(error)) from None
-    return _kibibytes(text, "Pss:")
+    return _kibibytes(text, field)
 
 
 def peak_resident_bytes(pid: int) -> int:

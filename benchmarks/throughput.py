@@ -32,12 +32,13 @@ from snooze.benchmarks.servers import Running, ask, connect, running
 from snooze.bundle.errors import BundleError
 
 CONNECTIONS: Final = (1, 8, 64)
+MEMORY: Final = {"pss_mib": "PSS MiB", "rss_mib": "peak RSS MiB", "anonymous_mib": "anonymous MiB"}
 WARM_REQUESTS: Final = 1000
 WARM_UP_SECONDS: Final = 1
 METHOD: Final = (
     "One server at a time on core {server_core}, wrk ({wrk} s, 1 thread) on core {load_core}; the best of {rounds} "
     "rounds in turn, and of {connections} connections. One golden row as JSON, checked once; any answer but 200 stops "
-    "the run. PSS and RSS are after 1,000 requests, before wrk. limit = 1 / (1 / bare + session.run), with session.run "
+    "the run. Memory is after 1,000 requests, before wrk. limit = 1 / (1 / bare + session.run), with session.run "
     "{run_us:.1f} us on the server's core: {limit:.0f} requests/s."
 )
 
@@ -50,6 +51,7 @@ class Throughput:
     rps: dict[int, float]
     pss_mib: float
     rss_mib: float
+    anonymous_mib: float
 
     @property
     def best(self) -> float:
@@ -68,12 +70,12 @@ def measure(candidate: Candidate, golden: Golden, seconds: int, cores: tuple[int
     with running(candidate, golden, server_core) as server, tempfile.TemporaryDirectory() as folder:
         _warm(server)
         tree = Tree(server.pid)
-        pss, rss = tree.pss_bytes(), tree.peak_bytes()
+        memory = [figure / MIB for figure in (tree.pss_bytes(), tree.peak_bytes(), tree.anonymous_bytes())]
         script = Path(folder, "request.lua")
         script.write_bytes(lua(candidate))
         wrk(server, script, max(CONNECTIONS), WARM_UP_SECONDS, load_core)
         rps = {count: wrk(server, script, count, seconds, load_core) for count in CONNECTIONS}
-        return Throughput(candidate.name, rps, pss / MIB, rss / MIB)
+        return Throughput(candidate.name, rps, *memory)
 
 
 def wrk(server: Running, script: Path, connections: int, seconds: int, core: int) -> float:
@@ -129,8 +131,8 @@ def session_run_seconds(golden: Golden, core: int) -> float:
 def best(rounds: Sequence[Throughput]) -> Throughput:
     """Return the best rate of one server's rounds for each number of connections, and the median of its memory."""
     rates = {count: max(one.rps[count] for one in rounds) for count in rounds[0].rps}
-    pss, rss = (median(getattr(one, name) for one in rounds) for name in ("pss_mib", "rss_mib"))
-    return Throughput(rounds[0].server, rates, pss, rss)
+    memory = (median(getattr(one, name) for one in rounds) for name in MEMORY)
+    return Throughput(rounds[0].server, rates, *memory)
 
 
 def results(
@@ -146,7 +148,8 @@ def results(
         figures["servers"][one.server] = asdict(one) | {"best_rps": one.best, "of_limit": share}
         rates = [f"{one.rps[count]:.0f}" for count in CONNECTIONS]
         of_limit = "-" if share is None else f"{share:.0%}"
-        rows.append([one.server, *rates, f"**{one.best:.0f}**", of_limit, f"{one.pss_mib:.1f}", f"{one.rss_mib:.1f}"])
+        memory = [f"{getattr(one, name):.1f}" for name in MEMORY]
+        rows.append([one.server, *rates, f"**{one.best:.0f}**", of_limit, *memory])
     method = METHOD.format(
         server_core=cores[0],
         load_core=cores[1],
@@ -156,7 +159,7 @@ def results(
         run_us=run_seconds * 1e6,
         limit=limit or float("nan"),
     )
-    columns = ["server", *(f"{count} conn." for count in CONNECTIONS), "best", "of limit", "PSS MiB", "RSS MiB"]
+    columns = ["server", *(f"{count} conn." for count in CONNECTIONS), "best", "of limit", *MEMORY.values()]
     return Results("Requests per second on one core", method, describe(PACKAGES), figures, columns, rows)
 
 

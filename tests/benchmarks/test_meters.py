@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snooze.benchmarks.errors import NotMeasurable
-from snooze.benchmarks.meters import Cgroup, Tree, Watch, cpu_seconds, peak_resident_bytes, pss_bytes
+from snooze.benchmarks.meters import Cgroup, Tree, Watch, cpu_seconds, peak_resident_bytes, rollup_bytes
 
 MIB = 2**20
 # Uses as many CPU seconds as it is told, says so, and waits.
@@ -100,7 +100,8 @@ def test_remembers_memory_that_was_given_back(start: Start) -> None:
     line(process)
 
     assert 64 * MIB < peak_resident_bytes(process.pid) < 96 * MIB
-    assert pss_bytes(process.pid) < 32 * MIB
+    assert rollup_bytes(process.pid, "Pss:") < 32 * MIB
+    assert Tree(process.pid).anonymous_bytes() <= Tree(process.pid).pss_bytes()
 
 
 def test_counts_what_a_tree_shares_only_once(start: Start) -> None:
@@ -121,7 +122,7 @@ def test_a_process_that_is_not_there_cannot_be_measured(start: Start) -> None:
     with pytest.raises(ProcessLookupError):
         cpu_seconds(process.pid)
     with pytest.raises(NotMeasurable, match="No such file or directory"):
-        pss_bytes(process.pid)
+        rollup_bytes(process.pid, "Pss:")
     assert peak_resident_bytes(process.pid) == 0
 
 

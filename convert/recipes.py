@@ -47,7 +47,20 @@ def prepare(file: Path, made: Path) -> Path:
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         quant_pre_process(str(file), str(made), skip_symbolic_shape=True)
+    _flatten_biases(made)
     return made
+
+
+def _flatten_biases(file: Path) -> None:
+    """Give biases of shape [1, n], as scikit-learn's nets have them, the shape [n]: ORT 1.31 calibrates no others."""
+    import onnx
+
+    model = onnx.load(file)
+    biases = {node.input[2] for node in model.graph.node if node.op_type == "Gemm" and len(node.input) == 3}
+    for tensor in model.graph.initializer:
+        if tensor.name in biases and len(tensor.dims) == 2 and tensor.dims[0] == 1:
+            del tensor.dims[0]
+    onnx.save(model, file)
 
 
 def _dynamic(file: Path, made: Path, per_channel: bool) -> None:

@@ -30,7 +30,7 @@ def class_names(original: Original, names: tuple[str, ...] | None) -> tuple[str,
     Return the names of the classes in the order of the columns of the scores: those given, or the model's own.
 
     Raises:
-        InvalidOption: there are not as many names as classes.
+        InvalidOption: there are not as many names as classes, or a label of the model would not tell its name.
     """
     if original.classes is None:
         if names is not None:
@@ -38,6 +38,10 @@ def class_names(original: Original, names: tuple[str, ...] | None) -> tuple[str,
         return None
     if names is not None and len(names) != len(original.classes):
         raise InvalidOption("--labels", f"{len(names)} names for {len(original.classes)} classes")
+    if names is not None and original.classes != tuple(range(len(names))) and original.classes != names:
+        known = ", ".join(map(str, original.classes))
+        problem = f"the model's classes are {known}, and names only go with classes that are numbered from 0"
+        raise InvalidOption("--labels", f"{problem}; train on the names, or leave the option out")
     return names or tuple(map(str, original.classes))
 
 

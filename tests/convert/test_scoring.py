@@ -104,3 +104,18 @@ def test_as_many_names_as_classes(original: MakeOriginal, classifier: Original) 
         class_names(classifier, ("a", "b", "c"))
     with pytest.raises(InvalidOption, match=r"^--labels: Function has no classes to name$"):
         class_names(original(None), ("a",))
+
+
+@pytest.mark.parametrize("classes", [(1, 2), ("no", "yes"), (1, 0)])
+def test_names_need_classes_that_are_numbered(original: MakeOriginal, classes: tuple[object, ...]) -> None:
+    model = original(None, classes=classes)
+
+    with pytest.raises(
+        InvalidOption, match="and names only go with classes that are numbered from 0; train on the names"
+    ):
+        class_names(model, ("a", "b"))
+
+
+def test_the_model_s_own_names_may_be_given(original: MakeOriginal) -> None:
+    assert class_names(original(None, classes=("no", "yes")), ("no", "yes")) == ("no", "yes")
+    assert class_names(original(None, classes=(False, True)), ("no", "yes")) == ("no", "yes")

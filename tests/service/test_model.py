@@ -1,0 +1,137 @@
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.service.conftest import classifier, identity, publish, regressor, two_inputs
+
+from snooze.bundle import Samples, read
+from snooze.bundle.store import sha256
+from snooze.service.errors import GoldenMismatch, InvalidRequest, RunFailed, UnusableModel
+from snooze.service.model import Model, load
+
+
+def change(folder: Path, **contract: Any) -> None:
+    """Say something else in the contract, with hashes that fit."""
+    path = folder / "bundle.json"
+    document = json.loads(path.read_text()) | contract
+    document["files"] = {name: sha256(folder / name) for name in document["files"]}
+    path.write_text(json.dumps(document))
+
+
+def test_a_loaded_model_runs_and_counts_rows(tmp_path: Path) -> None:
+    model = load("sum", 3, publish(tmp_path, "sum", regressor()), 1)
+    feeds = {"x": np.array([[1, 2, 3], [0, 0, 1]], np.float32)}
+
+    (value,) = model.run(["value"], feeds)
+
+    assert value.tolist() == [[6], [1]]
+    assert (model.version, model.rows(feeds), model.proved) == (3, 2, False)
+
+
+def test_a_model_is_proved_by_its_samples(tmp_path: Path) -> None:
+    model = load("tumour", 1, publish(tmp_path, "tumour", classifier()), 1)
+    samples = model.samples()
+    model.warm_up(samples)
+    model.prove(samples)
+
+    assert model.proved
+
+
+@pytest.mark.parametrize(
+    ("graph", "golden", "worst"),
+    [
+        (regressor(), {"value": np.array([[6], [15.75]], np.float32)}, "off by up to 0.25"),
+        (identity("BYTES", (-1,)), {"y": np.array(["text 0", "text 1", "other"], object)}, "1 of 3 values differ"),
+    ],
+)
+def test_an_output_that_is_off_is_told_by_how_much(tmp_path: Path, graph: Any, golden: Any, worst: str) -> None:
+    model = load("m", 1, publish(tmp_path, "m", graph), 1)
+
+    with pytest.raises(GoldenMismatch) as caught:
+        model.prove(Samples(graph.golden, golden))
+
+    assert f"({worst})" in str(caught.value)
+    assert caught.value.exit_code == 1
+    assert not model.proved
+
+
+def test_another_shape_is_told(tmp_path: Path) -> None:
+    graph = regressor()
+    model = load("m", 1, publish(tmp_path, "m", graph), 1)
+
+    with pytest.raises(GoldenMismatch, match=r"expected shape \[1, 1\], got \[2, 1\]"):
+        model.prove(Samples(graph.golden, {"value": np.array([[6]], np.float32)}))
+
+
+@pytest.mark.parametrize(
+    ("contract", "problem"),
+    [
+        (
+            {"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 3]}]},
+            "input 'x' should be FP64, got FP32",
+        ),
+        (
+            {"inputs": [{"name": "z", "datatype": "FP32", "shape": [-1, 3]}]},
+            "input 'z' should be FP32, got no such input; the graph has x",
+        ),
+    ],
+)
+def test_a_contract_that_is_not_the_graphs_is_refused(tmp_path: Path, contract: Any, problem: str) -> None:
+    folder = publish(tmp_path, "m", regressor())
+    change(folder, **contract)
+
+    with pytest.raises(UnusableModel) as caught:
+        load("m", 1, folder, 1)
+
+    assert str(caught.value) == f"{folder / 'model.onnx'} cannot be served: {problem}"
+
+
+def test_an_input_that_the_contract_does_not_name_is_refused(tmp_path: Path) -> None:
+    folder = publish(tmp_path, "m", two_inputs())
+    inputs = [{"name": name, "datatype": "INT64", "shape": [-1]} for name in ("age", "weight")]
+    change(folder, inputs=inputs)
+
+    with pytest.raises(UnusableModel, match=r"the graph has inputs that the contract does not name: \{'note'\}"):
+        load("m", 1, folder, 1)
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    folder = publish(tmp_path, "m", regressor())
+    (folder / "model.onnx").write_bytes(b"not a model")
+    change(folder)
+
+    with pytest.raises(UnusableModel, match=r"model\.onnx cannot be served: "):
+        load("m", 1, folder, 1)
+
+
+def test_a_model_that_fails_on_its_own_samples_is_refused(tmp_path: Path) -> None:
+    graph = two_inputs()
+    model = load("m", 1, publish(tmp_path, "m", graph), 1)
+    inputs = {**graph.golden, "weight": np.array([1, 2, 3])}
+
+    with pytest.raises(UnusableModel):
+        model.prove(Samples(inputs, {}))
+
+
+@pytest.mark.parametrize(("kind", "raised"), [("InvalidArgument", InvalidRequest), ("Fail", RunFailed)])
+def test_what_the_runtime_raises_becomes_ours(tmp_path: Path, kind: str, raised: type[Exception]) -> None:
+    class Session:
+        def run(self, names: Any, feeds: Any, options: Any) -> Any:
+            raise type(kind, (Exception,), {})("some\n long   text")
+
+    folder = publish(tmp_path, "m", regressor())
+    model = Model("m", 1, folder, read(folder), Session())
+
+    with pytest.raises(raised, match="some long text"):
+        model.run(["value"], {})
+
+
+def test_a_model_without_batching_has_one_row(tmp_path: Path) -> None:
+    folder = publish(tmp_path, "m", regressor())
+    bundle = dataclasses.replace(read(folder), batching=None)
+    model = Model("m", 1, folder, bundle, type("Session", (), {"run": None}))
+
+    assert model.rows({"x": np.zeros((5, 3))}) == 1

@@ -124,7 +124,7 @@ def _signature(address: Address, model: str) -> tuple[Tensor, ...]:
 def _tensor(described: Any) -> Tensor:
     datatype = str(described["datatype"])
     if datatype not in DATATYPES:
-        raise ValueError(datatype)
+        raise InvalidData(f"input {described['name']!r}", f"its datatype {datatype} is none of {', '.join(DATATYPES)}")
     return Tensor(str(described["name"]), datatype, tuple(int(size) for size in described["shape"]))
 
 

@@ -10,6 +10,7 @@ from tests.benchmarks.conftest import Server
 from snooze.benchmarks.errors import BenchmarkError, InvalidData, InvalidOption, NotServed, UnknownModel, Unreachable
 from snooze.benchmarks.exchange import Address
 from snooze.benchmarks.target import Wanted, prepare, try_once
+from snooze.bundle import DATATYPES
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,22 @@ def test_lists_the_models_there_are(double: Server, model: str | None, wanted: s
     assert str(caught.value) == (
         f"{double.url} serves {wanted}; there are: broken, busy, slow, strict, tumour; choose with --model"
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("loading", "{url}/v2/models/loading answered 503 to the first request: the model is loading"),
+        ("silent", "{url}/v2/models/silent answered 200 to the first request: not the metadata of a model"),
+        ("newer", f"input 'x': its datatype BF16 is none of {', '.join(DATATYPES)}"),
+        ("constant", "the model's signature: it has no inputs"),
+    ],
+)
+def test_says_what_is_odd_about_a_model(double: Server, model: str, message: str) -> None:
+    with pytest.raises(BenchmarkError) as caught:
+        prepare(double.url, Wanted(model))
+
+    assert str(caught.value) == message.format(url=double.url)
 
 
 def test_repeats_what_the_server_objects_to(double: Server) -> None:

@@ -12,6 +12,13 @@ from typing import Any
 SIGNATURE = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, 4]}], "outputs": []}
 MODELS = ("tumour", "slow", "busy", "broken", "strict")
 
+ODD: dict[str, tuple[int, Any]] = {  # not in the index: their metadata is what is wrong with them
+    "loading": (503, {"error": "the model is loading"}),
+    "silent": (200, {"name": "silent"}),
+    "newer": (200, {"inputs": [{"name": "x", "datatype": "BF16", "shape": [-1, 4]}]}),
+    "constant": (200, {"inputs": []}),
+}
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -20,6 +27,8 @@ class Handler(BaseHTTPRequestHandler):
         name = self.path.rpartition("/")[2]
         if name in MODELS:
             self.answer(200, {"name": name, **SIGNATURE})
+        elif name in ODD:
+            self.answer(*ODD[name])
         else:
             self.answer(404, {"error": f"no model {name}"})
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from snooze.convert.errors import ParityRefused
 from snooze.convert.options import MOST_ROWS
 from snooze.convert.original import Original
 from snooze.convert.parity import compare
-from snooze.convert.quantize import Choice
+from snooze.convert.quantize import LEAST_GAIN, Choice, Limits
 from snooze.convert.rows import Rows
 from snooze.convert.runner import Runner
 from snooze.convert.scoring import score
@@ -31,6 +31,8 @@ class Findings:
     original: Original
     names: tuple[str, ...] | None
     rows: Rows
+    limits: Limits
+    notes: tuple[str, ...]
     agreed: Agreed
     choice: Choice
     quantized: bool
@@ -96,7 +98,11 @@ def _evidence(found: Findings, runner: Runner, parity: dict[str, Any]) -> Eviden
         candidates=tuple(one.record() for one in found.choice.candidates),
         chosen=found.choice.chosen.name,
         statistics=statistics(found.rows),
-        more={"variants": [one.record() for one in found.served.variants]},
+        more={
+            "limits": asdict(found.limits) | {"least_gain": LEAST_GAIN},
+            "notes": list(found.notes),
+            "variants": [one.record() for one in found.served.variants],
+        },
     )
 
 

@@ -77,7 +77,7 @@ def convert(
     model = opened(source, asked.trust, asked.framework)
     rows, original = _prepared(model, data, y, asked)
     with draft, TemporaryDirectory(prefix="snooze-convert-") as work:
-        findings = _found(original, rows, asked, Path(work), progress)
+        findings = _found(original, rows, asked, model.notes, Path(work), progress)
         progress("checking what will be served, and measuring it in fresh processes")
         source_of = described(model, original.framework_version, original.framework, arguments)
         bundle = assembled(name, source_of, findings, draft.folder, Path(work))
@@ -103,7 +103,9 @@ def _prepared(model: Opened, data: Data | None, y: Array | None, asked: Options)
     return replace(rows, labels=targets(original, rows.labels, asked.labels)), original
 
 
-def _found(original: Original, rows: Rows, asked: Options, work: Path, progress: Progress) -> Findings:
+def _found(
+    original: Original, rows: Rows, asked: Options, notes: tuple[str, ...], work: Path, progress: Progress
+) -> Findings:
     """Find a graph that agrees with the original, the version of it to serve, and the form to serve that in."""
     progress(f"converting, and comparing {len(rows)} rows with the original")
     agreed = agree(original, rows, work)
@@ -116,4 +118,15 @@ def _found(original: Original, rows: Rows, asked: Options, work: Path, progress:
     progress("measuring the forms that the model can be served in")
     some = rows.at_most(VARIANT_ROWS).inputs
     served = variants.choose(choice.chosen.file, quantized, original, some, tolerance, asked.prefer, work)
-    return Findings(original, class_names(original, asked.labels), rows, agreed, choice, quantized, tolerance, served)
+    return Findings(
+        original=original,
+        names=class_names(original, asked.labels),
+        rows=rows,
+        limits=asked.limits,
+        notes=notes,
+        agreed=agreed,
+        choice=choice,
+        quantized=quantized,
+        tolerance=tolerance,
+        served=served,
+    )

@@ -6,6 +6,7 @@ What is taken: fitted estimators and pipelines over one matrix of numbers. The i
 (outliers, clusters), `value`, or `embedding`.
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -23,18 +24,22 @@ from snooze.convert.rows import Array, Arrays
 EXTRA: Final = "sklearn"
 
 
-def load(path: Path) -> Any:
+def load(path: Path) -> tuple[Any, tuple[str, ...]]:
     """
-    Return the estimator in a joblib or pickle file. Reading it runs the code in it: only for files that are trusted.
+    Return the estimator in a joblib or pickle file, and what to mind about it: that another version saved it.
+
+    Reading the file runs the code in it: only for files that are trusted.
 
     Raises:
         NotAModel: it cannot be read, or holds something else.
     """
     sklearn()
     import joblib
+    from sklearn.exceptions import InconsistentVersionWarning
 
     try:
-        with quiet():
+        with quiet(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", InconsistentVersionWarning)
             model = joblib.load(path)
     except ModuleNotFoundError as error:
         problem = f"needs the module '{error.name}' to be read; install it, or make it importable from here"
@@ -43,7 +48,13 @@ def load(path: Path) -> Any:
         raise NotAModel(str(path), f"cannot be read: {type(error).__name__}: {first_line(error)}") from None
     if "sklearn" not in {base.__module__.partition(".")[0] for base in type(model).__mro__}:
         raise NotAModel(str(path), f"holds a {type(model).__qualname__}, not a scikit-learn estimator")
-    return model
+    other = [one.message for one in caught if isinstance(one.message, InconsistentVersionWarning)]
+    return model, tuple(_version_note(one) for one in other[:1])  # one for each estimator of a pipeline
+
+
+def _version_note(warning: Any) -> str:
+    saved, here = warning.original_sklearn_version, warning.current_sklearn_version
+    return f"saved by scikit-learn {saved} and read by {here}: what it answers here may not be what it answered there"
 
 
 def sklearn() -> ModuleType:

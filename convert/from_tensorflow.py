@@ -8,6 +8,7 @@ names of their layers.
 """
 
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,11 @@ from snooze.convert.from_tensorflow_graph import EXTRA, graph
 from snooze.convert.original import Attempt, Original, first_line
 from snooze.convert.quiet import quiet
 from snooze.convert.rows import Array, Arrays, joined
+from snooze.convert.synthetic import drawn
 
 CHUNK: Final = 256
+ORNAMENT: Final = re.compile(r"\x1b\[[0-9;]*m|{{[^}]*}}|\[Op:\w+\]")  # colours and places in what TensorFlow says
+PROBES: Final = 16  # made-up rows that an output is looked at on
 DATATYPES: Final = {
     "float16": "FP16",
     "float32": "FP32",
@@ -61,9 +65,9 @@ def keras() -> ModuleType:
     return module
 
 
-def load(path: Path) -> Any:
+def load(path: Path) -> tuple[Any, tuple[str, ...]]:
     """
-    Return the model in a `.keras` file. Code in it, such as a Lambda layer's, is refused.
+    Return the model in a `.keras` file, and what to mind about it. Code in it, such as a Lambda layer's, is refused.
 
     Raises:
         NotAModel: it cannot be read.
@@ -76,7 +80,7 @@ def load(path: Path) -> Any:
     module = keras()
     try:
         with quiet():
-            return module.saving.load_model(path, compile=False, safe_mode=True)
+            return module.saving.load_model(path, compile=False, safe_mode=True), ()
     except Exception as error:  # zip, JSON, HDF5 and the layers' own code each raise their own
         raise NotAModel(str(path), f"cannot be read: {_cause(error)}") from None
 
@@ -96,7 +100,9 @@ def inputs(model: Any) -> tuple[Tensor, ...]:
     if not model.built:
         raise Unfitted(name, "fit (or build)")
     if not getattr(model, "inputs", None):
-        problem = "it is subclassed, so its graph is not known; build it with keras.Model(inputs, outputs)"
+        problem = (
+            "it is subclassed, so its inputs are not known; wrap it: x = keras.Input(...); keras.Model(x, model(x))"
+        )
         raise Unsupported(name, problem)
     tensors = []
     for value in model.inputs:
@@ -117,14 +123,14 @@ def original(model: Any, labels: Array | None, names: tuple[str, ...] | None) ->
     """
     Return a Keras model as an `Original`.
 
-    Whether a single output classifies is told by its softmax or sigmoid, or by `labels` that are whole numbers (or one
-    column a class) for it, or by `names` for its columns; the model itself does not say.
+    Whether a single output classifies is told by its softmax (or that its columns add up to one) or sigmoid, or by
+    `labels` that are whole numbers for it, or by `names` for its columns; the model itself does not say.
     """
     takes, name = inputs(model), type(model).__name__
     # As plain lists: tf2onnx looks for a Sequential's outputs under other names, and trips over inputs by name.
     model = keras().Model(list(model.inputs), list(model.outputs), name=model.name)
     single = len(model.outputs) == 1
-    activations = [_activation(tensor) for tensor in model.outputs]
+    activations = _activations(model, takes)
     binary = single and activations[0] == "sigmoid" and model.outputs[0].shape == (None, 1)
     classes = _classes(model, activations[0], binary, labels, names) if single else None
     roles, decides = _roles(model, activations, classes)
@@ -173,6 +179,25 @@ def _roles(
     return dict(zip(model.output_names, kinds, strict=True)), None
 
 
+def _activations(model: Any, takes: tuple[Tensor, ...]) -> list[str | None]:
+    """Return the activation that each output comes from: as its last layer says, or a softmax as its answers show."""
+    found = [_activation(output) for output in model.outputs]
+    if all(found):
+        return found
+    rows = drawn(takes, PROBES).inputs
+    try:
+        answers = _called(model, [rows[tensor.name] for tensor in takes])
+    except ValueError:  # such as sizes that only real rows have; those will tell
+        return found
+    return [name or ("softmax" if _is_softmax(answer) else None) for name, answer in zip(found, answers, strict=True)]
+
+
+def _is_softmax(answer: Array) -> bool:
+    """Return whether an output has several columns, none negative, that add up to one in every row."""
+    several = answer.ndim == 2 and answer.shape[1] > 1 and answer.dtype.kind == "f"
+    return bool(several and (answer >= 0).all() and np.allclose(answer.sum(1), 1, atol=1e-3))
+
+
 def _activation(output: Any) -> str | None:
     """Return the name of the activation that an output comes from, where its last layer has one."""
     layer = getattr(output, "_keras_history", None)
@@ -181,7 +206,7 @@ def _activation(output: Any) -> str | None:
     if inner:  # the last layer is itself a model
         return _activation(inner[0])
     name = getattr(getattr(operation, "activation", None), "__name__", None)
-    return name or {"Softmax": "softmax"}.get(type(operation).__name__)
+    return str(name) if name else {"Softmax": "softmax"}.get(type(operation).__name__)
 
 
 def _answer(
@@ -200,9 +225,19 @@ def _answer(
 
 
 def _called(model: Any, arrays: list[Array]) -> list[Array]:
-    with quiet():
-        answers = model(arrays if len(arrays) > 1 else arrays[0], training=False)
-        return [np.asarray(one) for one in (answers if isinstance(answers, list | tuple) else [answers])]
+    try:
+        with quiet():
+            answers = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+            return [np.asarray(one) for one in (answers if isinstance(answers, list | tuple) else [answers])]
+    except Exception as error:  # TensorFlow's errors have no base but this
+        raise ValueError(_told(error)) from None
+
+
+def _told(error: Exception) -> str:
+    """Return the sentence that tells, without the frames and arguments that Keras and TensorFlow put around it."""
+    lines = [ORNAMENT.sub("", line).strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("Exception encountered", "Arguments received"))]
+    return (telling or [type(error).__name__])[0]
 
 
 def _cause(error: Exception) -> str:

@@ -62,6 +62,7 @@ def _verdict(bundle: Bundle) -> Iterator[str]:
         metric, on = escape(score["metric"]), count(score["rows"], "row")
         yield f"{metric} {score['before']:.4f} before, {score['after']:.4f} as served, on {on}."
     yield "</p>"
+    yield from (f'<p class="bad">{escape(note)}</p>' for note in bundle.evidence.more.get("notes", []))
     if bundle.evidence.data == "synthetic":
         yield (
             '<p class="bad">No real rows were given. The rows compared were made up from the signature, and no 8-bit '
@@ -121,6 +122,14 @@ def _candidates(bundle: Bundle) -> Iterator[str]:
         for one in bundle.evidence.candidates
     ]
     yield from _table(columns, rows)
+    limits = bundle.evidence.more.get("limits")
+    if limits:
+        rows_each = count(limits["rows"], "row")
+        yield (
+            f"<p>Asked of an 8-bit version, with preference for {escape(limits['prefer'])}: a score at most "
+            f"{limits['max_drop']:g} points lower, at most {limits['max_flips']:g} % of the labels changed, and "
+            f"{limits['least_gain']:g} times the speed on {rows_each}.</p>"
+        )
     judged = [one for one in bundle.evidence.candidates if one.get("right_to_wrong") is not None]
     if judged:
         yield "<p>Rows whose label changed against fp32, and which way:</p>"

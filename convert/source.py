@@ -32,6 +32,7 @@ class Opened:
     model: Any
     framework: Framework
     file: Path | None = None
+    notes: tuple[str, ...] = ()  # what a user should mind
 
     @property
     def converter(self) -> ModuleType:
@@ -70,7 +71,8 @@ def opened(source: object, trust: bool = False, framework: Framework | None = No
     framework = framework or _framework_in(path)
     if framework == "sklearn" and not trust:
         raise Untrusted(str(path))
-    return Opened(converter(framework).load(path), framework, path)
+    model, notes = converter(framework).load(path)
+    return Opened(model, framework, path, notes)
 
 
 def described(model: Opened, version: str, name: str, arguments: Sequence[str] | None) -> Source:

@@ -48,6 +48,7 @@ def _parity(bundle: Bundle) -> Iterator[tuple[str, str]]:
         yield "parity", f"{parity['conversion']} does"
     if parity["missing"] == "differs":
         yield "parity", MISSING
+    yield from (("mind", note) for note in bundle.evidence.more["notes"])
     if kind == "synthetic":
         yield "parity", "no real rows were given: add --data to compare on yours, and to have 8-bit versions tried"
 

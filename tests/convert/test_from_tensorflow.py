@@ -9,7 +9,7 @@ import pytest
 
 from snooze.convert import from_tensorflow
 from snooze.convert.agreement import Agreed, agree
-from snooze.convert.errors import MissingExtra, NotAModel, Unfitted, Unsupported
+from snooze.convert.errors import InvalidData, MissingExtra, NotAModel, Unfitted, Unsupported
 from snooze.convert.original import Original
 from snooze.convert.quiet import quiet
 from snooze.convert.synthetic import drawn
@@ -161,7 +161,7 @@ def test_reads_a_keras_file(keras: ModuleType, tmp_path: Path) -> None:
     model.compile("adam", "mse")
     save(model, tmp_path / "m.keras")
 
-    (takes,) = from_tensorflow.inputs(from_tensorflow.load(tmp_path / "m.keras"))
+    (takes,) = from_tensorflow.inputs(from_tensorflow.load(tmp_path / "m.keras")[0])
 
     assert (takes.name, takes.shape) == ("image", (-1, 8, 8, 1))
 
@@ -209,11 +209,11 @@ def test_a_layer_is_no_model(keras: ModuleType) -> None:
         from_tensorflow.inputs(keras.layers.Dense(2))
 
 
-def test_a_subclassed_model_is_refused(keras: ModuleType) -> None:
+def test_a_subclassed_model_must_be_wrapped(keras: ModuleType, convert: Convert) -> None:
     class Own(keras.Model):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.dense = keras.layers.Dense(2)
+            self.dense = keras.layers.Dense(2, activation="softmax")
 
         def call(self, rows: Any) -> Any:
             return self.dense(rows)
@@ -221,8 +221,14 @@ def test_a_subclassed_model_is_refused(keras: ModuleType) -> None:
     model = Own()
     model(np.zeros((1, 3), np.float32))
 
-    with pytest.raises(Unsupported, match=r"Own cannot be converted: it is subclassed, so its graph is not known"):
+    with pytest.raises(Unsupported, match=r"it is subclassed, so its inputs are not known; wrap it: x = keras\.Input"):
         from_tensorflow.inputs(model)
+
+    rows = keras.Input((3,), name="rows")
+    original, agreed = convert(keras.Model(rows, model(rows)))
+    assert [(one.name, one.shape) for one in agreed.inputs] == [("rows", (-1, 3))]
+    assert [(one.name, one.role) for one in agreed.outputs] == [("probabilities", "scores")]
+    assert original.task == "classification"
 
 
 @pytest.mark.parametrize(
@@ -266,3 +272,14 @@ def test_says_that_tf2onnx_is_missing(keras: ModuleType, convert: Convert, monke
 
     with pytest.raises(MissingExtra, match=r"'tf2onnx' is not installed; run: pip install 'snooze\[tensorflow\]'"):
         convert(keras.Sequential(gelu(keras.layers)))
+
+
+def test_rows_that_the_net_cannot_take_are_told_in_one_line(keras: ModuleType, convert: Convert) -> None:
+    layers = keras.layers
+    net = keras.Sequential([layers.Input((None, None, 1)), layers.Flatten(), layers.Reshape((4, 4))])
+
+    with pytest.raises(InvalidData) as caught:
+        convert(net)
+
+    assert str(caught.value).startswith("the rows given: Sequential refuses them: The total size of the tensor must be")
+    assert str(caught.value).isprintable()

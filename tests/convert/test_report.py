@@ -75,7 +75,11 @@ def poisoned(bundle: Bundle) -> Bundle:
         candidates=tuple({**one, "name": EVIL, "verdict": EVIL, "reason": EVIL} for one in bundle.evidence.candidates),
         chosen=EVIL,
         statistics=statistics,
-        more={"variants": [{"name": EVIL, "optimization": EVIL}]},
+        more={
+            "variants": [{"name": EVIL, "optimization": EVIL}],
+            "notes": [EVIL],
+            "limits": {**bundle.evidence.more["limits"], "prefer": EVIL},
+        },
     )
     return replace(
         bundle,

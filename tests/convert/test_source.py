@@ -28,6 +28,24 @@ def test_reads_a_trusted_file(saved: Path) -> None:
     assert isinstance(model.model, LinearRegression)
 
 
+def test_tells_that_another_version_saved_it(saved: Path) -> None:
+    model = joblib.load(saved)
+    state = model.__getstate__
+
+    class Older(LinearRegression):
+        def __getstate__(self) -> dict[str, object]:
+            return {**state(), "_sklearn_version": "1.2.0"}
+
+    Older.__module__, Older.__qualname__ = "sklearn.linear_model._base", "LinearRegression"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sklearn.linear_model._base.LinearRegression", Older)
+        joblib.dump(Older(), saved)
+
+    (note,) = opened(saved, trust=True).notes
+
+    assert note.startswith("saved by scikit-learn 1.2.0 and read by ")
+
+
 def test_takes_an_object_as_it_is() -> None:
     model = LinearRegression()
 

@@ -41,10 +41,12 @@ def test_tells_what_to_mind(tumour: Converted, parity: dict[str, object], line: 
 
 
 def test_tells_that_rows_were_made_up(tumour: Converted) -> None:
-    evidence = replace(tumour.bundle.evidence, data="synthetic", evaluation={})
+    more = {**tumour.bundle.evidence.more, "notes": ["saved by another version"]}
+    evidence = replace(tumour.bundle.evidence, data="synthetic", evaluation={}, more=more)
 
     story = told(Converted(tumour.folder, replace(tumour.bundle, evidence=evidence)))
 
     assert "169 made-up rows" in story
     assert "no real rows were given: add --data" in story
     assert "score " not in story
+    assert "mind        saved by another version" in story

@@ -1,14 +1,18 @@
 """The command `snooze`: its packages do the work, errors become one line and an exit code."""
 
-import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from types import FrameType
-from typing import Final
+
+# Until `main` can end it well, Ctrl-C ends the process without a word; what follows imports next to nothing.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from types import FrameType
 
 EPILOG = """\
 examples:
@@ -22,30 +26,24 @@ examples:
 """
 
 
-@dataclass(frozen=True)
-class Command:
-    """A subcommand: `<function>_arguments(parser)` and `<function>(arguments) -> int` in the package's `cli` module."""
-
-    module: str
-    function: str
-    help: str
-
-
-COMMANDS: Final = {
-    "convert": Command("snooze.convert.cli", "convert", "turn a trained model into a bundle, through every gate"),
-    "inspect": Command("snooze.bundle.cli", "inspect", "show what a bundle is and the evidence it carries"),
-    "serve": Command("snooze.service.cli", "serve", "answer over HTTP; --idle scales to zero on this machine"),
-    "predict": Command("snooze.service.cli", "predict", "make one prediction, from a server or straight from a bundle"),
-    "size": Command("snooze.knative.cli", "size", "cpu, memory, concurrency and pods for a load"),
-    "deploy": Command("snooze.knative.cli", "deploy", "write the sized Knative manifest and the kn command for it"),
-    "bench": Command("snooze.benchmarks.cli", "bench", "load tests that check what was promised"),
+# By name: the module, its function, one line of help. `<function>_arguments(parser)` describes the options,
+# `<function>(arguments)` does the work and returns the exit code.
+COMMANDS = {
+    "convert": ("snooze.convert.cli", "convert", "turn a trained model into a bundle, through every gate"),
+    "inspect": ("snooze.bundle.cli", "inspect", "show what a bundle is and the evidence it carries"),
+    "serve": ("snooze.service.cli", "serve", "answer over HTTP; --idle scales to zero on this machine"),
+    "predict": ("snooze.service.cli", "predict", "make one prediction, from a server or straight from a bundle"),
+    "size": ("snooze.knative.cli", "size", "cpu, memory, concurrency and pods for a load"),
+    "deploy": ("snooze.knative.cli", "deploy", "write the sized Knative manifest and the kn command for it"),
+    "bench": ("snooze.benchmarks.cli", "bench", "load tests that check what was promised"),
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: "Sequence[str] | None" = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _exit)  # so that what is half done is cleaned up
         return _run(arguments)
     except KeyboardInterrupt:
@@ -65,27 +63,24 @@ def _run(arguments: list[str]) -> int:
     command = COMMANDS.get(arguments[0]) if arguments else None
     if command is None:
         return _top(arguments)
-    module = import_module(command.module)
-    parser = argparse.ArgumentParser(
-        prog=f"snooze {arguments[0]}", description=command.help, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    describe: Callable[[argparse.ArgumentParser], None] = getattr(module, f"{command.function}_arguments")
-    run: Callable[[argparse.Namespace], int] = getattr(module, command.function)
+    home, function, what = command
+    module = import_module(home)
+    parser = _parser(f"snooze {arguments[0]}", what)
+    describe: Callable[[argparse.ArgumentParser], None] = getattr(module, f"{function}_arguments")
+    run: Callable[[argparse.Namespace], int] = getattr(module, function)
     describe(parser)
     return run(parser.parse_args(arguments[1:]))
 
 
 def _top(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="snooze",
-        description="A trained model in, a scale-to-zero ONNX service out, with the evidence for every claim.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = _parser(
+        "snooze", "A trained model in, a scale-to-zero ONNX service out, with the evidence for every claim."
     )
+    parser.epilog = EPILOG
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        commands.add_parser(name, help=command.help, add_help=False)
+    for name, (_, _, what) in COMMANDS.items():
+        commands.add_parser(name, help=what, add_help=False)
     if parser.parse_args(arguments).version:
         from importlib.metadata import version
 
@@ -95,7 +90,13 @@ def _top(arguments: list[str]) -> int:
     return 2
 
 
-def _exit(signum: int, frame: FrameType | None) -> None:
+def _parser(name: str, what: str) -> "argparse.ArgumentParser":
+    import argparse
+
+    return argparse.ArgumentParser(prog=name, description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def _exit(signum: int, frame: "FrameType | None") -> None:
     sys.exit(128 + signum)
 
 

@@ -117,7 +117,7 @@ def _found(
     tolerance = golden.tolerances(agreed.tolerance, agreed.expected.outputs, quantized)
     progress("measuring the forms that the model can be served in")
     some = rows.at_most(VARIANT_ROWS).inputs
-    served = variants.choose(choice.chosen.file, quantized, original, some, tolerance, asked.prefer, work)
+    served = variants.choose(choice.chosen.file, quantized, original, some, tolerance, asked.limits, work)
     return Findings(
         original=original,
         names=class_names(original, asked.labels),

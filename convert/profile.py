@@ -3,8 +3,8 @@ What running a model costs on this CPU, measured in fresh processes that hold no
 
 Three processes in turn, each for itself: the figure of each is the median of the three. In the bundle's profile:
 
-* `run`: for 1, 2, 4, ... `max_rows` rows, wall seconds of one `session.run` (median), their spread (the middle half of
-  all runs lies within it), and CPU seconds;
+* `run`: for 1, 2, 4, ... `max_rows` rows (or as many as take a second), wall seconds of one `session.run` (median),
+  their spread (the middle half of all runs lies within it), and CPU seconds;
 * `memory`, in bytes: `anonymous`, `resident` and `peak` after five steps: `interpreter` (Python alone), `imported`
   (numpy and onnxruntime), `session` (the model loaded), `one_row` and `runs` (after runs of 1 and of the most rows);
   `model_bytes` is the size of the model's files;
@@ -46,9 +46,10 @@ def measure(folder: Path, session: Session, inputs: Arrays, most_rows: int, work
     figures = [_probe(folder / session.file, session, file, sizes) for _ in range(PROCESSES)]
     memory: dict[str, Any] = {step: _medians([one["memory"][step] for one in figures]) for step in STEPS}
     memory["model_bytes"] = sum(path.stat().st_size for path in folder.glob(f"{session.file}*"))
+    measured = [size for size in sizes if all(str(size) in one["run"] for one in figures)]
     return Profile(
         cpu=cpu_name(),
-        run=tuple(_run(size, [one["run"][str(size)] for one in figures]) for size in sizes),
+        run=tuple(_run(size, [one["run"][str(size)] for one in figures]) for size in measured),
         memory=memory,
         more={
             name: median(one[name] for one in figures)

@@ -7,7 +7,7 @@ from typing import Final
 
 ROUNDS: Final = 5
 SECONDS: Final = 0.04  # for each thing in each round
-LEAST_RUNS: Final = 3
+LEAST_STARTS: Final = 3
 MOST_STARTS: Final = 25
 SECONDS_OF_STARTS: Final = 0.25
 WARM_UP: Final = 3
@@ -16,8 +16,7 @@ WARM_UP: Final = 3
 def run_seconds(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     """Return for each call the seconds that one takes: the best round's median, which other work disturbs least."""
     for call in calls.values():
-        for _ in range(WARM_UP):
-            call()
+        _warm_up(call)
     medians: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():
@@ -30,11 +29,20 @@ def start_seconds(starts: Mapping[str, Callable[[], object]]) -> dict[str, float
     taken: dict[str, list[float]] = {name: [] for name in starts}
     for _ in range(MOST_STARTS):
         for name, start in starts.items():
-            if len(taken[name]) < LEAST_RUNS or sum(taken[name]) < SECONDS_OF_STARTS:
+            if len(taken[name]) < LEAST_STARTS or sum(taken[name]) < SECONDS_OF_STARTS:
                 begin = time.perf_counter()
                 start()
                 taken[name].append(time.perf_counter() - begin)
     return {name: median(found) for name, found in taken.items()}
+
+
+def _warm_up(call: Callable[[], object]) -> None:
+    """Call three times, or once where that takes long."""
+    end = time.perf_counter() + SECONDS
+    for _ in range(WARM_UP):
+        call()
+        if time.perf_counter() > end:
+            break
 
 
 def _median(call: Callable[[], object], seconds: float) -> float:
@@ -42,7 +50,7 @@ def _median(call: Callable[[], object], seconds: float) -> float:
     taken: list[float] = []
     now = clock()
     end = now + seconds
-    while now < end or len(taken) < LEAST_RUNS:
+    while now < end or not taken:
         call()
         after = clock()
         taken.append(after - now)

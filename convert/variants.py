@@ -19,7 +19,7 @@ from snooze.bundle.contract import Optimization, Session, Tolerance
 from snooze.convert import runner as running
 from snooze.convert.original import Original
 from snooze.convert.parity import compare
-from snooze.convert.quantize import Prefer
+from snooze.convert.quantize import Limits, Prefer
 from snooze.convert.quiet import quiet
 from snooze.convert.rows import Arrays
 from snooze.convert.runner import Runner
@@ -62,14 +62,14 @@ def choose(
     original: Original,
     rows: Arrays,
     tolerance: Mapping[str, Tolerance],
-    prefer: Prefer,
+    limits: Limits,
     work: Path,
 ) -> Served:
     """
     Return the form of the model in `file` that starts soonest among those that run at most 5 % slower than the fastest.
 
-    With `prefer` "start" or "size", the one that starts soonest or is smallest, however fast it runs. A form that does
-    not answer like the others, to `tolerance`, is left out.
+    With a preference for "start" or "size", the one that starts soonest or is smallest, however fast it runs. A form
+    that does not answer like the others, to `tolerance`, is left out.
     """
     expected = Runner(file).run(rows)
     variants = []
@@ -80,8 +80,8 @@ def choose(
         variant.figures["agrees"] = not (comparison.outliers.any() or (comparison.flips.any() and not quantized))
         variants.append(variant)
     agreeing = [variant for variant in variants if variant.figures["agrees"]]
-    measure(agreeing, {name: array[:1] for name, array in rows.items()})
-    best = preferred(agreeing, prefer)
+    measure(agreeing, {name: array[np.arange(limits.rows) % len(array)] for name, array in rows.items()})
+    best = preferred(agreeing, limits.prefer)
     best.figures["chosen"] = True
     session = Session(
         file=FILE,
@@ -131,13 +131,13 @@ def weight_bytes(file: Path) -> int:
     )
 
 
-def measure(variants: list[Variant], row: Arrays) -> None:
-    """Fill in the seconds of a run of one row, of a start (load and first run), and the bytes."""
+def measure(variants: list[Variant], rows: Arrays) -> None:
+    """Fill in the seconds of a run of these rows, of a start (load and first run), and the bytes."""
     keys = {f"{variant.name}, {variant.optimization}": variant for variant in variants}
-    calls = {key: Runner(one.folder / FILE, one.optimization).call(row) for key, one in keys.items()}
+    calls = {key: Runner(one.folder / FILE, one.optimization).call(rows) for key, one in keys.items()}
     runs = run_seconds(calls)
 
-    starts = start_seconds({key: partial(_start, one, row) for key, one in keys.items()})
+    starts = start_seconds({key: partial(_start, one, rows) for key, one in keys.items()})
     for key, variant in keys.items():
         size = sum(path.stat().st_size for path in variant.folder.iterdir())
         variant.figures |= {"run_seconds": runs[key], "start_seconds": starts[key], "bytes": size}
@@ -154,8 +154,8 @@ def preferred(variants: list[Variant], prefer: Prefer) -> Variant:
     return min(enough, key=lambda one: float(one.figures["start_seconds"]))
 
 
-def _start(variant: Variant, row: Arrays) -> None:
-    Runner(variant.folder / FILE, variant.optimization).call(row)()
+def _start(variant: Variant, rows: Arrays) -> None:
+    Runner(variant.folder / FILE, variant.optimization).call(rows)()
 
 
 def _inside(source: Path, folder: Path) -> None:

@@ -20,6 +20,7 @@ from snooze.convert import (
     conversion,
     convert,
     from_sklearn_graph,
+    quantize,
 )
 from snooze.convert.agreement import agree, batching
 from snooze.convert.graph import renamed
@@ -80,6 +81,10 @@ def test_a_net_is_served_in_8_bits_where_that_pays(
     dense_net: Any, digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, labels = digits
+    # How much faster it is depends on the machine; that it is chosen if it is faster must not.
+    monkeypatch.setattr(
+        quantize, "run_seconds", lambda calls: {name: 3e-5 if name == "fp32" else 1e-5 for name in calls}
+    )
 
     converted = convert(
         dense_net, name="digits", target=tmp_path, data=rows[1000:], y=labels[1000:], max_drop=2, max_flips=5
@@ -90,7 +95,7 @@ def test_a_net_is_served_in_8_bits_where_that_pays(
     assert bundle.evidence.chosen.startswith("int8")
     chosen = next(one for one in bundle.evidence.candidates if one["verdict"] == "chosen")
     fp32 = bundle.evidence.candidates[0]
-    assert chosen["speedup"] >= 1.15
+    assert chosen["speedup"] == pytest.approx(3)
     assert chosen["bytes"] < fp32["bytes"] / 3
     assert bundle.evidence.parity["served"]["rows"] == 797
     assert bundle.evidence.parity["worst"] < 1e-5 < bundle.evidence.parity["served"]["worst"]

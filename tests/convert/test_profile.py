@@ -102,12 +102,29 @@ def test_the_probe_imports_nothing_but_what_it_measures(
     assert set(json.loads(figures)["run"]) == {"1", "2"}
 
 
-def test_the_probe_measures_five_runs_at_least() -> None:
+def test_the_probe_measures_three_runs_at_least() -> None:
     calls: list[int] = []
 
     found = probe.sample(lambda: calls.append(1), 0.0)
 
-    assert len(found["walls"]) == len(calls) == 5
+    assert len(found["walls"]) == len(calls) == 3
+
+
+def test_the_probe_stops_where_runs_become_long(
+    tumour: Converted,
+    rows: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    np.savez(tmp_path / "rows.npz", allow_pickle=False, **rows)
+    monkeypatch.setattr(probe, "LONG", 0.0)
+
+    probe.main([str(tumour.folder / "model.onnx"), "all", "1", str(tmp_path / "rows.npz"), "1,2", "0"])
+
+    figures = json.loads(capsys.readouterr().out)
+    assert list(figures["run"]) == ["1"]
+    assert figures["memory"]["one_row"] == figures["memory"]["runs"]
 
 
 def test_the_probe_measures_a_fixed_piece_of_work() -> None:

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from snooze.bundle import Tolerance
 from snooze.convert import variants
 from snooze.convert.original import Original
+from snooze.convert.quantize import Limits
 from snooze.convert.runner import Runner
 from snooze.convert.variants import FILE, WEIGHTS, Served, Variant
 
@@ -37,7 +38,9 @@ def choose(tmp_path: Path, original: MakeOriginal) -> Callable[..., Served]:
         model = original(None, roles={"value": "value"})
         rows = {"x": np.ones((4, width), np.float32)}
         file = saved(tmp_path / "m.onnx", width)
-        return variants.choose(file, False, model, rows, {"value": Tolerance(atol=tolerance)}, prefer, tmp_path)
+        return variants.choose(
+            file, False, model, rows, {"value": Tolerance(atol=tolerance)}, Limits(prefer=prefer), tmp_path
+        )
 
     return choose
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final, Unpack
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from snooze.convert.agreement import agree
 from snooze.convert.assembly import Findings, assembled
 from snooze.convert.data import LABELS, checked, from_file
 from snooze.convert.errors import InvalidOption
-from snooze.convert.options import Options
+from snooze.convert.options import Keywords, Options
 from snooze.convert.original import Original
 from snooze.convert.report import REPORT, written
 from snooze.convert.rows import Array, Rows
@@ -52,7 +52,7 @@ def convert(
     y: Array | None = None,
     arguments: Sequence[str] | None = None,
     progress: Progress = lambda step: None,
-    **options: Any,
+    **options: Unpack[Keywords],
 ) -> Converted:
     """
     Convert a trained model and publish it as the next version of `name` in the repository `target`.

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypedDict, get_args
 
 from snooze.convert.errors import InvalidOption
 from snooze.convert.quantize import Limits, Prefer
@@ -13,10 +13,35 @@ MOST_ROWS: Final = 64  # the largest batch that requests are joined to
 Quantize = Literal["auto", "off"]
 
 
+class Keywords(TypedDict, total=False):
+    """The options as keyword arguments; what each means and does by default says `Options`."""
+
+    label: str | None
+    labels: tuple[str, ...] | None
+    trust: bool
+    framework: Framework | None
+    quantize: Quantize
+    prefer: Prefer
+    max_drop: float
+    max_flips: float
+    rows: int
+
+
 @dataclass(frozen=True)
 class Options:
     """
     The options of a conversion; those of the command have the same names.
+
+    Args:
+        label: the column of a `.csv` that holds the labels.
+        labels: names for the classes, in the order of the model's own.
+        trust: the file may be read although reading it runs the code in it.
+        framework: whose file it is, where its name does not tell (`--from`).
+        quantize: "auto" tries 8-bit versions where there is something to gain, "off" does not.
+        prefer: what wins: the fastest run ("speed"), the soonest start ("start"), or the smallest files ("size").
+        max_drop: how many points 8 bits may cost the score (hundredths of accuracy or R²).
+        max_flips: how many percent of the labels 8 bits may change.
+        rows: rows of a usual request, at which speed is measured.
 
     Raises:
         InvalidOption: names the option that says something impossible.

@@ -1,9 +1,10 @@
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from snooze.convert.errors import InvalidOption
-from snooze.convert.options import Options
+from snooze.convert.options import Keywords, Options
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,10 @@ def test_refuses_the_impossible(options: dict[str, Any], problem: str) -> None:
         Options(**options)
 
     assert str(caught.value) == problem
+
+
+def test_there_is_a_keyword_for_every_option() -> None:
+    assert set(Keywords.__annotations__) == {field.name for field in fields(Options)}
 
 
 def test_tells_what_a_candidate_must_keep() -> None:

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from snooze.knative.quantities import parse_quantity
+
 if TYPE_CHECKING:
     from snooze.bundle.contract import Bundle
     from snooze.knative.deployment import Deployment
@@ -89,6 +91,12 @@ def deploy_arguments(parser: argparse.ArgumentParser) -> None:
 def _load_arguments(parser: Any) -> None:
     parser.add_argument("--p99", type=seconds, metavar="TIME", help="99 in 100 requests answered within: 20ms, 1s")
     parser.add_argument("--rows", type=int, default=1, metavar="N", help="rows in one request (1)")
+    parser.add_argument(
+        "--max-body",
+        type=byte_size,
+        metavar="SIZE",
+        help="largest body: 64KiB, 4MiB (the most rows as JSON)",
+    )
 
 
 def seconds(text: str) -> float:
@@ -101,12 +109,20 @@ def seconds(text: str) -> float:
     return value
 
 
+def byte_size(text: str) -> int:
+    """Return the bytes of 4MiB, 64KiB or 1000000."""
+    number = parse_quantity(text.strip().removesuffix("B").replace("K", "k").replace("ki", "Ki"))
+    if number is None or number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of bytes such as 64KiB or 4MiB, got {text!r}")
+    return int(number)
+
+
 def size(arguments: argparse.Namespace) -> int:
     """Print what a service needs for a load."""
     from snooze.knative import sizing
 
     bundle, _ = _read(arguments.bundle)
-    result = sizing.size(bundle, arguments.rps, arguments.p99, arguments.rows)
+    result = sizing.size(bundle, arguments.rps, arguments.p99, arguments.rows, arguments.max_body)
     if arguments.json:
         _print_json({"model": bundle.name, "version": bundle.version, **result.as_dict()})
     else:
@@ -122,7 +138,7 @@ def deploy(arguments: argparse.Namespace) -> int:
     from snooze.knative import deployment, sizing
 
     bundle, digest = _read(arguments.bundle)
-    needed = sizing.size(bundle, arguments.rps, arguments.p99, arguments.rows)
+    needed = sizing.size(bundle, arguments.rps, arguments.p99, arguments.rows, arguments.max_body)
     made = deployment.make(
         bundle, digest, needed, deployment.options(bundle, vars(arguments)), arguments.cluster_feature
     )
@@ -146,7 +162,8 @@ def describe(size: "Size") -> str:
     from snooze.knative.quantities import cpu, memory
 
     def error(name: str) -> str:
-        return f"error seen: up to {size.errors[name]:.0%}" if name in size.errors else "error not yet measured"
+        seen = size.errors.get(name)
+        return f"error seen: {seen.typical:.0%}, at most {seen.largest:.0%}" if seen else "error not measured"
 
     pod, promise = size.pod, f", p99 <= {size.p99_seconds * 1e3:g} ms" if size.p99_seconds else ""
     lines = [
@@ -154,6 +171,7 @@ def describe(size: "Size") -> str:
         ("pods", f"{size.pods}, each for up to {size.rps_per_pod:.4g} requests/s", error("cpu_cores")),
         ("cpu", f"request {cpu(size.cpu_request)}, limit {cpu(size.cpu_limit)}", error("cpu_cores")),
         ("memory", f"request {memory(size.memory_request)}, limit {memory(size.memory_limit)}", error("peak_bytes")),
+        ("", f"largest body {size.max_body / 2**20:g} MiB", ""),
         ("concurrency", f"target {size.target}, limit {size.concurrency or 'none'}", ""),
         ("latency", f"p50 {pod.p50_seconds * 1e3:.3g} ms", error("p50_seconds")),
         ("", f"p99 {pod.p99_seconds * 1e3:.3g} ms", error("p99_seconds")),

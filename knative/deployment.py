@@ -10,7 +10,7 @@ from typing import Any, Final
 from snooze.bundle.contract import Bundle
 from snooze.knative import document, kn, manifest
 from snooze.knative.errors import InvalidOption, NotWritable
-from snooze.knative.manifest import Options
+from snooze.knative.manifest import MAX_BODY, Options
 from snooze.knative.names import DNS_1123_LABEL, from_model, service_name
 from snooze.knative.problems import Problem
 from snooze.knative.sizing import Size
@@ -120,6 +120,8 @@ def options(bundle: Bundle, arguments: Mapping[str, Any]) -> Options:
         name, equals, value = entry.partition("=")
         if not equals or not name:
             raise InvalidOption("--env", f"expected NAME=VALUE, got {entry!r}")
+        if name == MAX_BODY:
+            raise InvalidOption("--env", f"{name} goes with the memory limit; say --max-body instead")
         environment[name] = value
     return Options(
         image=arguments["image"],

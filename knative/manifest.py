@@ -18,6 +18,7 @@ WINDOW: Final = 60
 TEMPLATE: Final[Path] = ("spec", "template")
 POD: Final[Path] = (*TEMPLATE, "spec")
 CONTAINER: Final[Path] = (*POD, "containers", 0)
+MAX_BODY: Final = "SNOOZE_MAX_BODY"
 AUTOSCALING: Final = "autoscaling.knative.dev/"
 
 
@@ -97,10 +98,11 @@ def _pod(size: Size, options: Options) -> dict[str, Any]:
 
 
 def _container(size: Size, options: Options) -> dict[str, Any]:
-    environment = [{"name": name, "value": value} for name, value in sorted(options.environment.items())]
+    said = {MAX_BODY: str(size.max_body), **options.environment}
+    environment = [{"name": name, "value": value} for name, value in sorted(said.items())]
     return {
         "image": options.image,
-        **({"env": environment} if environment else {}),
+        "env": environment,
         "ports": [{"containerPort": PORT}],
         "readinessProbe": {"httpGet": {"path": "/readyz"}},
         "resources": {
@@ -145,12 +147,15 @@ def reasons(size: Size, options: Options) -> dict[Path, str]:
         (*POD, "timeoutSeconds"): (
             "Also the pod's grace period, of which Knative's drain takes 30 s before the server gets SIGTERM."
         ),
+        (*CONTAINER, "env"): (
+            f"A body over {size.max_body / MEBIBYTE:g} MiB is answered 413; the memory below is for no more."
+        ),
         (*CONTAINER, "readinessProbe"): (
             "No periodSeconds: Knative asks every 50 ms. No startupProbe: it would make the first request wait."
         ),
         (*CONTAINER, "resources", "limits"): (
             "A start from zero takes CPU time: less than one core would stretch it.\n"
-            f"Memory: {MEMORY_HEADROOM:g} times the predicted peak."
+            f"Memory: {MEMORY_HEADROOM:g} times the predicted peak, and room to read the largest body."
         ),
         (*CONTAINER, "resources", "requests"): (
             f"Predicted for {pod.rps:.4g} requests/s in a pod: {pod.cpu_cores:.3g} cores{_error(size, 'cpu_cores')}, "
@@ -162,7 +167,8 @@ def reasons(size: Size, options: Options) -> dict[Path, str]:
 
 
 def _error(size: Size, name: str) -> str:
-    return f" (error seen: up to {size.errors[name]:.0%})" if name in size.errors else ""
+    seen = size.errors.get(name)
+    return f" (error seen: {seen.typical:.0%}, at most {seen.largest:.0%})" if seen else ""
 
 
 def _burst_reason(size: Size) -> str:

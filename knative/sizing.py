@@ -4,30 +4,34 @@ What a bundle will need, from what was measured when it was converted, and how w
 Two sources meet here: the bundle's profile (how long its model runs, what memory it takes) and what the server adds
 to each request (`calibration.py`). The formulas and their sources:
 
-* Service time of a request: S = s * (request + input values * v + output values * w) + run(rows), in seconds; s scales
-  the calibrating machine to this one, by the CPU seconds of one and the same Python loop on both.
+* Service time of a request, in seconds: S = s * (request + values * v + (cold + b * model bytes) / (1 + rate * t))
+  + run(rows). s scales the calibrating machine to this one, by the CPU seconds of one and the same Python loop on both.
+  The third term: in a pause the caches cool, and the request after it reads code and weights from memory again. They
+  are cold after t seconds on average, and 1 / (1 + rate * t) of the requests that arrive at random find them so.
 * CPU = arrival rate * CPU seconds of a request (the utilization law): the project's "CPU = alpha * rate * latency"
-  with alpha measured instead of fitted. A request that finds the server waiting also wakes it; that happens with
-  probability 1 - rho, rho being the utilization.
+  with alpha measured instead of fitted. rho, the utilization, is rate * S.
 * Latency: one server is one queue with one place. A request waits with probability rho, and then for an exponential
   time of mean S * (1 + v^2) / (2 * (1 - rho)) with v^2 the squared coefficient of variation of S: Kingman's formula,
   exact for M/M/1.
 * Memory: "beta * model size + gamma" with both measured: the server without a model, plus what loading and running
-  this model added to a process. Only where the profile lacks that, a line above four measured models.
+  this model added to a process. Only where the profile lacks that, a line above four measured models. Above the peak
+  there is room for chance and for the largest body of a request, which is held as text, numbers and array.
 * Concurrency: N = rate * residence (Little's law), which is what Knative's autoscaler observes.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from snooze.bundle.contract import Bundle, Run, Tensor
-from snooze.knative import calibration
+from snooze.knative.calibration import BETA, BODY_FACTOR, ERRORS, GAMMA_BYTES, MEASURED, Calibration, SeenError
 from snooze.knative.errors import InvalidOption, NoProfile, TooSlow
 
 PLANNED_UTILIZATION: Final = 0.7
 MEMORY_HEADROOM: Final = 1.25
+TEXT_BYTES: Final = 24  # the longest text of a number, with its comma
+LEAST_BODY, MOST_BODY = 2**20, 2**24  # the latter is what a server takes that is told nothing
 LEAST_CPU: Final = 0.05  # cores; a start from zero takes CPU, also on a busy node
 MIDDLE_HALF: Final = 1.349  # standard deviations between the quartiles of a normal distribution
 MOST_USEFUL_LIMIT: Final = 100  # a limit above that protects nothing: the queue before it is as long again
@@ -61,9 +65,10 @@ class Size:
     """
     What a service needs: CPU in cores and memory in bytes of one pod, and the number of pods for the whole rate.
 
-    `pod` is the prediction for one of the pods. `concurrency` is the hard limit of requests in a pod (0: none),
-    `target` what the autoscaler aims at, `burst_capacity` Knative's target-burst-capacity. `errors` are the largest
-    errors seen where predictions were compared with measurements, as fractions.
+    `pod` is the prediction for one of the pods. `max_body` is the largest body of a request that `memory_limit` bears.
+    `concurrency` is the hard limit of requests in a pod (0: none), `target` what the autoscaler aims at,
+    `burst_capacity` Knative's target-burst-capacity. `errors` says for each figure of a prediction how far off it was
+    where it was compared with a measurement.
     """
 
     rps: float
@@ -76,70 +81,73 @@ class Size:
     cpu_limit: float
     memory_request: int
     memory_limit: int
+    max_body: int
     concurrency: int
     target: int
     burst_capacity: int
-    errors: Mapping[str, float]
+    errors: Mapping[str, SeenError]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the size as what JSON can say."""
-        return asdict(replace(self, errors=dict(self.errors)))
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """What one request costs a server: seconds of service, CPU seconds, and both of a wake-up; `variation` is v^2."""
+    """What one request costs a server at a rate: seconds of service and of CPU; `variation` is v^2."""
 
+    rps: float
     service: float
     cpu: float
-    wake: float
-    path: float
     variation: float
 
-    def utilization(self, rps: float) -> float:
-        """Return rho = rps * (service + wake * (1 - rho)), solved for rho and at most 1."""
-        return min(1.0, rps * (self.service + self.wake) / (1 + rps * self.wake))
+    @property
+    def utilization(self) -> float:
+        return min(1.0, self.rps * self.service)
 
-    def wait(self, utilization: float, quantile: float) -> float:
+    @property
+    def residence(self) -> float:
+        """How long a request is inside, on average."""
+        return self.service + self.utilization * self._mean_wait()
+
+    def wait(self, quantile: float) -> float:
         """Return how long a request waits for its turn, at a quantile."""
-        if utilization >= 1:
-            return math.inf
-        chance = utilization / (1 - quantile)
-        return math.log(chance) * self._mean_wait(utilization) if chance > 1 else 0.0
+        chance = self.utilization / (1 - quantile)
+        return math.log(chance) * self._mean_wait() if chance > 1 else 0.0
 
-    def residence(self, utilization: float) -> float:
-        """Return how long a request is inside, on average."""
-        return self.service + utilization * self._mean_wait(utilization) if utilization < 1 else math.inf
-
-    def _mean_wait(self, utilization: float) -> float:
-        return self.service * (1 + self.variation) / (2 * (1 - utilization))
+    def _mean_wait(self) -> float:
+        idle = 1 - self.utilization
+        return self.service * (1 + self.variation) / (2 * idle) if idle > 0 else math.inf
 
 
-def predict(bundle: Bundle, rps: float, rows: int = 1) -> Prediction:
+def predict(bundle: Bundle, rps: float, rows: int = 1, calibration: Calibration = MEASURED) -> Prediction:
     """
     Return what one server on the CPU of the bundle's profile will show, with requests that arrive at random (Poisson).
 
     Raises:
         NoProfile: the bundle does not say how long its model runs, or what memory that takes.
     """
-    cost = _cost(bundle, rows)
-    utilization = cost.utilization(rps)
-    alone = cost.path + cost.service
+    cost = _cost(bundle, rows, rps, calibration)
+    alone = machine_scale(bundle, calibration) * calibration.path_seconds + cost.service
     return Prediction(
         rps=rps,
         rows=rows,
-        p50_seconds=alone + cost.wait(utilization, 0.50),
-        p99_seconds=alone + cost.wait(utilization, 0.99),
-        cpu_cores=min(rps, utilization / cost.service) * (cost.cpu + cost.wake * (1 - utilization)),
-        peak_bytes=peak_bytes(bundle, rows),
-        utilization=utilization,
-        in_flight=rps * cost.residence(utilization),
+        p50_seconds=alone + cost.wait(0.50),
+        p99_seconds=alone + cost.wait(0.99),
+        cpu_cores=min(rps, 1 / cost.service) * cost.cpu,
+        peak_bytes=peak_bytes(bundle, rows, calibration),
+        utilization=cost.utilization,
+        in_flight=rps * cost.residence,
     )
 
 
-def size(bundle: Bundle, rps: float, p99_seconds: float | None = None, rows: int = 1) -> Size:
+def size(
+    bundle: Bundle, rps: float, p99_seconds: float | None = None, rows: int = 1, max_body: int | None = None
+) -> Size:
     """
     Return what a service needs for `rps` requests of `rows` rows a second, 99 in 100 answered within `p99_seconds`.
+
+    `max_body` is the most bytes of a request's body; None is what the most rows need as JSON.
 
     Raises:
         InvalidOption: a rate, time or number of rows that makes no sense.
@@ -150,10 +158,11 @@ def size(bundle: Bundle, rps: float, p99_seconds: float | None = None, rows: int
     most = _most_rps(bundle, rows, p99_seconds)
     pods = math.ceil(rps / most)
     pod = predict(bundle, rps / pods, rows)
-    cost = _cost(bundle, rows)
+    cost = _cost(bundle, rows, most)
     concurrency = _hard_limit(p99_seconds, cost)
-    target = _target(cost, most)
+    target = _target(cost)
     memory = peak_bytes(bundle, max(run.rows for run in bundle.profile.run))
+    body = largest_body(bundle) if max_body is None else max_body
     return Size(
         rps=rps,
         rows=rows,
@@ -164,23 +173,24 @@ def size(bundle: Bundle, rps: float, p99_seconds: float | None = None, rows: int
         cpu_request=max(LEAST_CPU, pod.cpu_cores),
         cpu_limit=float(max(1, bundle.session.intra_op_threads)),
         memory_request=memory,
-        memory_limit=int(memory * MEMORY_HEADROOM),
+        memory_limit=int(memory * MEMORY_HEADROOM + BODY_FACTOR * body),
+        max_body=body,
         concurrency=concurrency,
         target=min(target, concurrency) if concurrency else target,
         burst_capacity=_burst_capacity(concurrency, cost),
-        errors=calibration.LARGEST_ERRORS,
+        errors=ERRORS,
     )
 
 
-def machine_scale(bundle: Bundle) -> float:
+def machine_scale(bundle: Bundle, calibration: Calibration = MEASURED) -> float:
     """Return how much slower Python is on the profile's machine than on the calibrating one; 1 if nobody measured."""
     seconds = bundle.profile.more.get("interpreter_seconds")
     if not isinstance(seconds, (int, float)) or seconds <= 0:
         return 1.0
-    return float(seconds) / calibration.INTERPRETER_SECONDS
+    return float(seconds) / calibration.interpreter_seconds
 
 
-def peak_bytes(bundle: Bundle, rows: int = 1) -> int:
+def peak_bytes(bundle: Bundle, rows: int = 1, calibration: Calibration = MEASURED) -> int:
     """
     Return the highest resident memory of a server with this model that answers requests of `rows` rows.
 
@@ -190,37 +200,45 @@ def peak_bytes(bundle: Bundle, rows: int = 1) -> int:
     memory = bundle.profile.memory
     try:
         peak = memory["one_row" if rows == 1 else "runs"]["peak"]
-        return int(calibration.SERVER_BYTES + peak - memory["imported"]["resident"])
+        return int(calibration.server_bytes + peak - memory["imported"]["resident"])
     except (KeyError, TypeError):
         pass
-    if isinstance(memory.get("model_bytes"), int):
-        return int(calibration.SERVER_BYTES + calibration.BETA * memory["model_bytes"] + calibration.GAMMA_BYTES)
+    if model_bytes(bundle):
+        return int(calibration.server_bytes + BETA * model_bytes(bundle) + GAMMA_BYTES)
     raise NoProfile(bundle.name, bundle.version, "memory")
 
 
-def _cost(bundle: Bundle, rows: int) -> _Cost:
-    run = _run(bundle, rows)
-    scale = machine_scale(bundle)
-    own = scale * (
-        calibration.REQUEST_SECONDS
-        + rows * calibration.INPUT_VALUE_SECONDS * _values(bundle.inputs)
-        + rows * calibration.OUTPUT_VALUE_SECONDS * _values(bundle.outputs)
-    )
-    return _Cost(
-        service=own + run.seconds,
-        cpu=own + run.cpu_seconds,
-        wake=scale * calibration.WAKE_SECONDS,
-        path=scale * calibration.PATH_SECONDS,
-        variation=(run.spread / MIDDLE_HALF / (own + run.seconds)) ** 2,
-    )
+def largest_body(bundle: Bundle) -> int:
+    """Return the bytes of the most rows as JSON, in whole MiB; never more than a server takes that is told nothing."""
+    rows = bundle.batching.max_rows if bundle.batching else max(run.rows for run in bundle.profile.run)
+    text = rows * values(bundle.inputs) * TEXT_BYTES
+    return min(MOST_BODY, max(1, math.ceil(text / LEAST_BODY)) * LEAST_BODY)
 
 
-def _values(tensors: tuple[Tensor, ...]) -> int:
+def _cost(bundle: Bundle, rows: int, rps: float, calibration: Calibration = MEASURED) -> _Cost:
+    run = run_of(bundle, rows)
+    own = machine_scale(bundle, calibration) * (
+        calibration.request_seconds
+        + calibration.value_seconds * rows * (values(bundle.inputs) + values(bundle.outputs))
+        + (calibration.cold_seconds + calibration.cold_byte_seconds * model_bytes(bundle))
+        / (1 + rps * calibration.cooling_seconds)
+    )
+    service = own + run.seconds
+    return _Cost(rps, service, own + run.cpu_seconds, (run.spread / MIDDLE_HALF / service) ** 2)
+
+
+def model_bytes(bundle: Bundle) -> int:
+    """Return the size of the model's files, or 0 where the profile does not say it."""
+    size = bundle.profile.memory.get("model_bytes")
+    return size if isinstance(size, int) else 0
+
+
+def values(tensors: tuple[Tensor, ...]) -> int:
     """Return the values of one row; a dimension that varies counts as one."""
     return sum(math.prod(max(1, length) for length in tensor.shape) for tensor in tensors)
 
 
-def _run(bundle: Bundle, rows: int) -> Run:
+def run_of(bundle: Bundle, rows: int) -> Run:
     """Return the run of `rows` rows: as measured, or on the line through two measured ones."""
     runs = sorted(bundle.profile.run, key=lambda run: run.rows)
     if not runs:
@@ -248,17 +266,16 @@ def _check(rps: float, p99_seconds: float | None, rows: int) -> None:
 
 def _most_rps(bundle: Bundle, rows: int, p99_seconds: float | None) -> float:
     """Return the highest rate at which one server is busy for 70 % of the time at most, and keeps the promise."""
-    cost = _cost(bundle, rows)
-    most = PLANNED_UTILIZATION / (cost.service + cost.wake * (1 - PLANNED_UTILIZATION))
-    if p99_seconds is None or predict(bundle, most, rows).p99_seconds <= p99_seconds:
-        return most
-    alone = predict(bundle, 0.0, rows).p99_seconds
-    if alone > p99_seconds:
-        raise TooSlow(p99_seconds, alone)
-    least = 0.0
-    for _ in range(50):
+    # At this rate requests alone take all of the time: the answer lies below, and utilization and tail only grow.
+    least, most = 0.0, 1 / _cost(bundle, rows, math.inf).service
+    if p99_seconds is not None:
+        alone = predict(bundle, least, rows).p99_seconds
+        if alone > p99_seconds:
+            raise TooSlow(p99_seconds, alone)
+    for _ in range(60):
         middle = (least + most) / 2
-        if predict(bundle, middle, rows).p99_seconds <= p99_seconds:
+        pod = predict(bundle, middle, rows)
+        if pod.utilization <= PLANNED_UTILIZATION and (p99_seconds is None or pod.p99_seconds <= p99_seconds):
             least = middle
         else:
             most = middle
@@ -273,10 +290,9 @@ def _hard_limit(p99_seconds: float | None, cost: _Cost) -> int:
     return limit if limit <= MOST_USEFUL_LIMIT else 0
 
 
-def _target(cost: _Cost, rps: float) -> int:
+def _target(cost: _Cost) -> int:
     """Return what the autoscaler aims at: it adds a pod at 70 % of it, which is the concurrency at the planned rate."""
-    concurrency = rps * (cost.residence(cost.utilization(rps)) + QUEUE_PROXY_SECONDS)
-    return max(1, math.ceil(concurrency / KNATIVE_UTILIZATION))
+    return max(1, math.ceil(cost.rps * (cost.residence + QUEUE_PROXY_SECONDS) / KNATIVE_UTILIZATION))
 
 
 def _burst_capacity(concurrency: int, cost: _Cost) -> int:

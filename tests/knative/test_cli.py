@@ -111,6 +111,7 @@ def test_warnings_go_to_standard_error(on_disk: Make, capsys: pytest.CaptureFixt
             "the manifest would be refused: spec.template.spec.containers[0].env[0]",
         ),
         (["--env", "PORT"], 2, "--env: expected NAME=VALUE, got 'PORT'"),
+        (["--env", "SNOOZE_MAX_BODY=9"], 2, "--env: SNOOZE_MAX_BODY goes with the memory limit; say --max-body"),
         (["--window", "1s"], 2, "the manifest would be refused: spec.template.metadata.annotations.autoscaling"),
         (["--window", "6500ms"], 2, "--window: expected whole seconds, got 6.5"),
         (
@@ -123,7 +124,7 @@ def test_warnings_go_to_standard_error(on_disk: Make, capsys: pytest.CaptureFixt
         (["--namespace", "My Models"], 2, "--namespace: 'My Models' is no legal name"),
         (["--cluster-feature", "x"], 2, "--cluster-feature: there is no feature 'x'; known are: "),
         (["--rps", "nan"], 2, "--rps: expected a rate above 0, got nan"),
-        (["--p99", "1ms"], 1, "gate p99: 1 ms was asked for, but a single request alone takes 50"),
+        (["--p99", "1ms"], 1, "gate p99: 1 ms was asked for, but a single request alone takes 5"),
         (["--output", "no/such/folder.yaml"], 2, "cannot write no/such/folder.yaml: No such file or directory"),
         (["--output", "."], 2, "cannot write .: Is a directory"),
     ],
@@ -210,3 +211,19 @@ def test_a_time_needs_its_unit(time: str, on_disk: Make, capsys: pytest.CaptureF
 
     assert caught.value.code == 2
     assert f"expected a time such as 20ms, 1s or 2m, got {time!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "size"), [("1048576", "1048576"), ("64KiB", "65536"), ("4MiB", "4194304")])
+def test_the_largest_body_is_told_to_the_server(text: str, size: str, on_disk: Make) -> None:
+    assert main(["deploy", str(on_disk()), "--image", IMAGE, "--max-body", text]) == 0
+
+    container = yaml.safe_load(Path("tumour.yaml").read_text())["spec"]["template"]["spec"]["containers"][0]
+    assert container["env"] == [{"name": "SNOOZE_MAX_BODY", "value": size}]
+
+
+@pytest.mark.parametrize("text", ["0", "-1MiB", "big", "1 apple"])
+def test_a_size_is_a_number_of_bytes(text: str, on_disk: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["size", str(on_disk()), "--rps", "1", f"--max-body={text}"])
+
+    assert f"expected a number of bytes such as 64KiB or 4MiB, got {text!r}" in capsys.readouterr().err

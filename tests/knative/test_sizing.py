@@ -6,23 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.knative.bundles import MEMORY, MIB, a_bundle
 
-from snooze.knative import calibration
+from snooze.knative.calibration import BETA, BODY_FACTOR, MEASURED
 from snooze.knative.errors import InvalidOption, NoProfile, TooSlow
-from snooze.knative.sizing import machine_scale, peak_bytes, predict, size
+from snooze.knative.sizing import largest_body, machine_scale, peak_bytes, predict, size
 
-HEAVY = a_bundle((1, 0.050), (64, 3.2))  # beside 50 ms the server's own part is nothing
+HEAVY = a_bundle((1, 0.5), (64, 32.0))  # beside half a second the server's own part is nothing
 
 
 def test_cpu_follows_the_rate_and_the_time_of_a_run() -> None:
-    assert predict(HEAVY, 10).cpu_cores == pytest.approx(10 * 0.050, rel=0.01)
-    assert predict(HEAVY, 5).cpu_cores == pytest.approx(5 * 0.050, rel=0.01)
+    assert predict(HEAVY, 1.5).cpu_cores == pytest.approx(1.5 * 0.5, rel=0.01)
+    assert predict(HEAVY, 0.5).cpu_cores == pytest.approx(0.5 * 0.5, rel=0.01)
 
 
 def test_a_run_on_two_threads_takes_twice_the_cpu_but_not_the_time() -> None:
-    heavy = a_bundle((1, 0.050), threads=2)
+    heavy = a_bundle((1, 0.5), threads=2)
 
-    assert predict(heavy, 10).cpu_cores == pytest.approx(2 * 10 * 0.050, rel=0.01)
-    assert predict(heavy, 10).utilization == pytest.approx(10 * 0.050, rel=0.01)
+    assert predict(heavy, 1).cpu_cores == pytest.approx(2 * 0.5, rel=0.01)
+    assert predict(heavy, 1).utilization == pytest.approx(0.5, rel=0.01)
 
 
 def test_more_cannot_be_answered_than_there_is_time() -> None:
@@ -36,51 +36,51 @@ def test_more_cannot_be_answered_than_there_is_time() -> None:
 def test_nobody_waits_where_nobody_comes() -> None:
     idle = predict(HEAVY, 0)
 
-    assert idle.p50_seconds == idle.p99_seconds == pytest.approx(0.050, rel=0.02)
+    assert idle.p50_seconds == idle.p99_seconds == pytest.approx(0.5, rel=0.01)
     assert (idle.cpu_cores, idle.in_flight) == (0, 0)
 
 
 def test_the_tail_is_that_of_a_queue_with_one_place() -> None:
     # M/D/1 at 80 %: the mean of those who wait is S / (2 * (1 - 0.8)) = 2.5 S, and 80 in 100 wait.
-    busy = predict(HEAVY, 16)
+    busy = predict(HEAVY, 1.6)
 
-    assert busy.p99_seconds / 0.050 == pytest.approx(1 + 2.5 * math.log(0.8 / 0.01), rel=0.05)
+    assert busy.p99_seconds / 0.5 == pytest.approx(1 + 2.5 * math.log(0.8 / 0.01), rel=0.05)
 
 
 def test_an_uneven_run_makes_the_tail_longer() -> None:
-    uneven = a_bundle((1, 0.050), spread=0.050)
+    uneven = a_bundle((1, 0.5), spread=0.5)
 
-    assert predict(uneven, 10).p99_seconds > predict(HEAVY, 10).p99_seconds
+    assert predict(uneven, 1).p99_seconds > predict(HEAVY, 1).p99_seconds
 
 
 @pytest.mark.parametrize(
     ("rows", "seconds"),
-    [(1, 0.010), (2, 0.012), (3, 0.015), (4, 0.018), (8, 0.030)],
+    [(1, 0.10), (2, 0.12), (3, 0.15), (4, 0.18), (8, 0.30)],
     ids=["measured", "measured too", "between", "the last", "beyond"],
 )
 def test_rows_are_read_off_the_measured_line(rows: int, seconds: float) -> None:
-    bundle = a_bundle((4, 0.018), (1, 0.010), (2, 0.012), columns=1)
+    bundle = a_bundle((4, 0.18), (1, 0.10), (2, 0.12), columns=1)
 
-    assert predict(bundle, 0, rows).p50_seconds == pytest.approx(seconds, abs=3e-4)
+    assert predict(bundle, 0, rows).p50_seconds == pytest.approx(seconds, abs=2e-3)
 
 
 def test_one_measurement_is_taken_as_proportional_to_rows() -> None:
-    assert predict(a_bundle((8, 0.080)), 0, 4).p50_seconds == pytest.approx(0.040, rel=0.02)
+    assert predict(a_bundle((8, 0.8)), 0, 4).p50_seconds == pytest.approx(0.4, rel=0.01)
 
 
 def test_wide_rows_cost_the_server_more() -> None:
     narrow, wide = predict(a_bundle(columns=4), 100), predict(a_bundle(columns=4000), 100)
 
-    extra = 100 * (4000 - 4) * calibration.INPUT_VALUE_SECONDS
+    extra = 100 * (4000 - 4) * MEASURED.value_seconds
     assert wide.cpu_cores - narrow.cpu_cores == pytest.approx(extra, rel=0.1)
 
 
 def test_a_slower_machine_makes_the_servers_part_slower_but_not_the_models() -> None:
-    slow = a_bundle((1, 0.050), interpreter_seconds=2 * calibration.INTERPRETER_SECONDS)
+    slow = a_bundle((1, 0.5), interpreter_seconds=2 * MEASURED.interpreter_seconds)
 
-    added = predict(HEAVY, 0).p50_seconds - 0.050
+    added = predict(HEAVY, 0).p50_seconds - 0.5
     assert machine_scale(slow) == 2
-    assert predict(slow, 0).p50_seconds - 0.050 == pytest.approx(2 * added)
+    assert predict(slow, 0).p50_seconds - 0.5 == pytest.approx(2 * added)
 
 
 @pytest.mark.parametrize("more", [{}, {"interpreter_seconds": 0}, {"interpreter_seconds": "fast"}])
@@ -89,14 +89,14 @@ def test_a_machine_that_nobody_measured_counts_as_the_calibrating_one(more: dict
 
 
 def test_memory_is_the_servers_and_what_the_model_added() -> None:
-    assert peak_bytes(a_bundle()) == calibration.SERVER_BYTES + 12 * MIB
-    assert peak_bytes(a_bundle(), rows=2) == calibration.SERVER_BYTES + 22 * MIB
+    assert peak_bytes(a_bundle()) == MEASURED.server_bytes + 12 * MIB
+    assert peak_bytes(a_bundle(), rows=2) == MEASURED.server_bytes + 22 * MIB
 
 
 def test_memory_follows_the_models_size_where_it_was_not_measured() -> None:
     small, large = (peak_bytes(a_bundle(memory={"model_bytes": size * MIB})) for size in (10, 110))
 
-    assert large - small == pytest.approx(100 * MIB * calibration.BETA)
+    assert large - small == pytest.approx(100 * MIB * BETA)
 
 
 @pytest.mark.parametrize("memory", [{}, {"runs": 3, "one_row": None}, {"model_bytes": "5 MB"}])
@@ -118,19 +118,19 @@ def test_says_that_a_profile_without_run_times_cannot_be_sized() -> None:
 
 
 def test_one_pod_is_busy_for_seven_tenths_of_the_time() -> None:
-    needed = size(HEAVY, 100)
+    needed = size(HEAVY, 10)
 
-    assert needed.rps_per_pod == pytest.approx(0.7 / 0.050, rel=0.01)
+    assert needed.rps_per_pod == pytest.approx(0.7 / 0.5, rel=0.01)
     assert needed.pods == 8
-    assert needed.pod.rps == 12.5
-    assert needed.cpu_request == pytest.approx(12.5 * 0.050, rel=0.01)
+    assert needed.pod.rps == 1.25
+    assert needed.cpu_request == pytest.approx(1.25 * 0.5, rel=0.01)
 
 
 def test_a_promise_makes_for_more_pods() -> None:
-    assert size(HEAVY, 100, p99_seconds=0.060).pods > size(HEAVY, 100, p99_seconds=1).pods == 8
+    assert size(HEAVY, 10, p99_seconds=0.6).pods > size(HEAVY, 10, p99_seconds=10).pods == 8
 
 
-@given(st.floats(1, 1e4), st.floats(0.055, 10))
+@given(st.floats(0.1, 1e3), st.floats(0.55, 100))
 def test_what_was_promised_is_predicted(rps: float, p99_seconds: float) -> None:
     needed = size(HEAVY, rps, p99_seconds)
 
@@ -140,9 +140,9 @@ def test_what_was_promised_is_predicted(rps: float, p99_seconds: float) -> None:
 
 def test_says_that_a_promise_cannot_be_kept() -> None:
     with pytest.raises(TooSlow) as caught:
-        size(HEAVY, 1, p99_seconds=0.020)
+        size(HEAVY, 1, p99_seconds=0.2)
 
-    assert str(caught.value).startswith("gate p99: 20 ms was asked for, but a single request alone takes 50.")
+    assert str(caught.value).startswith("gate p99: 200 ms was asked for, but a single request alone takes 50")
     assert caught.value.exit_code == 1
 
 
@@ -174,7 +174,13 @@ def test_memory_is_that_of_the_largest_requests_with_room_above() -> None:
     needed = size(a_bundle(), 1)
 
     assert needed.memory_request == peak_bytes(a_bundle(), rows=64)
-    assert needed.memory_limit == pytest.approx(1.25 * needed.memory_request, abs=1)
+    assert needed.memory_limit == pytest.approx(1.25 * needed.memory_request + BODY_FACTOR * MIB, abs=1)
+    assert size(a_bundle(), 1, max_body=9 * MIB).memory_limit == needed.memory_limit + 8 * BODY_FACTOR * MIB
+
+
+@pytest.mark.parametrize(("columns", "mebibytes"), [(30, 1), (2000, 3), (150_528, 16)])
+def test_the_largest_body_is_that_of_the_most_rows_as_json(columns: int, mebibytes: int) -> None:
+    assert largest_body(a_bundle(columns=columns)) == mebibytes * MIB
 
 
 @pytest.mark.parametrize(
@@ -202,4 +208,4 @@ def test_a_size_can_be_said_in_json() -> None:
 
     assert document["pods"] == 1
     assert document["pod"]["rps"] == 10
-    assert document["memory_request"] == MEMORY["runs"]["peak"] - 40 * MIB + calibration.SERVER_BYTES
+    assert document["memory_request"] == MEMORY["runs"]["peak"] - 40 * MIB + MEASURED.server_bytes

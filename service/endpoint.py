@@ -86,7 +86,9 @@ class Endpoint:
         self._desk = desk
         self._name = name
         self._model = model
-        self._wire = wire
+        self._protocol = wire.PROTOCOL
+        self._parse = wire.parse
+        self._write = wire.answer
         self._broken = broken
         self._limit = desk.settings.max_body
         self._most = desk.settings.max_in_flight
@@ -115,13 +117,26 @@ class Endpoint:
         self._in_flight.value += 1
         status = 200
         try:
-            self._admit(scope["method"], request)
+            model = self._admit(scope["method"], request)
             message = await receive()
             if message.get("more_body") or b"content-encoding" in request or "body" not in message:
                 body = await finish_body(message, receive, request, self._limit)
             else:
                 body = message["body"]
-            body, headers = await self._answer(request, body, request_id, began)
+                if len(body) > self._limit:
+                    raise BodyTooLarge(self._limit)
+            call = self._parse(model, request, body)
+            allowed = call.timeout
+            if allowed is None:
+                allowed = self._allowed if b"x-request-timeout" not in request else seconds_allowed(request)
+            if self._in_executor:
+                arrays = await self._run_in_thread(model, call, began, allowed)
+            else:
+                arrays = self._run_here(model, call, began, allowed)
+            body, headers = self._write(model, call, arrays, request_id)
+            if b"accept-encoding" in request and headers[0] is JSON:
+                body, more = compressed(body, request)
+                headers += more
             self._answered.value += 1
         except RequestError as error:
             status, body, headers = self._refused(error, request_id)
@@ -145,7 +160,7 @@ class Endpoint:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _admit(self, method: str, request: Mapping[bytes, bytes]) -> None:
+    def _admit(self, method: str, request: Mapping[bytes, bytes]) -> Model:
         """Refuse what need not be read to be refused."""
         if method != "POST":
             raise MethodNotAllowed(method, ("POST",))
@@ -154,30 +169,16 @@ class Endpoint:
         if self._desk.in_flight > self._most:
             raise Overloaded(self._most)
         check_length(request, self._limit)
+        return self._model
 
-    async def _answer(
-        self, request: Mapping[bytes, bytes], body: bytes, request_id: bytes, began: float
-    ) -> tuple[bytes, Headers]:
-        model = self._model
-        assert model is not None
-        if len(body) > self._limit:
-            raise BodyTooLarge(self._limit)
-        call = self._wire.parse(model, request, body)
-        allowed = call.timeout or seconds_allowed(request, self._allowed)
-        if self._in_executor:
-            arrays = await self._run_in_thread(model, call, began, allowed)
-        else:
-            start = perf_counter()
-            if start - began > allowed:
-                raise DeadlineExceeded(allowed)
-            arrays = model.run(call.outputs, call.feeds)
-            self._run_seconds.observe(perf_counter() - start)
+    def _run_here(self, model: Model, call: Call, began: float, allowed: float) -> list[Array]:
+        start = perf_counter()
+        if start - began > allowed:
+            raise DeadlineExceeded(allowed)
+        arrays = model.run(call.outputs, call.feeds)
+        self._run_seconds.observe(perf_counter() - start)
         self._rows.observe(model.rows(call.feeds))
-        body, headers = self._wire.answer(model, call, arrays, request_id)
-        if b"accept-encoding" in request and JSON in headers:
-            body, more = compressed(body, request)
-            headers += more
-        return body, headers
+        return arrays
 
     async def _run_in_thread(self, model: Model, call: Call, began: float, allowed: float) -> list[Array]:
         """Run where the event loop stays free. A run that takes too long is given up, not stopped: that cannot be."""
@@ -188,6 +189,7 @@ class Endpoint:
             self._queue_seconds.observe(start - asked)
             arrays = model.run(call.outputs, call.feeds)
             self._run_seconds.observe(perf_counter() - start)
+            self._rows.observe(model.rows(call.feeds))
             return arrays
 
         future = asyncio.get_running_loop().run_in_executor(self._desk.threads, run)
@@ -210,4 +212,4 @@ class Endpoint:
         return status, error_body(error), error_headers(error)
 
     def _count(self, status: int) -> None:
-        self._desk.metrics.requests.value(*self._of_model, self._wire.PROTOCOL, str(status)).value += 1
+        self._desk.metrics.requests.value(*self._of_model, self._protocol, str(status)).value += 1

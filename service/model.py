@@ -45,6 +45,8 @@ class Model:
         self.outputs: dict[str, Slot] = {tensor.name: slot(tensor) for tensor in bundle.outputs}
         self.output_names = list(self.outputs)
         self.version_text = str(version)
+        self._first = bundle.inputs[0].name
+        self._axis = None if bundle.batching is None else bundle.batching.axis
         self.proved = False
         # Past the wrapper, whose checks of names and types are made here already, and cost as much as a small model.
         self._run = getattr(session, "_sess", session).run
@@ -86,11 +88,9 @@ class Model:
 
     def rows(self, feeds: Mapping[str, Array]) -> int:
         """Return how many rows a request holds."""
-        if self.bundle.batching is None:
+        if self._axis is None:
             return 1
-        for array in feeds.values():
-            return int(array.shape[self.bundle.batching.axis])
-        return 1
+        return int(feeds[self._first].shape[self._axis])
 
     def samples(self) -> Samples:
         """Return the golden samples."""

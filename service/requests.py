@@ -105,11 +105,9 @@ def parsed(text: bytes | memoryview) -> Any:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
 
 
-def seconds_allowed(headers: Mapping[bytes, bytes], default: float) -> float:
-    """Return the time that `X-Request-Timeout` gives, or `default`."""
-    header = headers.get(b"x-request-timeout")
-    if header is None:
-        return default
+def seconds_allowed(headers: Mapping[bytes, bytes]) -> float:
+    """Return the time that `X-Request-Timeout` gives."""
+    header = headers[b"x-request-timeout"]
     try:
         seconds = float(header)
     except ValueError:

@@ -87,16 +87,18 @@ def from_json(slot: Slot, shape: list[int], data: object, booleans: bool = True)
     array = _numbers(slot, data) if slot.kind != "O" else _strings(slot, data)
     if booleans and slot.kind not in "bO":
         _refuse_booleans(slot, data)
-    got = array.shape
-    if got == tuple(shape):
+    # Values that are nested must be nested as the shape says; flat ones only have to be as many.
+    if array.ndim == 1:
+        try:
+            return array.reshape(shape)
+        except ValueError:
+            pass
+    elif array.shape == tuple(shape):
         return array
     needed = math.prod(shape)
     if array.size != needed:
         raise InvalidTensor(slot.name, f"shape {shown(shape)} needs {needed} values, got {array.size}")
-    # Values that are nested must be nested as the shape says; flat ones only have to be as many.
-    if len(got) != 1:
-        raise InvalidTensor(slot.name, f"the data are nested as {shown(got)}, the shape says {shown(shape)}")
-    return array.reshape(shape)
+    raise InvalidTensor(slot.name, f"the data are nested as {shown(array.shape)}, the shape says {shown(shape)}")
 
 
 def from_bytes(slot: Slot, shape: list[int], raw: memoryview) -> Array:
@@ -155,9 +157,9 @@ def _numbers(slot: Slot, data: list[Any]) -> Array:
     except (ValueError, OverflowError):
         raise InvalidTensor(slot.name, "the data are nested unevenly") from None
     kind = array.dtype.kind
-    if not array.size:
-        return array.astype(slot.dtype)
     if kind not in KINDS[slot.kind]:
+        if not array.size:
+            return array.astype(slot.dtype)
         if slot.datatype == "UINT64" and kind == "f":
             return _large(slot, data)
         raise InvalidTensor(slot.name, f"expected {EXPECTED[slot.kind]} for {slot.datatype}, got {_other(array)}")

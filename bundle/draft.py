@@ -120,7 +120,7 @@ class Draft:
 
     def _open(self) -> None:
         """Make the draft's folder and hold its lock, which tells others that its writer lives."""
-        for _ in range(MOST_ATTEMPTS):
+        for attempt in range(MOST_ATTEMPTS):
             try:
                 self._make_parents()
                 self.folder = self.model / f"{PREFIX}{os.urandom(8).hex()}"  # known before it exists: Ctrl-C may come
@@ -128,6 +128,8 @@ class Draft:
                 self._lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
             except FileNotFoundError:  # another writer took the draft for an orphan, or cleared the model's folder away
+                if attempt == MOST_ATTEMPTS - 1:  # or nobody may make a folder there at all
+                    raise
                 continue
             if self.folder.exists():
                 return

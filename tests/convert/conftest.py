@@ -1,4 +1,3 @@
-# ruff: noqa: TID253 - what is tested here is what is made of the framework
 """Models trained once for all tests, and measurements cut short where their length is not the subject."""
 
 from collections.abc import Callable, Iterator

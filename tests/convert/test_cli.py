@@ -1,4 +1,3 @@
-# ruff: noqa: TID253 - what is tested here is what is made of the framework
 import json
 import os
 import signal

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snooze.service.app import create_app
-
     from snooze.service.errors import ServiceError
     from snooze.service.settings import Settings
 

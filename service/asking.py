@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from snooze.bundle.datatypes import NAMES
-from snooze.service.errors import InvalidInput, NoAnswer
+from snooze.service.errors import InvalidInput, MissingServiceExtra, NoAnswer
 from snooze.service.tensors import Array
 
 Rows = list[Any]
@@ -43,9 +43,17 @@ def rows(given: Sequence[str], data: str | None) -> Asked:
 def of_bundle(target: str, model: str | None, version: str | None, asked: Asked) -> Any:
     """Return the answer of the bundle at `target`, verified and loaded here."""
     from snooze.bundle.store import latest
-    from snooze.service import plain
     from snooze.service.cpu import allowed
     from snooze.service.model import load
+
+    try:
+        import onnxruntime  # noqa: F401
+
+        from snooze.service import plain
+    except ModuleNotFoundError as error:
+        if error.name not in ("onnxruntime", "orjson"):  # installed but broken: show the real cause
+            raise
+        raise MissingServiceExtra(error.name) from None
 
     path = Path(target) / model if model else Path(target)
     if version is not None and not version.isdigit():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from snooze.service.app import Application
     from snooze.service.repository import Repository
 
+PACKAGES = ("numpy", "onnxruntime", "orjson", "starlette", "uvicorn", "h11")
 ENVIRONMENT = {
     "ORT_DISABLE_TELEMETRY": "1",  # sent from the import on, otherwise
     "OPENBLAS_NUM_THREADS": "1",  # numpy multiplies nothing here; its threads cost 55 ms of CPU
@@ -48,7 +49,13 @@ def serve(settings: Settings, ledger: Ledger) -> int:
         signal.signal(number, _stop_at_once)
     listener, shared = _listen(settings)
     ledger.mark("listen")
-    repository = _load(settings, ledger)
+    try:
+        repository = _load(settings, ledger)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:  # a mistake of ours: show it
+            raise
+        raise MissingServiceExtra(package) from None
     app = _application(repository, settings, ledger)
     log = app.desk.log
 
@@ -86,18 +93,14 @@ def _listen(settings: Settings) -> "tuple[socket.socket, bool]":
 
 
 def _load(settings: Settings, ledger: Ledger) -> "Repository":
-    try:
-        import onnxruntime  # noqa: F401  (its import must not happen in the thread below)
-
-        from snooze.service.app import processors
-        from snooze.service.locate import locate
-        from snooze.service.repository import check, load, prove
-    except ModuleNotFoundError as error:
-        if error.name not in ("onnxruntime", "orjson", "uvicorn", "starlette"):
-            raise
-        raise MissingServiceExtra(error.name) from None
-    import hashlib  # noqa: F401  (the same)
+    import hashlib  # noqa: F401  (the thread below must not import: that is slower, and may fail)
     import threading
+
+    import onnxruntime  # noqa: F401
+
+    from snooze.service.app import processors
+    from snooze.service.locate import locate
+    from snooze.service.repository import check, load, prove
 
     found = locate(settings.models)
     loaded: list[Repository] = []

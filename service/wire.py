@@ -5,13 +5,22 @@ uvicorn writes them apart, and the client is woken twice: on a small answer that
 """
 
 import asyncio
+import re
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING or find_spec("httptools"):
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Base
 else:
     from uvicorn.protocols.http.h11_impl import H11Protocol as Base
+
+OFFER: Final = re.compile(rb"(?i)\r\nupgrade:[ \t]*h2c[ \t]*(?=\r|$)")
+LONGEST_OFFER: Final = 2048
+REFUSAL: Final = b'{"error":"this is not a valid HTTP request"}'
+NOT_HTTP: Final = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b"content-length: %d\r\n\r\n%s" % (len(REFUSAL), REFUSAL)
+)
 
 
 class Protocol(Base):
@@ -20,6 +29,19 @@ class Protocol(Base):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with a transport that waits for the body before it writes the head."""
         super().connection_made(cast(asyncio.Transport, Joining(transport)))
+
+    def data_received(self, data: bytes) -> None:
+        """Take no notice of an offer to speak HTTP/2: httptools would lose the body that comes with it."""
+        # curl --http2 and Java's client offer it with each request.
+        if data.find(b"h2c", 0, LONGEST_OFFER) >= 0:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = OFFER.sub(b"", head) + end + rest
+        super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP in the form that every error has."""
+        self.transport.write(NOT_HTTP)
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """Write a head that no body followed: HEAD asks for just that."""

@@ -280,13 +280,13 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
     yield start
     for one in running:
-        if one.process.poll() is None:
-            one.process.terminate()
-            try:
-                one.process.wait(5)
-            except subprocess.TimeoutExpired:
-                one.process.kill()
-                one.process.wait(5)
+        one.process.terminate()
+    for one in running:
+        try:
+            one.process.wait(5)
+        except subprocess.TimeoutExpired:
+            one.process.kill()
+            one.process.wait(5)
 
 
 class Client:

@@ -107,6 +107,8 @@ def test_every_kind_of_exchange_is_whole(start_server: StartServer, tumour: Path
 
         assert answer(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n", bodiless=True)[0] == b"HTTP/1.1 200 OK\r\n"
         assert b'"tumour"' in answer(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunked)[1]
+        upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+        assert b'"tumour"' in answer(head + upgrade + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))[1]
         assert answer(head + b"Content-Length: 999999999\r\n\r\n" + b"x" * 10)[0].startswith(b"HTTP/1.1 413 ")
     with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
         connection.sendall(
@@ -221,6 +223,17 @@ def test_a_bad_setting_is_one_line(start_server: StartServer, variables: dict[st
 
     assert server.process.wait(10) == 2
     assert server.text() == f"{line}\n"
+
+
+def test_missing_packages_are_named_with_the_command(start_server: StartServer, tumour: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden.py"
+    hidden.write_text(
+        "import sys, runpy; sys.modules['uvicorn'] = None; runpy.run_module('snooze.service', run_name='__main__')"
+    )
+    server = start_server(tumour, command=(str(hidden),))
+
+    assert server.process.wait(10) == 2
+    assert server.text() == "snooze: 'uvicorn' is not installed; run: pip install 'snooze[service]'\n"
 
 
 def test_an_empty_repository_is_one_line(start_server: StartServer, tmp_path: Path) -> None:

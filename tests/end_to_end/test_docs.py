@@ -1,0 +1,226 @@
+"""The pages of docs/ say what the code does: settings, routes, metrics, errors, options, and examples that run."""
+
+import argparse
+import re
+from dataclasses import fields
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from tests.end_to_end.pages import (
+    CONVERT,
+    FOLDERS,
+    HTTP,
+    KNATIVE,
+    MARKDOWN,
+    PAGES,
+    ROOT,
+    SETTINGS,
+    code,
+    one_line,
+    python_blocks,
+    section,
+    table,
+)
+
+from snooze.cli import COMMANDS
+from snooze.convert import data, golden, parity, profile, quantize, variants
+from snooze.convert import errors as refusals
+from snooze.convert.conversion import SYNTHETIC_ROWS
+from snooze.knative import calibration, sizing
+from snooze.service import metrics, responses, settings
+from snooze.service.cli import OPTIONS
+from snooze.service.errors import InvalidSetting
+from snooze.service.ledger import PHASES
+
+# Where the options of a command are told.
+HOMES = {
+    "convert": CONVERT,
+    "inspect": SETTINGS,
+    "serve": SETTINGS,
+    "predict": HTTP,
+    "size": KNATIVE,
+    "deploy": KNATIVE,
+    "bench load": SETTINGS,
+}
+
+
+def options_of() -> dict[str, dict[str, Any]]:
+    """Return for each command its options and their defaults."""
+    found = {}
+    for name, command in COMMANDS.items():
+        module, function, _ = command
+        full, function = ("bench load", "load") if name == "bench" else (name, function)
+        parser = argparse.ArgumentParser(add_help=False)
+        getattr(import_module(module), f"{function}_arguments")(parser)
+        found[full] = {one.option_strings[0]: one.default for one in parser._actions if one.option_strings}
+    return found
+
+
+OPTIONS_OF = options_of()
+SETTING_ROWS = {code(row[0])[0]: row for row in table(SETTINGS) if code(row[0]) and len(row) == 5}
+
+
+@pytest.mark.parametrize("variable", [variable for variable, _, _ in settings.documented()])
+def test_every_setting_stands_there_with_its_option_default_and_limits(variable: str) -> None:
+    name, default = next(
+        (one.name, one.default) for one in fields(settings.Settings) if one.metadata["variable"] == variable
+    )
+    _, option, shown, limits, _ = SETTING_ROWS[variable]
+
+    assert code(option) == [one for one, setting, _, _ in OPTIONS if setting == name]
+    assert (
+        settings.parse(name, code(shown)[0], variable) == default if code(shown) else (shown, default) == ("none", "")
+    )
+    for least, most in re.findall(r"^([\d,]+) to ([\d,]+)$", limits):
+        low, high = (int(text.replace(",", "")) for text in (least, most))
+        assert [settings.parse(name, str(value), variable) for value in (low, high)] == [low, high]
+        with pytest.raises(InvalidSetting):
+            settings.parse(name, str(high + 1), variable)
+    for choice in code(limits):
+        if choice.isalpha():
+            assert settings.parse(name, choice, variable) == choice
+
+
+def test_no_setting_stands_there_that_is_none() -> None:
+    assert set(SETTING_ROWS) == {variable for variable, _, _ in settings.documented()}
+
+
+def test_the_fixed_environment_stands_there() -> None:
+    from snooze.service.start import ENVIRONMENT
+
+    rows = table(section(SETTINGS, "## The fixed environment"))
+    assert {code(row[0])[0]: code(row[1])[0] for row in rows} == ENVIRONMENT
+
+
+@pytest.mark.parametrize(("command", "option"), [(name, one) for name, all_of in OPTIONS_OF.items() for one in all_of])
+def test_every_option_is_told(command: str, option: str) -> None:
+    home = HOMES[command]
+    home = next((line for line in home.splitlines() if line.startswith(f"| `snooze {command} ")), home)
+    assert re.search(rf"`?{option}\b(?!-)", home), f"{option} of snooze {command} is told nowhere"
+
+
+@pytest.mark.parametrize(
+    ("page", "option", "default"),
+    [
+        (page, option, default)
+        for command, page in (("convert", CONVERT), ("deploy", KNATIVE))
+        for option, default in OPTIONS_OF[command].items()
+        if isinstance(default, int | float | str) and not isinstance(default, bool)
+    ],
+)
+def test_the_defaults_of_options_are_told(page: str, option: str, default: float | str) -> None:
+    row = next(row for row in table(page) if option in code(row[0]))
+    assert (default if isinstance(default, str) else f"{default:g}") in row[-2]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_uses_an_option_that_is_none(name: str) -> None:
+    for command, given in re.findall(r"^snooze (bench load|\w+)(.*)$", PAGES[name].replace("\\\n", " "), re.MULTILINE):
+        used = re.findall(r"(?<= )--[a-z0-9-]+", given.split("#")[0].split(" | ")[0])
+        assert set(used) <= set(OPTIONS_OF[command]), f"{name}: snooze {command}{given}"
+    for span in code(PAGES[name]):
+        if re.fullmatch(r"--[a-z0-9-]+", span):
+            assert any(span in known for known in OPTIONS_OF.values()), f"{name} tells of {span}"
+
+
+def test_every_metric_stands_there_with_its_labels() -> None:
+    families = [one for one in vars(metrics.Metrics()).values() if isinstance(one, metrics.Family)]
+    rows = {name: row for row in table(section(HTTP, "## Metrics")) for name in code(row[0])}
+
+    assert set(rows) == {family.name for family in (*families, *metrics.process())}
+    for family in families:
+        _, kind, labels, _ = rows[family.name]
+        assert (kind, tuple(labels.split(", "))) == (family.kind, family.labels)
+    assert code(rows["snooze_cold_start_seconds"][3]) == list(PHASES)
+    assert set(code(rows["snooze_refused_total"][3])) == set(responses.REASONS.values())
+
+
+def test_every_status_of_an_error_stands_there() -> None:
+    assert [int(row[0]) for row in table(section(HTTP, "## Errors"))] == sorted(set(responses.STATUS.values()))
+
+
+def test_every_refusal_of_a_conversion_stands_there() -> None:
+    known = {name for name in vars(refusals) if isinstance(getattr(refusals, name), type)}
+    rows = table(section(CONVERT, "## What a refusal means"))
+    assert {code(row[0])[0] for row in rows} == known - {"ConversionError", "Refused", "ClassVar"}
+
+
+def number(value: float) -> str:
+    return f"{value:.0e}".replace("e-0", "e-")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"{number(parity.ATOL)} + {number(parity.RTOL)} × \\|value\\|",
+        f"{number(parity.ATOL)} × their range + {number(parity.RTOL)} × \\|value\\|",
+        f"but for {parity.TREE_OUTLIERS * 1000:g} row in 1,000",
+        f"two best scores nearer than {number(parity.NEAR_TIE)}",
+        f"fewer than {quantize.LEAST_ROWS} of them",
+        f"a quarter ({quantize.LEAST_CALIBRATION} to {quantize.MOST_CALIBRATION}) calibrates",
+        f"does not run {quantize.LEAST_GAIN:g} times as fast as fp32",
+        f"at most {100 * (variants.MOST_SLOWER - 1):.0f} % slower",
+        f"from {variants.LEAST_BYTES_BESIDE // 2**20} MiB on",
+        f"A run shorter than {variants.SHORT_RUN * 1e3:g} ms",
+        f"Of more than {data.MOST_ROWS:,} rows",
+        f"{SYNTHETIC_ROWS} rows are drawn",
+        f"(by {golden.CLEAR[False]:g}, or {golden.CLEAR[True]:g} in 8 bits)",
+        f"took more than {profile.MOST_SECONDS:.0f} s",
+    ],
+)
+def test_the_thresholds_of_converting_are_those_of_the_code(said: str) -> None:
+    assert said in one_line(CONVERT)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"{calibration.BETA:g} × model bytes + {calibration.GAMMA_BYTES / 1e6:.0f} MB",
+        f"{sizing.MEMORY_HEADROOM:g} × the peak, + {calibration.BODY_FACTOR} × the largest body",
+        f"at least {sizing.LEAST_CPU * 1e3:.0f}m",
+        f"planned at {sizing.PLANNED_UTILIZATION:g} at most",
+        f"at most {sizing.FEW_SLOTS} slots",
+        f"under {sizing.CHEAP_SECONDS * 1e3:g} ms",
+        *(f"`{name}`" for name in calibration.Calibration.__slots__),
+        *(
+            f"| {figure} | {100 * seen.typical:.2g} % | {100 * seen.largest:.3g} % |"
+            for figure, seen in zip(("p50", "CPU", "peak memory"), calibration.ERRORS.values(), strict=True)
+        ),
+    ],
+)
+def test_the_figures_of_sizing_are_those_of_the_code(said: str) -> None:
+    assert said in one_line(KNATIVE)
+
+
+def test_the_build_arguments_of_the_image_stand_there() -> None:
+    arguments = re.findall(r"^ARG (\w+)=(.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    rows = {code(row[0])[0]: row[1].strip("`") for row in table(section(KNATIVE, "## The image"))}
+    assert rows == {name: default or "none" for name, default in arguments}
+
+
+@pytest.mark.parametrize("name", MARKDOWN)
+def test_links_lead_somewhere(name: str) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", MARKDOWN[name]):
+        path = ((ROOT / name).parent / target).resolve() if target else ROOT / name
+        assert path.exists(), f"{name} links to {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", MARKDOWN)
+def test_no_page_names_a_file_or_module_that_is_not_there(name: str) -> None:
+    for path in re.findall(rf"(?<![\w/.~-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w*]", MARKDOWN[name]):
+        assert list(ROOT.glob(path)), f"{name} names {path}"
+    for module in re.findall(r"(?<![\w/.])snooze((?:\.\w+)+)\b(?!/)", MARKDOWN[name]):
+        parent, _, last = f"snooze{module}".rpartition(".")
+        found = parent != "snooze" and hasattr(import_module(parent), last)
+        assert found or find_spec(f"snooze{module}"), f"{name} names snooze{module}"
+
+
+def test_every_block_of_python_is_run_by_a_test() -> None:
+    """That of bundle.md by the tests of the bundle; the others below."""
+    with_python = {name: len(python_blocks(text)) for name, text in MARKDOWN.items() if python_blocks(text)}
+    assert with_python == {"docs/bundle.md": 1, "docs/convert.md": 1, "docs/http.md": 1}

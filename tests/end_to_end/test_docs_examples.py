@@ -1,0 +1,119 @@
+"""The examples of docs/ run: the Python of convert.md, and against a server of its model all that http.md shows."""
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.end_to_end.pages import CONVERT, HTTP, KNATIVE, code, python_blocks, section, table
+
+from snooze.bundle import find, read
+from snooze.knative import sizing
+from snooze.knative.manifest import Options, build, reasons
+from snooze.service.app import Application, create_app
+from snooze.service.routes import create_routes
+from snooze.service.settings import Settings
+
+HEADERS_OF_ANY_SERVER = {"date", "content-type", "content-length", "allow", "vary"}
+
+
+def served_routes(application: Application) -> set[str]:
+    """Return every path that is served, with `{model}` and `{version}` where a model's name and number stand."""
+    cold: Any = create_routes(application.repository, application.desk)
+    paths = {route.path for route in cold._app.routes} | set(application._hot)
+    return {re.sub(r"/versions/\d+", "/versions/{version}", path.replace("/iris", "/{model}")) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository that the example of convert.md makes."""
+    folder = tmp_path_factory.mktemp("docs")
+    (example,) = python_blocks(CONVERT)
+    run: Callable[..., None] = exec
+    with contextlib.chdir(folder):
+        run(example, {})
+    return folder / "models"
+
+
+@pytest.fixture(scope="module")
+def url(models: Path) -> Iterator[str]:
+    """Where a real server serves it."""
+    command = [sys.executable, "-m", "snooze.cli", "serve", str(models), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            found = re.search(r"http://\S+", server.stderr.readline())
+            assert found
+            yield found[0]
+        finally:
+            server.terminate()
+
+
+def ask(url: str, method: str, body: str) -> tuple[Any, set[str]]:
+    """Return what a server answers, an error as well, and the names of the headers."""
+    request = urllib.request.Request(
+        url, body.encode() or None, {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}, method=method
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer), {name.lower() for name in answer.headers}
+    except urllib.error.HTTPError as error:
+        with error:
+            return json.load(error), {name.lower() for name in error.headers}
+
+
+def alike(got: Any, shown: Any) -> bool:
+    """Return whether two documents are equal but for the last digits of numbers with a fraction."""
+    if isinstance(shown, dict) and isinstance(got, dict):
+        return got.keys() == shown.keys() and all(alike(got[key], shown[key]) for key in shown)
+    if isinstance(shown, list) and isinstance(got, list):
+        return len(got) == len(shown) and all(map(alike, got, shown))
+    return bool(got == (pytest.approx(shown, rel=1e-3) if isinstance(shown, float) else shown))
+
+
+EXCHANGES = re.findall(r"```http\n(\w+) (\S+)\n+(.*?)```\n\n```json\n(.*?)```", HTTP, re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "path", "body", "shown"), EXCHANGES)
+def test_the_examples_of_http_are_answered_as_shown(url: str, method: str, path: str, body: str, shown: str) -> None:
+    got, headers = ask(url + path, method, body)
+
+    assert alike(got, json.loads(shown)), got
+    told = {name.lower() for row in table(section(HTTP, "## Headers")) for name in code(row[0])}
+    assert headers - {"connection"} <= told | HEADERS_OF_ANY_SERVER
+
+
+@pytest.mark.slow
+def test_the_client_of_triton_runs_as_shown(url: str) -> None:
+    pytest.importorskip("tritonclient.http")
+    (example,) = python_blocks(HTTP)
+    run: Callable[..., None] = exec
+
+    run(example.replace("127.0.0.1:8080", url.removeprefix("http://")), {})
+
+
+@pytest.mark.slow
+def test_every_route_stands_there(models: Path) -> None:
+    application = create_app(Settings(models=(models,), log="off"))
+    rows = table(HTTP.split("\n## infer\n")[0])
+    assert {path for row in rows for path in code(row[1])} == served_routes(application)
+
+
+@pytest.mark.slow
+def test_every_field_that_a_manifest_explains_stands_there(models: Path) -> None:
+    bundle = read(find(models)[0].folder)
+    size, asked = sizing.size(bundle, 50), Options(image="example.com/iris:1", name="iris")
+    annotations = build(bundle, "sha256:0", size, asked)["spec"]["template"]["metadata"]["annotations"]
+    page = section(KNATIVE, "## What the manifest says, and why")
+
+    for name in (*annotations, *(str(path[-1]) for path in reasons(size, asked))):
+        short = {"env": "SNOOZE_MAX_BODY", "volumeMounts": "volumes"}.get(name, name.rpartition("/")[2])
+        assert re.search(rf"\b{re.escape(short)}\b", page), f"{name} is not explained"

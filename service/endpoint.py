@@ -57,16 +57,15 @@ class Desk:
         self.draining = False
         self.touched = perf_counter()
         self.server_timing: bytes | None = None
-        self._id_prefix = os.urandom(6).hex().encode()
+        self._id_prefix = os.urandom(6).hex().encode() + b"-"
         self._ids = 0
 
     def request_id(self, headers: Mapping[bytes, bytes]) -> bytes:
         """Return the client's `X-Request-Id` if it is one, else one that nobody else has."""
-        given = headers.get(b"x-request-id")
-        if given is not None and REQUEST_ID.fullmatch(given):
+        if b"x-request-id" in headers and REQUEST_ID.fullmatch(given := headers[b"x-request-id"]):
             return given
         self._ids += 1
-        return b"%s-%06d" % (self._id_prefix, self._ids)
+        return b"%s%d" % (self._id_prefix, self._ids)
 
     def common_headers(self, request_id: bytes, headers: Mapping[bytes, bytes]) -> Headers:
         """Return the headers that every answer has."""
@@ -152,8 +151,11 @@ class Endpoint:
             desk.touched = ended = perf_counter()
         self._seconds.observe(ended - began)
         headers += self._headers
-        headers += desk.common_headers(request_id, request)
         headers.append((b"content-length", b"%d" % len(body)))
+        if desk.draining or b"traceparent" in request:
+            headers += desk.common_headers(request_id, request)
+        else:
+            headers.append((b"x-request-id", request_id))
         if desk.server_timing is not None and status == 200:
             headers.append((b"server-timing", desk.server_timing))
             desk.server_timing = None

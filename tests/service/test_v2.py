@@ -308,3 +308,13 @@ def test_what_the_model_itself_refuses_is_an_error(client: Client) -> None:
 
     assert answer.status in (400, 500)
     assert answer.error.startswith("model 'person' ")
+
+
+@pytest.mark.parametrize("key", ["data", "d\\u0061ta"])
+@pytest.mark.parametrize("word", ["true", "false"])
+def test_a_boolean_among_numbers_is_found_however_the_key_is_written(client: Client, key: str, word: str) -> None:
+    tensor = f'{{"name": "x", "shape": [1, 3], "datatype": "FP32", "{key}": [1.5, {word}, 2]}}'
+
+    answer = client.ask("POST", "/v2/models/sum/infer", f'{{"inputs": [{tensor}], "more": {{"data": 1}}}}'.encode())
+
+    assert (answer.status, answer.error) == (400, "input 'x': expected numbers for FP32, got true or false")

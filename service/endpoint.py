@@ -150,8 +150,17 @@ class Endpoint:
             self._in_flight.value -= 1
             desk.touched = ended = perf_counter()
         self._seconds.observe(ended - began)
+        self._complete(headers, request, request_id, len(body), status)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _complete(
+        self, headers: Headers, request: Mapping[bytes, bytes], request_id: bytes, length: int, status: int
+    ) -> None:
+        """Add to what describes the body the headers that every prediction has."""
+        desk = self._desk
         headers += self._headers
-        headers.append((b"content-length", b"%d" % len(body)))
+        headers.append((b"content-length", b"%d" % length))
         if desk.draining or b"traceparent" in request:
             headers += desk.common_headers(request_id, request)
         else:
@@ -159,8 +168,6 @@ class Endpoint:
         if desk.server_timing is not None and status == 200:
             headers.append((b"server-timing", desk.server_timing))
             desk.server_timing = None
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
 
     def _admit(self, method: str, request: Mapping[bytes, bytes]) -> Model:
         """Refuse what need not be read to be refused."""

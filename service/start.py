@@ -49,13 +49,7 @@ def serve(settings: Settings, ledger: Ledger) -> int:
         signal.signal(number, _stop_at_once)
     listener, shared = _listen(settings)
     ledger.mark("listen")
-    try:
-        repository = _load(settings, ledger)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in PACKAGES:  # a mistake of ours: show it
-            raise
-        raise MissingServiceExtra(package) from None
+    repository = _load_or_say_what_is_missing(settings, ledger)
     app = _application(repository, settings, ledger)
     log = app.desk.log
 
@@ -90,6 +84,16 @@ def _listen(settings: Settings) -> "tuple[socket.socket, bool]":
 
     handed = inherited(os.environ)
     return (handed, True) if handed is not None else (listen(settings.host, settings.port), False)
+
+
+def _load_or_say_what_is_missing(settings: Settings, ledger: Ledger) -> "Repository":
+    try:
+        return _load(settings, ledger)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:  # a mistake of ours: show it
+            raise
+        raise MissingServiceExtra(package) from None
 
 
 def _load(settings: Settings, ledger: Ledger) -> "Repository":

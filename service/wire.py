@@ -16,15 +16,13 @@ else:
 
 OFFER: Final = re.compile(rb"(?i)\r\nupgrade:[ \t]*h2c[ \t]*(?=\r|$)")
 LONGEST_OFFER: Final = 2048
-REFUSAL: Final = b'{"error":"this is not a valid HTTP request"}'
-NOT_HTTP: Final = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    b"content-length: %d\r\n\r\n%s" % (len(REFUSAL), REFUSAL)
-)
+LONGEST_HEAD: Final = 65_536
 
 
 class Protocol(Base):
     """One connection."""
+
+    _head_size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with a transport that waits for the body before it writes the head."""
@@ -37,16 +35,29 @@ class Protocol(Base):
             head, end, rest = data.partition(b"\r\n\r\n")
             data = OFFER.sub(b"", head) + end + rest
         super().data_received(data)
+        cycle = self.cycle
+        if cycle is None or (cycle.response_complete and not cycle.more_body):
+            # No request has begun, so all this is the head of one, which nobody else limits.
+            self._head_size += len(data)
+            if self._head_size > LONGEST_HEAD and not self.transport.is_closing():
+                self._refuse(431, "Request Header Fields Too Large", f"the head is larger than {LONGEST_HEAD} bytes")
+        else:
+            self._head_size = 0
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the form that every error has."""
-        self.transport.write(NOT_HTTP)
-        self.transport.close()
+        self._refuse(400, "Bad Request", "this is not a valid HTTP request")
 
     def on_response_complete(self) -> None:
         """Write a head that no body followed: HEAD asks for just that."""
         cast(Joining, self.transport).flush()
         super().on_response_complete()
+
+    def _refuse(self, status: int, phrase: str, problem: str) -> None:
+        body = f'{{"error":"{problem}"}}'
+        head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        self.transport.write(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
+        self.transport.close()
 
 
 class Joining:

@@ -120,6 +120,26 @@ def test_every_kind_of_exchange_is_whole(start_server: StartServer, tumour: Path
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("sent", "status", "error"),
+    [
+        (b"this is\r\nno HTTP\r\n\r\n", 400, "this is not a valid HTTP request"),
+        (b"GET / HTTP/1.1\r\nx: " + b"x" * 66_000, 431, "the head is larger than 65536 bytes"),
+    ],
+)
+def test_what_is_no_request_is_refused_in_the_same_form(
+    start_server: StartServer, tumour: Path, sent: bytes, status: int, error: str
+) -> None:
+    server = start_server(tumour)
+    server.wait_for("serving")
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(sent)
+        answer = connection.recv(1000)
+
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert answer.endswith(json.dumps({"error": error}, separators=(",", ":")).encode())
+
+
 def test_an_open_request_is_answered_after_sigterm(start_server: StartServer, repository: Path) -> None:
     server = start_server(repository / "slow")
     server.wait_for("serving")

@@ -267,7 +267,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             free.bind(("127.0.0.1", 0))
             text = variables.setdefault("PORT", str(free.getsockname()[1]))
         environ = {
-            **os.environ,
+            **{name: text for name, text in os.environ.items() if not name.startswith(("SNOOZE_", "PORT", "K_"))},
             "SNOOZE_HOST": "127.0.0.1",
             "SNOOZE_MODELS": os.pathsep.join(map(str, models)),
             **variables,

@@ -22,9 +22,11 @@ def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     steps = fixture.__wrapped__(tmp_path_factory.mktemp("triton"))  # type: ignore[attr-defined]
     start: StartServer = next(steps)
     running = start(repository)
-    running.wait_for("serving")
-    yield running
-    next(steps, None)
+    try:
+        running.wait_for("serving")
+        yield running
+    finally:
+        next(steps, None)
 
 
 @pytest.fixture

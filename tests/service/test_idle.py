@@ -124,7 +124,7 @@ def test_a_socket_can_be_handed_over_as_systemd_does(tumour: Path, tmp_path: Pat
         )
         process = subprocess.Popen(
             [sys.executable, "-c", program, str(listener.fileno())],
-            env={**os.environ, "SNOOZE_MODELS": str(tumour), "SNOOZE_IDLE": "200ms"},
+            env={**os.environ, "SNOOZE_MODELS": str(tumour), "SNOOZE_IDLE": "200ms", "SNOOZE_LOG": "text"},
             pass_fds=[listener.fileno()],
             stderr=stderr,
         )

@@ -3,8 +3,8 @@ Measure the constants of `calibration.py`: `python -m snooze.knative.calibrate M
 
 MODELS is a repository whose bundles were converted on this machine, better of several widths and run times. The server
 runs on one core and `snooze bench load`, which arrives at random, on another. Each round loads every model at every
-rate; of the rounds the median counts. Prints what was measured, the constants that fit it best, and how far
-predictions made with them are off: each model is predicted with constants that were fitted to the others.
+rate. Prints what was measured, the constants that fit it best, and how far predictions made with them are off: each
+model is predicted with constants that were fitted to the others.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Load:
 
 
 def measure(models: Path, rounds: int, seconds: float) -> list[Load]:
-    """Return what every model of a repository shows at every rate that it can bear, as medians over the rounds."""
+    """Return what every model of a repository shows at every rate that it can bear, over all rounds."""
     folders = [found.folder for found in find(models)]
     taken: dict[tuple[Path, int, float], list[Load]] = {}
     for number in range(rounds):
@@ -69,7 +69,7 @@ def measure(models: Path, rounds: int, seconds: float) -> list[Load]:
                     continue
                 taken.setdefault((folder, rows, rps), []).append(load)
                 print(f"round {number + 1}: {_line(load)}", file=sys.stderr)
-    return [_median(loads) for loads in taken.values()]
+    return [_summary(loads) for loads in taken.values()]
 
 
 def fit(loads: Sequence[Load], interpreter_seconds: float) -> Calibration:
@@ -193,9 +193,11 @@ def _wait_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.05)
 
 
-def _median(loads: list[Load]) -> Load:
-    figures = ("p50_seconds", "p99_seconds", "cpu_seconds", "peak_bytes")
-    return replace(loads[0], **{name: median(getattr(load, name) for load in loads) for name in figures})
+def _summary(loads: list[Load]) -> Load:
+    """Return what the rounds of one load say together: other work on the machine can only make an answer later."""
+    least = {name: min(getattr(load, name) for load in loads) for name in ("p50_seconds", "p99_seconds")}
+    usual = {name: median(getattr(load, name) for load in loads) for name in ("cpu_seconds", "peak_bytes")}
+    return replace(loads[0], **least, **usual)
 
 
 def _non_negative(terms: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:

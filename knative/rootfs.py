@@ -179,7 +179,7 @@ def write_system_files(root: Path) -> None:
     for name in ("/etc/ld.so.cache", "/etc/os-release", "/etc/debian_version"):
         if Path(name).exists():
             shutil.copy2(name, root / name.lstrip("/"))
-    (root / "tmp").mkdir()
+    (root / "tmp").mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
 
 

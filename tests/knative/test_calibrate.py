@@ -68,10 +68,15 @@ def test_each_model_is_predicted_from_the_others() -> None:
         assert line["peak_bytes"] == pytest.approx(0, abs=1e-6)
 
 
-def test_the_median_of_the_rounds_counts() -> None:
-    rounds = [replace(LOADS[0], cpu_seconds=cpu, p50_seconds=0.001) for cpu in (3e-4, 1e-4, 2e-4)]
+def test_the_usual_cpu_and_the_quietest_latency_count() -> None:
+    rounds = [
+        replace(LOADS[0], cpu_seconds=cpu, p50_seconds=p50)
+        for cpu, p50 in ((3e-4, 0.003), (1e-4, 0.001), (2e-4, 0.009))
+    ]
 
-    assert calibrate._median(rounds).cpu_seconds == 2e-4
+    summary = calibrate._summary(rounds)
+
+    assert (summary.cpu_seconds, summary.p50_seconds) == (2e-4, 0.001)
 
 
 def test_only_loads_that_a_server_bears_are_measured() -> None:

@@ -4,7 +4,7 @@ What the server adds to a model's own cost, and how far off predictions were.
 Measured with `python -m snooze.knative.calibrate MODELS --rounds 3 --seconds 4`: logistic regression on 30 columns, a
 random forest of 200 trees on 16, dense nets on 512 columns (130 KB) and on 256 (10 MB), each with requests of 1 and 16
 rows at 20 to 2,000 requests/s, JSON, on two cores of an AMD EPYC (Zen 5) with Python 3.11. The machine did other work
-besides: of three rounds the median CPU and the least latency count, and at 2,000 requests/s even that one was disturbed.
+besides: of three rounds the median CPU and the least latency count, and at 2,000 requests/s even that was disturbed.
 """
 
 from collections.abc import Mapping

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from snooze.bundle.contract import Bundle
 from snooze.bundle.store import find, read
-from snooze.knative import sizing
+from snooze.knative import cost, sizing
 from snooze.knative.calibration import Calibration, SeenError
 
 RATES: Final = (20.0, 100.0, 500.0, 2000.0)
@@ -53,7 +53,7 @@ class Load:
 
     @property
     def values(self) -> int:
-        return self.rows * (sizing.values(self.bundle.inputs) + sizing.values(self.bundle.outputs))
+        return self.rows * (cost.values(self.bundle.inputs) + cost.values(self.bundle.outputs))
 
 
 def measure(models: Path, rounds: int, seconds: float) -> list[Load]:
@@ -80,10 +80,10 @@ def fit(loads: Sequence[Load], interpreter_seconds: float) -> Calibration:
     out what would be.
     """
     best: tuple[float, NDArray[np.float64], float] | None = None
-    runs = np.array([sizing.run_of(load.bundle, load.rows).cpu_seconds for load in loads])
+    runs = np.array([cost.run_of(load.bundle, load.rows).cpu_seconds for load in loads])
     measured = np.array([load.cpu_seconds for load in loads])
     values = np.array([load.values for load in loads])
-    sizes = np.array([sizing.model_bytes(load.bundle) for load in loads])
+    sizes = np.array([cost.model_bytes(load.bundle) for load in loads])
     for cooling in COOLING_SECONDS:
         cold = np.array([1 / (1 + load.rps * cooling) for load in loads])
         terms = np.column_stack([np.ones(len(loads)), values, cold, cold * sizes])

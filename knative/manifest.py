@@ -123,30 +123,39 @@ def _container(size: Size, options: Options) -> dict[str, Any]:
 
 def reasons(size: Size, options: Options) -> dict[Path, str]:
     """Return why the fields are as they are, by their places."""
-    pod = size.pod
+    return _scaling_reasons(size, options) | _pod_reasons(size) | _container_reasons(size)
+
+
+def _scaling_reasons(size: Size, options: Options) -> dict[Path, str]:
     annotations: Path = (*TEMPLATE, "metadata", "annotations")
     promise = f", 99 in 100 within {size.p99_seconds * 1e3:g} ms" if size.p99_seconds is not None else ""
     rates = f"{size.rps:g} requests/s of {size.rows} row{'s' * (size.rows > 1)}{promise}"
+    pods = f"{size.pods} pod{'s' * (size.pods > 1)} of at most {size.rps_per_pod:.4g} requests/s each"
+    room = "As asked for." if options.max_scale is not None else "Room for twice that; this is also the cost limit."
     return {
-        (*annotations, f"{AUTOSCALING}max-scale"): (
-            f"{rates}: {size.pods} pod{'s' * (size.pods > 1)} of at most {size.rps_per_pod:.4g} requests/s each.\n"
-            + (
-                "As asked for."
-                if options.max_scale is not None
-                else "Room for twice that; this is also the cost limit."
-            )
-        ),
+        (*annotations, f"{AUTOSCALING}max-scale"): f"{rates}: {pods}.\n{room}",
         (*annotations, f"{AUTOSCALING}target"): (
             f"Knative adds a pod at 70 % of it: the requests inside one that is busy for {PLANNED_UTILIZATION:.0%} of "
             "the time (Little's law)."
         ),
         (*annotations, f"{AUTOSCALING}target-burst-capacity"): _burst_reason(size),
+    }
+
+
+def _pod_reasons(size: Size) -> dict[Path, str]:
+    return {
         (*POD, "automountServiceAccountToken"): "The server calls no API; one volume less to mount when waking.",
         (*POD, "containerConcurrency"): _concurrency_reason(size),
         (*POD, "enableServiceLinks"): "Would make waking slower with every other service in the namespace.",
         (*POD, "timeoutSeconds"): (
             "Also the pod's grace period, of which Knative's drain takes 30 s before the server gets SIGTERM."
         ),
+    }
+
+
+def _container_reasons(size: Size) -> dict[Path, str]:
+    pod = size.pod
+    return {
         (*CONTAINER, "env"): (
             f"A body over {size.max_body / MEBIBYTE:g} MiB is answered 413; the memory below is for no more."
         ),

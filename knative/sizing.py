@@ -4,10 +4,7 @@ What a bundle will need, from what was measured when it was converted, and how w
 Two sources meet here: the bundle's profile (how long its model runs, what memory it takes) and what the server adds
 to each request (`calibration.py`). The formulas and their sources:
 
-* Service time of a request, in seconds: S = s * (request + values * v + (cold + b * model bytes) / (1 + rate * t))
-  + run(rows). s scales the calibrating machine to this one, by the CPU seconds of one and the same Python loop on both.
-  The third term: in a pause the caches cool, and the request after it reads code and weights from memory again. They
-  are cold after t seconds on average, and 1 / (1 + rate * t) of the requests that arrive at random find them so.
+* Service time S of a request at a rate: `cost.py`.
 * CPU = arrival rate * CPU seconds of a request (the utilization law): the project's "CPU = alpha * rate * latency"
   with alpha measured instead of fitted. rho, the utilization, is rate * S.
 * Latency: one server is one queue with one place. A request waits with probability rho, and then for an exponential
@@ -24,8 +21,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from snooze.bundle.contract import Bundle, Run, Tensor
+from snooze.bundle.contract import Bundle
 from snooze.knative.calibration import BETA, BODY_FACTOR, ERRORS, GAMMA_BYTES, MEASURED, Calibration, SeenError
+from snooze.knative.cost import Cost, cost_of, machine_scale, model_bytes, values
 from snooze.knative.errors import InvalidOption, NoProfile, TooSlow
 
 PLANNED_UTILIZATION: Final = 0.7
@@ -33,7 +31,6 @@ MEMORY_HEADROOM: Final = 1.25
 TEXT_BYTES: Final = 24  # the longest text of a number, with its comma
 LEAST_BODY, MOST_BODY = 2**20, 2**24  # the latter is what a server takes that is told nothing
 LEAST_CPU: Final = 0.05  # cores; a start from zero takes CPU, also on a busy node
-MIDDLE_HALF: Final = 1.349  # standard deviations between the quartiles of a normal distribution
 MOST_USEFUL_LIMIT: Final = 100  # a limit above that protects nothing: the queue before it is as long again
 FEW_SLOTS: Final = 4  # so few that Envoy's blind spreading would queue at one pod while another idles
 CHEAP_SECONDS: Final = 0.005
@@ -92,34 +89,6 @@ class Size:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    """What one request costs a server at a rate: seconds of service and of CPU; `variation` is v^2."""
-
-    rps: float
-    service: float
-    cpu: float
-    variation: float
-
-    @property
-    def utilization(self) -> float:
-        return min(1.0, self.rps * self.service)
-
-    @property
-    def residence(self) -> float:
-        """How long a request is inside, on average."""
-        return self.service + self.utilization * self._mean_wait()
-
-    def wait(self, quantile: float) -> float:
-        """Return how long a request waits for its turn, at a quantile."""
-        chance = self.utilization / (1 - quantile)
-        return math.log(chance) * self._mean_wait() if chance > 1 else 0.0
-
-    def _mean_wait(self) -> float:
-        idle = 1 - self.utilization
-        return self.service * (1 + self.variation) / (2 * idle) if idle > 0 else math.inf
-
-
 def predict(bundle: Bundle, rps: float, rows: int = 1, calibration: Calibration = MEASURED) -> Prediction:
     """
     Return what one server on the CPU of the bundle's profile will show, with requests that arrive at random (Poisson).
@@ -127,7 +96,7 @@ def predict(bundle: Bundle, rps: float, rows: int = 1, calibration: Calibration 
     Raises:
         NoProfile: the bundle does not say how long its model runs, or what memory that takes.
     """
-    cost = _cost(bundle, rows, rps, calibration)
+    cost = cost_of(bundle, rows, rps, calibration)
     alone = machine_scale(bundle, calibration) * calibration.path_seconds + cost.service
     return Prediction(
         rps=rps,
@@ -158,7 +127,7 @@ def size(
     most = _most_rps(bundle, rows, p99_seconds)
     pods = math.ceil(rps / most)
     pod = predict(bundle, rps / pods, rows)
-    cost = _cost(bundle, rows, most)
+    cost = cost_of(bundle, rows, most)
     concurrency = _hard_limit(p99_seconds, cost)
     target = _target(cost)
     memory = peak_bytes(bundle, max(run.rows for run in bundle.profile.run))
@@ -180,14 +149,6 @@ def size(
         burst_capacity=_burst_capacity(concurrency, cost),
         errors=ERRORS,
     )
-
-
-def machine_scale(bundle: Bundle, calibration: Calibration = MEASURED) -> float:
-    """Return how much slower Python is on the profile's machine than on the calibrating one; 1 if nobody measured."""
-    seconds = bundle.profile.more.get("interpreter_seconds")
-    if not isinstance(seconds, (int, float)) or seconds <= 0:
-        return 1.0
-    return float(seconds) / calibration.interpreter_seconds
 
 
 def peak_bytes(bundle: Bundle, rows: int = 1, calibration: Calibration = MEASURED) -> int:
@@ -215,46 +176,6 @@ def largest_body(bundle: Bundle) -> int:
     return min(MOST_BODY, max(1, math.ceil(text / LEAST_BODY)) * LEAST_BODY)
 
 
-def _cost(bundle: Bundle, rows: int, rps: float, calibration: Calibration = MEASURED) -> _Cost:
-    run = run_of(bundle, rows)
-    own = machine_scale(bundle, calibration) * (
-        calibration.request_seconds
-        + calibration.value_seconds * rows * (values(bundle.inputs) + values(bundle.outputs))
-        + (calibration.cold_seconds + calibration.cold_byte_seconds * model_bytes(bundle))
-        / (1 + rps * calibration.cooling_seconds)
-    )
-    service = own + run.seconds
-    return _Cost(rps, service, own + run.cpu_seconds, (run.spread / MIDDLE_HALF / service) ** 2)
-
-
-def model_bytes(bundle: Bundle) -> int:
-    """Return the size of the model's files, or 0 where the profile does not say it."""
-    size = bundle.profile.memory.get("model_bytes")
-    return size if isinstance(size, int) else 0
-
-
-def values(tensors: tuple[Tensor, ...]) -> int:
-    """Return the values of one row; a dimension that varies counts as one."""
-    return sum(math.prod(max(1, length) for length in tensor.shape) for tensor in tensors)
-
-
-def run_of(bundle: Bundle, rows: int) -> Run:
-    """Return the run of `rows` rows: as measured, or on the line through two measured ones."""
-    runs = sorted(bundle.profile.run, key=lambda run: run.rows)
-    if not runs:
-        raise NoProfile(bundle.name, bundle.version, "run times")
-    # Beyond what was measured the last step goes on; below it, and with one measurement only, time follows rows.
-    index = next((index for index, run in enumerate(runs) if run.rows >= rows), len(runs) - 1)
-    left, right = runs[index - 1] if index else Run(0, 0.0, 0.0, 0.0), runs[index]
-    share = (rows - left.rows) / (right.rows - left.rows)
-    return Run(
-        rows=rows,
-        seconds=left.seconds + share * (right.seconds - left.seconds),
-        spread=left.spread + share * (right.spread - left.spread),
-        cpu_seconds=left.cpu_seconds + share * (right.cpu_seconds - left.cpu_seconds),
-    )
-
-
 def _check(rps: float, p99_seconds: float | None, rows: int) -> None:
     if not (math.isfinite(rps) and rps > 0):
         raise InvalidOption("--rps", f"expected a rate above 0, got {rps:g}")
@@ -267,7 +188,7 @@ def _check(rps: float, p99_seconds: float | None, rows: int) -> None:
 def _most_rps(bundle: Bundle, rows: int, p99_seconds: float | None) -> float:
     """Return the highest rate at which one server is busy for 70 % of the time at most, and keeps the promise."""
     # At this rate requests alone take all of the time: the answer lies below, and utilization and tail only grow.
-    least, most = 0.0, 1 / _cost(bundle, rows, math.inf).service
+    least, most = 0.0, 1 / cost_of(bundle, rows, math.inf).service
     if p99_seconds is not None:
         alone = predict(bundle, least, rows).p99_seconds
         if alone > p99_seconds:
@@ -282,7 +203,7 @@ def _most_rps(bundle: Bundle, rows: int, p99_seconds: float | None) -> float:
     return least
 
 
-def _hard_limit(p99_seconds: float | None, cost: _Cost) -> int:
+def _hard_limit(p99_seconds: float | None, cost: Cost) -> int:
     """Return how many requests may be inside so that the last still keeps the promise; 0 where that is no bound."""
     if p99_seconds is None:
         return 0
@@ -290,12 +211,12 @@ def _hard_limit(p99_seconds: float | None, cost: _Cost) -> int:
     return limit if limit <= MOST_USEFUL_LIMIT else 0
 
 
-def _target(cost: _Cost) -> int:
+def _target(cost: Cost) -> int:
     """Return what the autoscaler aims at: it adds a pod at 70 % of it, which is the concurrency at the planned rate."""
     return max(1, math.ceil(cost.rps * (cost.residence + QUEUE_PROXY_SECONDS) / KNATIVE_UTILIZATION))
 
 
-def _burst_capacity(concurrency: int, cost: _Cost) -> int:
+def _burst_capacity(concurrency: int, cost: Cost) -> int:
     """Return Knative's target-burst-capacity: -1 keeps the activator in the path, 0 takes it out above zero pods."""
     if 0 < concurrency <= FEW_SLOTS:
         return -1

@@ -298,7 +298,12 @@ CASES = [
         "takes",
     ),
     Case("a longer silence than all", pod("idleTimeoutSeconds", 61), f"{POD}.idleTimeoutSeconds", "got 61", "takes"),
+    Case("timeout true", pod("timeoutSeconds", True), f"{POD}.timeoutSeconds", "expected a whole number, got True"),
     # containers
+    Case("a container not in a list", pod("containers", {"image": DIGEST}), f"{POD}.containers", "expected a list"),
+    Case("an empty entry", pod("containers", [None]), f"{POD}.containers[0]", "the entry is empty"),
+    Case("labels in a text", {"metadata.labels": "a=b"}, "metadata.labels", "expected a map of strings"),
+    Case("a core as a number", container("resources.limits.cpu", 1), knative="takes"),
     Case("no containers", pod("containers", []), f"{POD}.containers", "there is none"),
     Case("the queue-proxy's name", container("name", "queue-proxy"), f"{CONTAINER}.name", "Knative's own"),
     Case("two ports", container("ports[1]", {"containerPort": 8081}), f"{POD}.containers[*].ports", "2 ports are set"),
@@ -450,6 +455,24 @@ CASES = [
         "0 or more",
     ),
     Case(
+        "a negative delay",
+        container("readinessProbe.initialDelaySeconds", -1),
+        f"{CONTAINER}.readinessProbe.initialDelaySeconds",
+        "expected 0 or more",
+    ),
+    Case(
+        "a negative success threshold",
+        container("readinessProbe.successThreshold", -1),
+        f"{CONTAINER}.readinessProbe.successThreshold",
+        "expected 1 or more",
+    ),
+    Case(
+        "a period with a negative timeout",
+        container("readinessProbe.periodSeconds", 1) | container("readinessProbe.timeoutSeconds", -1),
+        f"{CONTAINER}.readinessProbe.timeoutSeconds",
+        "expected 1 or more, got -1",
+    ),
+    Case(
         "another port's name",
         container("readinessProbe.httpGet.port", "metrics"),
         f"{CONTAINER}.readinessProbe.httpGet.port",
@@ -559,6 +582,19 @@ CASES = [
         "'Disk'",
     ),
     Case("a medium of memory", pod("volumes[0].emptyDir", {"medium": "Memory", "sizeLimit": "64Mi"}), knative="takes"),
+    Case(
+        "a negative size",
+        pod("volumes[0].emptyDir", {"sizeLimit": "-1Mi"}),
+        f"{POD}.volumes[0].emptyDir.sizeLimit",
+        "is negative",
+    ),
+    Case(
+        "settings mounted to write",
+        pod("volumes[0]", {"name": "tmp", "configMap": {"name": "c"}}) | container("volumeMounts[0].readOnly", False),
+        f"{CONTAINER}.volumeMounts[0].readOnly",
+        "mounts this kind of volume read-only",
+        "takes",
+    ),
     Case(
         "a host path",
         pod("volumes[0]", {"name": "tmp", "hostPath": {"path": "/"}}),

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from tests.knative.bundles import MEMORY, MIB, a_bundle
 
 from snooze.knative.calibration import BETA, BODY_FACTOR, MEASURED
+from snooze.knative.cost import machine_scale
 from snooze.knative.errors import InvalidOption, NoProfile, TooSlow
-from snooze.knative.sizing import largest_body, machine_scale, peak_bytes, predict, size
+from snooze.knative.sizing import largest_body, peak_bytes, predict, size
 
 HEAVY = a_bundle((1, 0.5), (64, 32.0))  # beside half a second the server's own part is nothing
 

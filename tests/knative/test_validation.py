@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from tests.knative.cases import CASES, POD, VALID, Case, container, pod, scaling
+from tests.knative.cases import CASES, POD, SIDECAR, VALID, Case, container, pod, scaling
 
 from snooze.knative.errors import InvalidManifest, InvalidOption
 from snooze.knative.fields import DEFAULT_FEATURES
@@ -82,3 +82,12 @@ def test_an_empty_field_counts_as_absent() -> None:
     changes = pod("nodeSelector", None) | pod("nodeName", "") | container("tty", False) | container("env", None)
 
     assert validate(Case("", changes).manifest) == []
+
+
+def test_a_second_container_needs_a_feature_that_a_cluster_may_have_turned_off() -> None:
+    manifest = Case("", container("name", "server") | pod("containers[1]", SIDECAR)).manifest
+
+    problems = validate(manifest, DEFAULT_FEATURES - {"multi-container"})
+    assert [str(problem) for problem in problems] == [
+        f"{POD}.containers: the cluster's feature multi-container is off; keep one container"
+    ]

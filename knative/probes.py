@@ -14,7 +14,7 @@ def check_probes(container: Mapping[str, Any], port_name: str, path: str) -> Ite
     for name in ("readinessProbe", "livenessProbe", "startupProbe"):
         probe = container.get(name)
         if probe is not None:
-            yield from _handler(probe, port_name, f"{path}.{name}")
+            yield from _handler(probe, name == "readinessProbe", port_name, f"{path}.{name}")
     readiness = container.get("readinessProbe")
     if readiness is not None:
         yield from _readiness(readiness, f"{path}.readinessProbe")
@@ -45,9 +45,16 @@ def check_sidecar_probes(container: Mapping[str, Any], path: str) -> Iterator[Pr
             )
 
 
-def _handler(probe: Mapping[str, Any], port_name: str, path: str) -> Iterator[Problem]:
+def _handler(probe: Mapping[str, Any], defaulted: bool, port_name: str, path: str) -> Iterator[Problem]:
     handlers = [name for name in HANDLERS if probe.get(name) is not None]
-    if len(handlers) != 1:
+    if not handlers and defaulted:
+        yield Problem(
+            path,
+            "says not what to ask, so Knative only tries whether the port accepts connections",
+            "add httpGet, such as /readyz",
+            warning=True,
+        )
+    elif len(handlers) != 1:
         found = f"found {' and '.join(handlers)}" if handlers else "found none"
         yield Problem(path, f"needs exactly one of {', '.join(HANDLERS)}, {found}", "keep or add one")
     for name in ("httpGet", "tcpSocket"):

@@ -35,7 +35,7 @@ def _revision(target: Mapping[str, Any], service: str, path: str) -> Iterator[Pr
     revision, latest = target.get("revisionName") or "", target.get("latestRevision")
     if revision and latest:
         yield Problem(path, "names a revision and the latest one", "keep revisionName or latestRevision: true")
-    elif not revision and not latest:
+    elif not revision and latest is False:
         yield Problem(path, "names no revision", "add revisionName, or latestRevision: true")
     elif revision and not revision.startswith(f"{service}-"):
         yield Problem(

@@ -80,7 +80,7 @@ class Case:
     def manifest(self) -> dict[str, Any]:
         manifest = copy.deepcopy(VALID)
         for place, value in self.changes.items():
-            put(manifest, place, value)
+            put(manifest, place, value if value is REMOVED else copy.deepcopy(value))
         return manifest
 
 
@@ -422,7 +422,7 @@ CASES = [
         "Knative refuses",
     ),
     # probes
-    Case("no handler", container("readinessProbe", {}), f"{CONTAINER}.readinessProbe", knative="takes"),
+    Case("no handler", container("readinessProbe", {}), f"{CONTAINER}.readinessProbe", "says not what to ask", "takes"),
     Case(
         "two handlers",
         container("readinessProbe.tcpSocket", {"port": 8080}),
@@ -706,6 +706,7 @@ CASES = [
         "kubernetes.podspec-init-containers",
     ),
     # traffic
+    Case("all to whatever is latest", {"spec.traffic": [{"percent": 100}]}, knative="takes"),
     Case("all to the latest", {"spec.traffic": [{"latestRevision": True, "percent": 100}]}, knative="takes"),
     Case(
         "a canary",

@@ -36,6 +36,7 @@ RUN --mount=type=bind,target=/context \
  && chmod -R a=rX /models
 
 FROM scratch
+LABEL org.opencontainers.image.title="snooze" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /rootfs/ /
 ENV PATH=/usr/local/bin:/usr/bin \
     PYTHONPATH=/opt/snooze \

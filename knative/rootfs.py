@@ -150,7 +150,7 @@ def copy_libraries(root: Path) -> list[Path]:
 
 
 def copy_notices(root: Path, libraries: Iterable[Path]) -> None:
-    """Copy the licence of each Debian package that a library or the interpreter comes from."""
+    """Copy the licence of each Debian package that a library or the interpreter comes from, and the texts it names."""
     paths = {str(path) for library in libraries for path in (library, library.resolve())}
     found = subprocess.run(
         ["dpkg-query", "-S", *sorted(paths), sys.executable], capture_output=True, text=True, check=False
@@ -160,6 +160,9 @@ def copy_notices(root: Path, libraries: Iterable[Path]) -> None:
         notice = Path("/usr/share/doc") / package / "copyright"
         if notice.exists():
             copy(notice, root)
+    texts = Path("/usr/share/common-licenses")
+    if texts.is_dir():
+        shutil.copytree(texts, place(texts, root), symlinks=True)
 
 
 def link_folders(root: Path) -> None:

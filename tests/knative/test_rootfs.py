@@ -1,4 +1,5 @@
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -94,6 +95,16 @@ def test_libraries_that_the_packages_bring_along_are_not_copied_again(tmp_path: 
 
     assert any(path.name.startswith("libc.so") for path in libraries)
     assert all(rootfs.place(path, root).exists() for path in libraries)
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="dpkg-query is not there: no Debian")
+def test_the_licences_of_the_libraries_come_along(tmp_path: Path) -> None:
+    libc = next(path for path in Path("/usr/lib").glob("*/libc.so.6"))
+
+    rootfs.copy_notices(tmp_path, [libc])
+
+    for notice in (Path("/usr/share/doc/libc6/copyright"), Path("/usr/share/common-licenses/GPL-3")):
+        assert (tmp_path / str(notice).lstrip("/")).exists() == notice.exists()
 
 
 def test_byte_code_holds_whatever_the_files_times_are_and_names_the_path_in_the_image(tmp_path: Path) -> None:

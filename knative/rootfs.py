@@ -152,9 +152,10 @@ def copy_libraries(root: Path) -> list[Path]:
 def copy_notices(root: Path, libraries: Iterable[Path]) -> None:
     """Copy the licence of each Debian package that a library or the interpreter comes from, and the texts it names."""
     paths = {str(path) for library in libraries for path in (library, library.resolve())}
-    found = subprocess.run(
-        ["dpkg-query", "-S", *sorted(paths), sys.executable], capture_output=True, text=True, check=False
-    )
+    paths.add(str(Path(sys.executable).resolve()))
+    # Releases differ in whether their packages name the files below /usr or below the links to it.
+    paths |= {path.removeprefix("/usr") for path in paths}
+    found = subprocess.run(["dpkg-query", "-S", *sorted(paths)], capture_output=True, text=True, check=False)
     packages = {line.split(":")[0] for line in found.stdout.splitlines()}
     for package in packages:
         notice = Path("/usr/share/doc") / package / "copyright"

@@ -13,6 +13,7 @@ import sys
 import time
 
 LISTENER = 3
+NAME = "snooze-idle"  # as `listener.KEEPER` has it, which is not imported here
 SHORTEST_BREAK, LONGEST_BREAK = 1.0, 30.0
 REFUSAL = b'{"error":"the server does not start; its log says why"}'
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -56,7 +57,7 @@ class Keeper:
         if child == 0:
             try:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-                environ = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+                environ = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": NAME}
                 os.execve(self._command[0], self._command, environ)  # noqa: S606
             finally:
                 os._exit(127)
@@ -71,6 +72,10 @@ class Keeper:
         if not self._child:
             say("stopped")
             os._exit(0)
+        try:
+            os.close(LISTENER)  # the child takes what is queued on it, and nothing new is queued once it has closed it
+        except OSError:
+            pass  # it is the second signal
         try:
             os.kill(self._child, signal.SIGTERM)
         except ProcessLookupError:

@@ -8,11 +8,14 @@ import errno
 import os
 import socket
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from snooze.service.errors import CannotListen, InvalidSetting
 
+Holder = Literal["nobody", "keeper", "systemd"]  # who else holds the socket
+
 FIRST_FD: Final = 3
+KEEPER: Final = "snooze-idle"
 BACKLOG: Final = 2048
 PROBLEMS: Final = {
     errno.EADDRINUSE: "is in use; stop what uses it, or choose another with --port or PORT (0 takes a free one)",
@@ -35,6 +38,11 @@ def inherited(environ: Mapping[str, str]) -> socket.socket | None:
         return socket.socket(fileno=FIRST_FD)
     except OSError:
         raise InvalidSetting("LISTEN_FDS", number, f"file descriptor {FIRST_FD} is not a socket") from None
+
+
+def holder(environ: Mapping[str, str]) -> Holder:
+    """Return who handed an inherited socket to us: our own keeper gives its sockets a name."""
+    return "keeper" if environ.get("LISTEN_FDNAMES") == KEEPER else "systemd"
 
 
 def listen(host: str, port: int) -> socket.socket:

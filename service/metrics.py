@@ -84,7 +84,7 @@ class Family:
 
 
 class Metrics:
-    """Every metric of the service (the table in `docs/http-api.md`)."""
+    """Every metric of the service (the table in `docs/http.md`)."""
 
     def __init__(self) -> None:
         of_model = ("model", "version")

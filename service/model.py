@@ -33,8 +33,16 @@ TYPES: Final = {
 }
 
 
+ROUNDING: Final = 1e-4
+QUANTIZED: Final = 1 / 255  # an 8-bit score may be off by a step, so a sum of n of them by n steps
+
+
 class Model:
-    """A loaded version of a model. `proved` is set once it gave its golden outputs."""
+    """
+    A loaded version of a model.
+
+    `proved` is set once it gave its golden outputs, and then `confident`: whether its scores are probabilities.
+    """
 
     def __init__(self, name: str, version: int, folder: Path, bundle: Bundle, session: Any) -> None:
         self.name = name
@@ -48,6 +56,7 @@ class Model:
         self._first = bundle.inputs[0].name
         self._axis = None if bundle.batching is None else bundle.batching.axis
         self.proved = False
+        self.confident = False
         # Past the wrapper, whose checks of names and types are made here already, and cost as much as a small model.
         self._run = getattr(session, "_sess", session).run
 
@@ -80,6 +89,7 @@ class Model:
             golden, tolerance = samples.outputs[name], self.bundle.tolerance.get(name, Tolerance())
             if not matches(array, golden, tolerance):
                 raise GoldenMismatch(self.folder, name, _worst(array, golden))
+        self.confident = self._gives_probabilities(samples)
         self.proved = True
 
     def warm_up(self, samples: Samples) -> None:
@@ -95,6 +105,18 @@ class Model:
     def samples(self) -> Samples:
         """Return the golden samples."""
         return read_samples(self.folder, self.bundle)
+
+    def _gives_probabilities(self, samples: Samples) -> bool:
+        """Return whether the golden scores are probabilities, as near as 8-bit arithmetic can say them."""
+        for tensor in self.bundle.outputs:
+            if tensor.role == "scores":
+                scores = samples.outputs[tensor.name]
+                table = scores.reshape(len(scores), -1).astype(np.float64)
+                classes = table.shape[1]
+                off = table.sum(axis=1) - 1 if classes > 1 else np.zeros(1)  # one score speaks for two classes
+                between = (table >= -ROUNDING) & (table <= 1 + ROUNDING)
+                return bool(between.all() and (np.abs(off) <= QUANTIZED * classes + ROUNDING).all())
+        return False
 
     def _attempt(self, feeds: Mapping[str, Array]) -> list[Array]:
         try:

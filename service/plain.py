@@ -16,7 +16,6 @@ the model's outputs:
 * every other output under its own name.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -77,6 +76,7 @@ def answer(model: Model, call: Call, arrays: list[Array], request_id: bytes) -> 
         model.bundle.labels,
         None if label is None else outputs.pop(label),
         None if scores is None else outputs.pop(scores),
+        model.confident,
     )
     for name, array in outputs.items():
         key = "value" if name == roles.get("value") else name
@@ -104,9 +104,13 @@ def _stack(slot: Slot, rows: list[Any]) -> Array:
 
 
 def _classes(
-    predictions: list[dict[str, Any]], names: tuple[str, ...] | None, label: Array | None, scores: Array | None
+    predictions: list[dict[str, Any]],
+    names: tuple[str, ...] | None,
+    label: Array | None,
+    scores: Array | None,
+    confident: bool,
 ) -> None:
-    """Add label, confidence and scores to each prediction."""
+    """Add label, confidence and scores to each prediction. Scores of a `confident` model are probabilities."""
     table = None if scores is None or len(scores) != len(predictions) else scores.reshape(len(scores), -1)
     if table is not None and table.shape[1] == 1 and names is not None and len(names) == 2:
         # One logistic output speaks for two classes.
@@ -120,13 +124,13 @@ def _classes(
         if number is not None:
             prediction["label"] = _name(number, names)
         if row is not None:
-            _add_scores(prediction, row, names)
+            _add_scores(prediction, row, names, confident)
 
 
-def _add_scores(prediction: dict[str, Any], row: list[float], names: tuple[str, ...] | None) -> None:
+def _add_scores(prediction: dict[str, Any], row: list[float], names: tuple[str, ...] | None, confident: bool) -> None:
     keys = names if names is not None and len(names) == len(row) else tuple(map(str, range(len(row))))
     by_name = dict(zip(keys, row, strict=True))
-    if all(0 <= score <= 1 for score in row) and math.isclose(sum(row), 1, abs_tol=1e-3):
+    if confident:
         prediction["confidence"] = by_name.get(str(prediction["label"]), max(row))
         prediction["probabilities"] = by_name
     else:

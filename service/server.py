@@ -3,7 +3,7 @@ uvicorn, with the end of a process as we want it: nothing that was sent to us is
 
 On SIGTERM or Ctrl-C, or when nothing was asked for long enough: readiness goes, the socket is closed once what the
 kernel had queued on it is ours, requests that come on open connections are answered with `Connection: close`, what runs
-is finished. An inherited socket stays open elsewhere, so what is still queued on it is for the next process.
+is finished. Where the socket stays open in another process, what is still queued on it is for our successor.
 """
 
 import asyncio
@@ -17,9 +17,11 @@ from uvicorn.config import Config
 from uvicorn.server import Server as Uvicorn
 
 from snooze.service.app import Application
+from snooze.service.listener import BACKLOG, Holder
 from snooze.service.wire import Protocol
 
 KEEP_ALIVE: Final = 75
+IDLE: Final = "idle"
 STEP: Final = 0.02
 LINGER: Final = 0.3
 FIRST_REQUEST: Final = 1.0
@@ -28,14 +30,14 @@ FIRST_REQUEST: Final = 1.0
 class Server(Uvicorn):
     """One server for one application. `on_ready` is called when requests are accepted."""
 
-    def __init__(self, app: Application, shared: bool, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: Application, holder: Holder, on_ready: Callable[[], None]) -> None:
         super().__init__(_config(app))
         self._app = app
-        self._shared = shared
+        self._holder = holder
         self._on_ready = on_ready
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
-        self.why = "idle"
+        self.why = IDLE
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; a second Ctrl-C waits for nothing. The signal is not raised again: we exit with 0."""
@@ -65,13 +67,13 @@ class Server(Uvicorn):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what was sent to us, for as long as the settings allow."""
         self._app.drain()
-        if not self._shared:
-            # The kernel has queued connections that it told their clients are established.
-            await asyncio.sleep(STEP)
+        last = [] if self._succeeded() else [listener.dup() for listener in sockets or []]
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
+        for listener in last:
+            await self._accept_the_queue(listener)
         loop = asyncio.get_running_loop()
         begin = loop.time()
         while self.server_state.connections and not self.force_exit:
@@ -83,6 +85,26 @@ class Server(Uvicorn):
                 if _may_close(connection, waited):
                     connection.shutdown()
             await asyncio.sleep(STEP)
+
+    def _succeeded(self) -> bool:
+        """Return whether the socket stays open elsewhere: the keeper gives it up with us, but not when we are idle."""
+        return self._holder == "systemd" or (self._holder == "keeper" and self.why == IDLE)
+
+    async def _accept_the_queue(self, listener: socket.socket) -> None:
+        """Take the connections that the kernel told their clients are established, and close the socket."""
+        listener.listen(0)  # for new ones there is no room: they are not established before they are refused
+        listener.setblocking(False)
+        for _ in range(BACKLOG):
+            try:
+                connection = listener.accept()[0]
+            except OSError:
+                break
+            connection.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        listener.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Protocol(config=self.config, server_state=self.server_state, app_state={})
 
 
 def _may_close(connection: Any, waited: float) -> bool:

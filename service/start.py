@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import socket
 
     from snooze.service.app import Application
+    from snooze.service.listener import Holder
     from snooze.service.repository import Repository
 
 PACKAGES = ("numpy", "onnxruntime", "orjson", "starlette", "uvicorn", "h11")
@@ -47,7 +48,7 @@ def serve(settings: Settings, ledger: Ledger) -> int:
         os.environ.setdefault(name, value)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_at_once)
-    listener, shared = _listen(settings)
+    listener, holder = _listen(settings)
     ledger.mark("listen")
     repository = _load_or_say_what_is_missing(settings, ledger)
     app = _application(repository, settings, ledger)
@@ -60,16 +61,15 @@ def serve(settings: Settings, ledger: Ledger) -> int:
         _publish(app, ledger)
         served = ", ".join(f"{entry.name}/{entry.version}" for entry in repository.entries if entry.model)
         took = f"{ledger.total * 1e3:.0f} ms"
-        begun = (
-            f"woke in {took}, serving {served} on {where}" if shared else f"serving {served} on {where} after {took}"
-        )
+        woke = holder != "nobody"
+        begun = f"woke in {took}, serving {served} on {where}" if woke else f"serving {served} on {where} after {took}"
         log.write("ready", begun, phases=ledger.seconds)
 
     from snooze.service.listener import url
     from snooze.service.server import Server
 
     where = url(listener)
-    server = Server(app, shared, ready)
+    server = Server(app, holder, ready)
     server.run([listener])
     log.write("stop", f"stopped ({server.why})")
     if app.desk.threads is not None:
@@ -78,12 +78,14 @@ def serve(settings: Settings, ledger: Ledger) -> int:
     return 0
 
 
-def _listen(settings: Settings) -> "tuple[socket.socket, bool]":
-    """Return the socket, and whether somebody else holds it as well."""
-    from snooze.service.listener import inherited, listen
+def _listen(settings: Settings) -> "tuple[socket.socket, Holder]":
+    """Return the socket, and who else holds it."""
+    from snooze.service.listener import holder, inherited, listen
 
     handed = inherited(os.environ)
-    return (handed, True) if handed is not None else (listen(settings.host, settings.port), False)
+    if handed is not None:
+        return handed, holder(os.environ)
+    return listen(settings.host, settings.port), "nobody"
 
 
 def _load_or_say_what_is_missing(settings: Settings, ledger: Ledger) -> "Repository":

@@ -31,18 +31,22 @@ class Protocol(Base):
     def data_received(self, data: bytes) -> None:
         """Take no notice of an offer to speak HTTP/2: httptools would lose the body that comes with it."""
         # curl --http2 and Java's client offer it with each request.
-        if data.find(b"h2c", 0, LONGEST_OFFER) >= 0:
+        if data.find(b"h2c", 0, LONGEST_OFFER) >= 0 and self._awaits_a_head():
             head, end, rest = data.partition(b"\r\n\r\n")
             data = OFFER.sub(b"", head) + end + rest
         super().data_received(data)
-        cycle = self.cycle
-        if cycle is None or (cycle.response_complete and not cycle.more_body):
-            # No request has begun, so all this is the head of one, which nobody else limits.
+        if self._awaits_a_head():
+            # All this is the head of a request, or part of it, and nobody else limits that.
             self._head_size += len(data)
             if self._head_size > LONGEST_HEAD and not self.transport.is_closing():
                 self._refuse(431, "Request Header Fields Too Large", f"the head is larger than {LONGEST_HEAD} bytes")
         else:
             self._head_size = 0
+
+    def _awaits_a_head(self) -> bool:
+        """Return whether no request is being read or answered, so that the next byte belongs to a head."""
+        cycle = self.cycle
+        return cycle is None or (cycle.response_complete and not cycle.more_body)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP in the form that every error has."""

@@ -20,7 +20,7 @@ def main() -> None:
 
     settings = Settings.from_environ(os.environ)
     listener = listen(settings.host, settings.port)
-    start._listen = lambda settings: (listener, False)  # its address must be known before
+    start._listen = lambda settings: (listener, "nobody")  # its address must be known before
     parent = os.getpid()
     if os.fork() == 0:
         code = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", CLIENT, url(listener)])

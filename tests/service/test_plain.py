@@ -74,15 +74,15 @@ def test_predict_alone_says_which_models_there_are(client: Client) -> None:
     assert answer.error.startswith("no single model behind /predict: use /models/NAME/predict; there are: ")
 
 
-def scores_only(width: int) -> Graph:
+def scores_only(golden_row: list[float]) -> Graph:
     """A classifier that gives its scores alone: they are its input."""
     from onnx import helper
 
     from snooze.bundle import Tensor
 
     nodes = [helper.make_node("Identity", ["x"], ["scores"])]
-    golden = {"x": np.array([[0.25] * width], np.float32)}
-    shape = (-1, width)
+    golden = {"x": np.array([golden_row], np.float32)}
+    shape = (-1, len(golden_row))
     return Graph(nodes, [Tensor("x", "FP32", shape)], [Tensor("scores", "FP32", shape, "scores")], golden)
 
 
@@ -99,10 +99,27 @@ def scores_only(width: int) -> Graph:
 def test_a_model_without_labels_decides_by_its_scores(
     tmp_path: Path, row: list[float], labels: tuple[str, ...] | None, prediction: Any
 ) -> None:
-    publish(tmp_path, "scorer", scores_only(len(row)), labels=labels)
+    publish(tmp_path, "scorer", scores_only(row), labels=labels)
     client = Client(create_app(Settings(models=(tmp_path,), log="off")))
 
     assert client.post("/predict", [row]).json()["predictions"] == [prediction]
+
+
+@pytest.mark.parametrize(
+    ("golden", "keys"),
+    [([0.25, 0.747], {"label", "confidence", "probabilities"}), ([0.25, 0.76, 0.6], {"label", "scores"})],
+)
+def test_whether_scores_are_probabilities_is_the_models_and_not_the_rows(
+    tmp_path: Path, golden: list[float], keys: set[str]
+) -> None:
+    """The golden rows decide: an 8-bit softmax adds up to 1 on some rows and to 0.996 on others."""
+    publish(tmp_path, "scorer", scores_only(golden), labels=None)
+    client = Client(create_app(Settings(models=(tmp_path,), log="off")))
+    zeros = [0.0] * (len(golden) - 1)
+
+    answer = client.post("/predict", [[1.0, *zeros], [0.99, *zeros], [0.5, *zeros]]).json()
+
+    assert [set(prediction) for prediction in answer["predictions"]] == [keys] * 3
 
 
 def test_a_label_that_is_a_name_already_is_left_alone(tmp_path: Path) -> None:

@@ -179,6 +179,60 @@ def test_requests_on_open_connections_are_answered_while_stopping(start_server: 
     assert server.process.wait(5) == 0
 
 
+@pytest.mark.parametrize("idle", [(), ("--idle", "60s")])
+def test_a_flood_of_new_connections_loses_nothing_when_it_stops(
+    start_server: StartServer, tumour: Path, idle: tuple[str, ...]
+) -> None:
+    """What the kernel has told a client to be established is answered; who comes later is refused, not cut off."""
+    code = "import sys; from snooze.cli import main; sys.exit(main())"
+    server = start_server(command=("-c", code, "serve", str(tumour), "--host", "127.0.0.1", *idle), SNOOZE_LOG="text")
+    server.wait_for("waiting on" if idle else "serving")
+    server.post("/predict", ROWS)
+    body = json.dumps(ROWS).encode()
+    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+    def ask_until_refused() -> tuple[int, int]:
+        answered = 0
+        while True:
+            try:
+                connection = socket.create_connection(("127.0.0.1", server.port), 5)
+            except OSError:
+                return answered, 0
+            with connection:
+                try:
+                    connection.sendall(request)
+                    if not connection.recv(10_000).startswith(b"HTTP/1.1 200"):
+                        return answered, 1
+                except OSError:
+                    return answered, 1
+            answered += 1
+
+    with ThreadPoolExecutor(8) as pool:
+        clients = [pool.submit(ask_until_refused) for _ in range(8)]
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        outcomes = [client.result() for client in clients]
+
+    assert sum(lost for _, lost in outcomes) == 0
+    assert sum(answered for answered, _ in outcomes) > 0
+    assert server.process.wait(5) == 0
+
+
+def test_an_offer_of_http2_in_a_body_is_left_in_it(start_server: StartServer, tumour: Path) -> None:
+    """The body comes in a packet of its own, and looks like a head that offers HTTP/2."""
+    server = start_server(tumour)
+    server.wait_for("serving")
+    body = b'{"rows":[[' + b",".join([b"0.5"] * 30) + b']],"note":"' + b"\\r\\n" + b'"}\r\nUpgrade: h2c\r\n'
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+        time.sleep(0.1)
+        connection.sendall(body)
+        answer = connection.recv(10_000)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")  # all of it came: this is no JSON
+    assert b"JSON" in answer
+
+
 def test_what_runs_too_long_is_given_up(start_server: StartServer, repository: Path) -> None:
     server = start_server(repository / "slow", SNOOZE_GRACE="100ms")
     server.wait_for("serving")

@@ -15,6 +15,7 @@ from snooze.service.errors import CannotListen, InvalidSetting
 Holder = Literal["nobody", "keeper", "systemd"]  # who else holds the socket
 
 FIRST_FD: Final = 3
+SO_ATTACH_FILTER: Final = 26  # socket(7); Python has no name for it
 KEEPER: Final = "snooze-idle"
 BACKLOG: Final = 2048
 PROBLEMS: Final = {
@@ -68,6 +69,25 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise CannotListen(host, port, PROBLEMS.get(error.errno or 0, f"cannot be used: {error.strerror}")) from None
     return listener
+
+
+def turn_away(listener: socket.socket) -> None:
+    """
+    Let nobody connect any more, while those who have can still be accepted.
+
+    To close the socket is not enough: who connects between the last `accept` and the close was told that it is
+    established. So the kernel is given a filter that drops every packet of a new connection; its client tries again
+    a second later, and is refused.
+    """
+    import ctypes  # only here: an end may take its 5 ms
+    import struct
+
+    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # one instruction of BPF: return 0 bytes
+    try:
+        program = struct.pack("HP", 1, ctypes.addressof(drop_all))
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+    except OSError:
+        pass  # a kernel without it: what is left is a window of microseconds
 
 
 def url(listener: socket.socket) -> str:

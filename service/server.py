@@ -17,7 +17,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server as Uvicorn
 
 from snooze.service.app import Application
-from snooze.service.listener import BACKLOG, Holder
+from snooze.service.listener import BACKLOG, Holder, turn_away
 from snooze.service.wire import Protocol
 
 KEEP_ALIVE: Final = 75
@@ -68,6 +68,8 @@ class Server(Uvicorn):
         """Answer what was sent to us, for as long as the settings allow."""
         self._app.drain()
         last = [] if self._succeeded() else [listener.dup() for listener in sockets or []]
+        for listener in last:
+            turn_away(listener)
         for server in self.servers:
             server.close()
         for listener in sockets or []:
@@ -92,7 +94,6 @@ class Server(Uvicorn):
 
     async def _accept_the_queue(self, listener: socket.socket) -> None:
         """Take the connections that the kernel told their clients are established, and close the socket."""
-        listener.listen(0)  # for new ones there is no room: they are not established before they are refused
         listener.setblocking(False)
         for _ in range(BACKLOG):
             try:

@@ -36,6 +36,7 @@ The image holds the model and the server: docker build --build-arg MODELS=models
 exit code: 0 done, 1 the promise cannot be kept or kn said no, 2 the bundle or the options are wrong."""
 
 DEFAULT_RPS: Final = 10.0
+LONGEST: Final = 366 * 86400.0
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -105,7 +106,9 @@ def seconds(text: str) -> float:
     try:
         value = float(number) * UNITS[text[len(number) :]]
     except (KeyError, ValueError):
-        raise argparse.ArgumentTypeError(f"expected a time such as 20ms, 1s or 2m, got {text!r}") from None
+        value = -1.0
+    if not 0 <= value <= LONGEST:
+        raise argparse.ArgumentTypeError(f"expected a time such as 20ms, 1s or 2m, got {text!r}")
     return value
 
 
@@ -163,7 +166,7 @@ def describe(size: "Size") -> str:
 
     def error(name: str) -> str:
         seen = size.errors.get(name)
-        return f"error seen: {seen.typical:.0%}, at most {seen.largest:.0%}" if seen else "error not measured"
+        return f"error seen: {seen.typical:.0%}, largest {seen.largest:.0%}" if seen else "error not measured"
 
     pod, promise = size.pod, f", p99 <= {size.p99_seconds * 1e3:g} ms" if size.p99_seconds else ""
     lines = [

@@ -1,6 +1,7 @@
 """One deployment: the checked manifest of a bundle, its text, and the commands that bring it to a cluster."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from snooze.knative.sizing import Size
 from snooze.knative.validation import known_features, require_valid
 
 STANDARD_OUTPUT: Final = "-"
+VARIABLE: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")  # as Kubernetes has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,9 @@ class Deployment:
             return None
         path = Path(output or f"{self.manifest['metadata']['name']}.yaml")
         try:
-            if path.exists() and not path.read_text("utf-8").startswith(document.HEADER):
+            if path.exists() and not _is_ours(path):
                 raise NotWritable(path, "it is there, and was not written by snooze deploy")
             _replace(path, self.text)
-        except UnicodeDecodeError:
-            raise NotWritable(path, "it is there, and is no text") from None
         except OSError as error:
             raise NotWritable(path, error.strerror or str(error)) from None
         return path
@@ -95,9 +95,12 @@ def make(bundle: Bundle, digest: str, size: Size, options: Options, features: It
 
     Raises:
         InvalidManifest: Knative, or a rule of ours, refuses what the options ask for.
-        InvalidOption: `features` names one that Knative does not have.
+        InvalidOption: fewer pods are allowed than the load needs, or `features` names one that Knative does not have.
         MissingExtra: PyYAML is not installed.
     """
+    if options.max_scale and options.max_scale < size.pods:
+        need = f"{size.rps:g} requests/s need {size.pods} pods of at most {size.rps_per_pod:.4g} each"
+        raise InvalidOption("--max-scale", f"{need}, got {options.max_scale}")
     data = manifest.build(bundle, digest, size, options)
     warnings = require_valid(data, known_features(frozenset(features)))
     text = document.write(data, manifest.reasons(size, options))
@@ -118,7 +121,7 @@ def options(bundle: Bundle, arguments: Mapping[str, Any]) -> Options:
     environment: dict[str, str] = {}
     for entry in arguments["env"]:
         name, equals, value = entry.partition("=")
-        if not equals or not name:
+        if not equals or not VARIABLE.fullmatch(name):
             raise InvalidOption("--env", f"expected NAME=VALUE, got {entry!r}")
         if name == MAX_BODY:
             raise InvalidOption("--env", f"{name} goes with the memory limit; say --max-body instead")
@@ -140,6 +143,15 @@ def _whole_seconds(option: str, seconds: float) -> int:
     if seconds != int(seconds):
         raise InvalidOption(option, f"expected whole seconds, got {seconds:g}")
     return int(seconds)
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether we wrote a file, of which no more is read than that takes: it may be a device without an end."""
+    if not path.is_file():
+        raise NotWritable(path, "it is no file; - writes to standard output")
+    header = document.HEADER.encode()
+    with path.open("rb") as file:
+        return file.read(len(header)) == header
 
 
 def _replace(path: Path, text: str) -> None:

@@ -30,6 +30,7 @@ PLANNED_UTILIZATION: Final = 0.7
 MEMORY_HEADROOM: Final = 1.25
 TEXT_BYTES: Final = 24  # the longest text of a number, with its comma
 LEAST_BODY, MOST_BODY = 2**20, 2**24  # the latter is what a server takes that is told nothing
+MOST_RPS: Final = 1e9
 LEAST_CPU: Final = 0.05  # cores; a start from zero takes CPU, also on a busy node
 MOST_USEFUL_LIMIT: Final = 100  # a limit above that protects nothing: the queue before it is as long again
 FEW_SLOTS: Final = 4  # so few that Envoy's blind spreading would queue at one pod while another idles
@@ -177,8 +178,8 @@ def largest_body(bundle: Bundle) -> int:
 
 
 def _check(rps: float, p99_seconds: float | None, rows: int) -> None:
-    if not (math.isfinite(rps) and rps > 0):
-        raise InvalidOption("--rps", f"expected a rate above 0, got {rps:g}")
+    if not 0 < rps <= MOST_RPS:
+        raise InvalidOption("--rps", f"expected a rate above 0 and up to {MOST_RPS:g}, got {rps:g}")
     if rows < 1:
         raise InvalidOption("--rows", f"expected at least 1, got {rows}")
     if p99_seconds is not None and not (math.isfinite(p99_seconds) and p99_seconds > 0):

@@ -626,9 +626,9 @@ def test_predict_names_what_does_not_fit(work: Path, arguments: Sequence[str], s
     ("arguments", "said", "code"),
     [
         (["size", "good.joblib", "--rps", "1"], "good.joblib is not a bundle", 2),
-        (["size", "models", "--rps", "0"], "--rps: expected a rate above 0, got 0", 2),
-        (["size", "models", "--rps=-1"], "--rps: expected a rate above 0, got -1", 2),
-        (["size", "models", "--rps", "nan"], "--rps: expected a rate above 0, got nan", 2),
+        (["size", "models", "--rps", "0"], "--rps: expected a rate above 0 and up to 1e+09, got 0", 2),
+        (["size", "models", "--rps=-1"], "--rps: expected a rate above 0 and up to 1e+09, got -1", 2),
+        (["size", "models", "--rps", "nan"], "--rps: expected a rate above 0 and up to 1e+09, got nan", 2),
         (["size", "models", "--rps", "1", "--rows", "0"], "--rows: expected at least 1, got 0", 2),
         (["size", "models", "--rps", "1", "--p99", "0.0001ms"], "gate p99: 0.0001 ms was asked for", 1),
         (["deploy", "models", "--image", "EXAMPLE.com/A:1"], "'EXAMPLE.com/A:1' is no image reference", 2),

@@ -1,3 +1,4 @@
+import argparse
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import yaml
 
 from snooze.bundle.store import read
 from snooze.cli import main
+from snooze.knative.cli import seconds
 from snooze.knative.sizing import size
 from snooze.knative.validation import validate
 
@@ -96,6 +98,12 @@ def test_warnings_go_to_standard_error(on_disk: Make, capsys: pytest.CaptureFixt
     assert said.err.startswith("warning: spec.template.spec.containers[0].image: is pulled again at each cold start;")
 
 
+@pytest.mark.parametrize("time", ["nans", "infs", "-1s", "1e300h", "s", "5"])
+def test_a_time_is_one_that_ends(time: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"expected a time such as 20ms, 1s or 2m, got '{time}'"):
+        seconds(time)
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -123,10 +131,13 @@ def test_warnings_go_to_standard_error(on_disk: Make, capsys: pytest.CaptureFixt
         (["--name", "Tumour"], 2, "service name 'Tumour': must be lower case"),
         (["--namespace", "My Models"], 2, "--namespace: 'My Models' is no legal name"),
         (["--cluster-feature", "x"], 2, "--cluster-feature: there is no feature 'x'; known are: "),
-        (["--rps", "nan"], 2, "--rps: expected a rate above 0, got nan"),
+        (["--rps", "nan"], 2, "--rps: expected a rate above 0 and up to 1e+09, got nan"),
         (["--p99", "1ms"], 1, "gate p99: 1 ms was asked for, but a single request alone takes 5"),
         (["--output", "no/such/folder.yaml"], 2, "cannot write no/such/folder.yaml: No such file or directory"),
-        (["--output", "."], 2, "cannot write .: Is a directory"),
+        (["--output", "."], 2, "cannot write .: it is no file; - writes to standard output"),
+        (["--output", "/dev/zero"], 2, "cannot write /dev/zero: it is no file; - writes to standard output"),
+        (["--env", "A B=1"], 2, "--env: expected NAME=VALUE, got 'A B=1'"),
+        (["--rps", "1e8", "--max-scale", "1"], 2, "--max-scale: 1e+08 requests/s need "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

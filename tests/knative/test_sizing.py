@@ -150,9 +150,9 @@ def test_says_that_a_promise_cannot_be_kept() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0.0,), "--rps: expected a rate above 0, got 0"),
-        ((-1.0,), "--rps: expected a rate above 0, got -1"),
-        ((math.inf,), "--rps: expected a rate above 0, got inf"),
+        ((0.0,), "--rps: expected a rate above 0 and up to 1e+09, got 0"),
+        ((-1.0,), "--rps: expected a rate above 0 and up to 1e+09, got -1"),
+        ((math.inf,), "--rps: expected a rate above 0 and up to 1e+09, got inf"),
         ((1.0, 0.0), "--p99: expected a time above 0, got 0 s"),
         ((1.0, None, 0), "--rows: expected at least 1, got 0"),
     ],

@@ -4,16 +4,22 @@ import csv
 import json
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote
+from zipfile import BadZipFile
 
 import numpy as np
 
 from snooze.bundle.datatypes import NAMES
 from snooze.service.errors import InvalidInput, MissingServiceExtra, NoAnswer
 from snooze.service.tensors import Array
+
+# What reading a damaged file raises, beside OSError.
+BROKEN = (ValueError, EOFError, BadZipFile, zlib.error, csv.Error, RecursionError, MemoryError, NotImplementedError)
 
 Rows = list[Any]
 Tensors = dict[str, Array]
@@ -36,12 +42,18 @@ def rows(given: Sequence[str], data: str | None) -> Asked:
         return _read(path)
     except OSError as error:
         raise InvalidInput(str(path), error.strerror or str(error)) from None
-    except ValueError as error:
-        raise InvalidInput(str(path), f"cannot be read: {error}") from None
+    except BROKEN as error:
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InvalidInput(str(path), f"cannot be read: {problem or type(error).__name__}") from None
 
 
 def of_bundle(target: str, model: str | None, version: str | None, asked: Asked) -> Any:
-    """Return the answer of the bundle at `target`, verified and loaded here."""
+    """
+    Return the answer of the bundle at `target`, verified, loaded and proved here.
+
+    Raises:
+        BundleError, ServiceError: the bundle cannot be served, or does not take these rows.
+    """
     from snooze.bundle.store import latest
     from snooze.service.cpu import allowed
     from snooze.service.model import load
@@ -56,10 +68,11 @@ def of_bundle(target: str, model: str | None, version: str | None, asked: Asked)
         raise MissingServiceExtra(error.name) from None
 
     path = Path(target) / model if model else Path(target)
-    if version is not None and not version.isdigit():
+    if version is not None and not (version.isascii() and version.isdigit() and len(version) < 10):
         raise InvalidInput("--version", f"expected a whole number, got {version!r}")
     found = latest(path, None if version is None else int(version))
     loaded = load(found.name, found.version, found.folder, allowed())
+    loaded.prove(loaded.samples())  # as a server does: only then it is known whether scores are probabilities
     body = json.dumps({"rows": _as_rows(asked)}).encode()
     call = plain.parse(loaded, {}, body)
     return json.loads(plain.answer(loaded, call, loaded.run(call.outputs, call.feeds), b"")[0])
@@ -90,25 +103,30 @@ def of_server(url: str, model: str | None, version: str | None, asked: Asked, se
 
 
 def table(answer: Any) -> Iterator[str]:
-    """Yield the lines that show an answer to people."""
-    if "predictions" in answer:
-        yield f"{answer['model']} version {answer['version']}"
+    """Yield the lines that show an answer to people; one of no known form is shown as it is."""
+    if _objects(answer.get("predictions")):
+        yield f"{answer.get('model', '')} version {answer.get('version', '?')}"
         for i, prediction in enumerate(answer["predictions"]):
             parts = [f"{key} {_shown(value)}" for key, value in prediction.items() if key != "probabilities"]
             yield f"  row {i}: {', '.join(parts)}"
-        return
-    yield f"{answer.get('model_name', '')} version {answer.get('model_version', '?')}"
-    for output in answer.get("outputs", []):
-        yield f"  {output['name']} {output['datatype']} {output['shape']}: {_shown(output.get('data'))}"
+    elif _objects(answer.get("outputs")):
+        yield f"{answer.get('model_name', '')} version {answer.get('model_version', '?')}"
+        for output in answer["outputs"]:
+            said = " ".join(str(output.get(key)) for key in ("name", "datatype", "shape"))
+            yield f"  {said}: {_shown(output.get('data'))}"
+    else:
+        yield json.dumps(answer, ensure_ascii=False)
 
 
 def _infer(model_url: str, asked: Asked, seconds: float) -> Any:
     """Ask by the Open Inference Protocol, with the signature that the server itself tells."""
     described = _ask(model_url, None, seconds)
-    inputs = described.get("inputs") or []
+    inputs = described.get("inputs")
+    if not _objects(inputs) or not all({"name", "datatype"} <= one.keys() for one in inputs):
+        raise NoAnswer(model_url, "does not say which inputs the model takes")
     if isinstance(asked, list):
         if len(inputs) != 1:
-            names = ", ".join(str(one.get("name")) for one in inputs)
+            names = ", ".join(str(one["name"]) for one in inputs)
             raise InvalidInput("the rows", f"the model takes several inputs ({names}); give them as .npz")
         try:
             arrays = {inputs[0]["name"]: np.array(asked)}
@@ -129,28 +147,40 @@ def _infer(model_url: str, asked: Asked, seconds: float) -> Any:
     return _ask(f"{model_url}/infer", {"inputs": tensors}, seconds)
 
 
-def _ask(url: str, document: Mapping[str, Any] | None, seconds: float) -> Any:
+def _ask(url: str, document: Mapping[str, Any] | None, seconds: float) -> dict[str, Any]:
     body = None if document is None else json.dumps(document).encode()
+    text = _fetch(url, body, seconds)
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NoAnswer(url, f"the answer is not JSON: {error}") from None
+    if not isinstance(answer, dict):
+        raise NoAnswer(url, f"the answer is no JSON object but {_shown(answer)}; is this a model server?")
+    return answer
+
+
+def _fetch(url: str, body: bytes | None, seconds: float) -> bytes:
     try:
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310  (http and https only: cli.py)
-            return json.load(answer)
+            return bytes(answer.read())
     except urllib.error.HTTPError as error:
-        raise NoAnswer(url, f"{error.code} {_said(error.read())}") from None
-    except (urllib.error.URLError, OSError) as error:
+        with error:
+            raise NoAnswer(url, f"{error.code} {_said(error)}") from None
+    except (InvalidURL, ValueError) as error:
+        raise NoAnswer(url, f"is no address of a server: {error}") from None
+    except HTTPException as error:
+        raise NoAnswer(url, f"the answer is not HTTP, or not whole: {error!r}") from None
+    except OSError as error:  # URLError is one
         reason = getattr(error, "reason", error)
         raise NoAnswer(url, f"{getattr(reason, 'strerror', None) or reason}; is the server running?") from None
-    except ValueError as error:
-        raise NoAnswer(url, f"the answer is not JSON: {error}") from None
 
 
 def _read(path: Path) -> Asked:
     kind = path.suffix.lower()
-    if kind == ".npy":
-        return _as_rows({"rows": np.load(path, allow_pickle=False)})
-    if kind == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files if name != "y"}
+    if kind in (".npy", ".npz"):
+        arrays = _arrays(path)
+        return arrays if kind == ".npz" else _as_rows(arrays)
     if kind == ".csv":
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [[_value(text) for text in line] for line in csv.reader(file) if line]
@@ -165,6 +195,22 @@ def _read(path: Path) -> Asked:
     raise ValueError(f"{kind or 'no ending'} is not one of .csv, .json, .npy, .npz")
 
 
+def _arrays(path: Path) -> Tensors:
+    """Return the arrays of a numpy file without the labels, by name; the only one of a `.npy` is called `rows`."""
+    with path.open("rb") as file:  # numpy would leave it open where it finds it damaged
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            arrays = {"rows": loaded}
+        else:
+            arrays = {name: loaded[name] for name in loaded.files if name != "y"}
+    if not arrays:
+        raise ValueError("it holds no arrays but labels")
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biufU":
+            raise ValueError(f"array '{name}' holds {array.dtype}; expected numbers, texts, true or false")
+    return arrays
+
+
 def _as_rows(asked: Asked) -> Rows:
     """Return arrays as the rows that the plain protocol takes."""
     if isinstance(asked, list):
@@ -172,6 +218,9 @@ def _as_rows(asked: Asked) -> Rows:
     columns = [array.tolist() for array in asked.values()]
     if len(columns) == 1:
         return columns[0] if isinstance(columns[0], list) else columns
+    if len({array.shape[:1] for array in asked.values()}) > 1 or not all(array.ndim for array in asked.values()):
+        shapes = ", ".join(f"'{name}' {list(array.shape)}" for name, array in asked.items())
+        raise InvalidInput("the arrays", f"are not one row each for every row: {shapes}")
     return [dict(zip(asked, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
@@ -184,11 +233,20 @@ def _value(text: str) -> Any:
     return text.strip()
 
 
-def _said(body: bytes) -> str:
+def _said(error: urllib.error.HTTPError) -> str:
+    try:
+        body = error.read()
+    except (OSError, HTTPException):
+        return str(error.reason)
     try:
         return str(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return body[:200].decode("utf-8", "replace")
+
+
+def _objects(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    """Return whether this is a list of JSON objects, and not an empty one."""
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
 
 
 def _shown(value: Any) -> str:

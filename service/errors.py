@@ -29,7 +29,9 @@ Which HTTP status a `RequestError` becomes stands in `responses.py`.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
+
+SHOWN_MODELS: Final = 5
 
 
 class ServiceError(Exception):
@@ -136,8 +138,10 @@ class InvalidTensor(RequestError):
 class UnknownPath(RequestError):
     """There is no such path."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"there is nothing at {path[:200]!r}; GET /v2 tells what is served")
+    def __init__(self, path: str, models: Sequence[str]) -> None:
+        more = ["..."] if len(models) > SHOWN_MODELS else []
+        served = ", ".join([*models[:SHOWN_MODELS], *more])
+        super().__init__(f"there is nothing at {path[:200]!r}; POST /v2/repository/index lists the models: {served}")
         self.path = path
 
 
@@ -174,10 +178,11 @@ class UnsupportedEncoding(RequestError):
 
 
 class NotInJson(RequestError):
-    """The answer holds NaN or Infinity, and JSON was asked for."""
+    """The answer holds NaN or Infinity, and JSON was asked for. `elsewhere` is the path that can carry it."""
 
-    def __init__(self, output: str) -> None:
-        super().__init__(f"output '{output}' holds NaN or Infinity, which JSON cannot carry; ask for it as binary_data")
+    def __init__(self, output: str, elsewhere: str = "") -> None:
+        remedy = f"ask {elsewhere} for it as binary_data" if elsewhere else "ask for it as binary_data"
+        super().__init__(f"output '{output}' holds NaN or Infinity, which JSON cannot carry; {remedy}")
         self.output = output
 
 

@@ -53,6 +53,7 @@ class Model:
         self.outputs: dict[str, Slot] = {tensor.name: slot(tensor) for tensor in bundle.outputs}
         self.output_names = list(self.outputs)
         self.version_text = str(version)
+        self.infer_path = f"/v2/models/{name}/infer"
         self._first = bundle.inputs[0].name
         self._axis = None if bundle.batching is None else bundle.batching.axis
         self.proved = False

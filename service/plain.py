@@ -40,7 +40,7 @@ def parse(model: Model, headers: Mapping[bytes, bytes], body: bytes) -> Call:
         InvalidRequest: the body is no list of rows.
         InvalidTensor: the rows do not fit the model's signature.
     """
-    document = parsed(body)
+    document = parsed(body, model.infer_path)
     rows = document.get("rows") if type(document) is dict else document
     if type(rows) is not list:
         raise InvalidRequest('expected {"rows": [...]} or a list of rows')
@@ -65,7 +65,7 @@ def answer(model: Model, call: Call, arrays: list[Array], request_id: bytes) -> 
     """
     for name, array in zip(call.outputs, arrays, strict=True):
         if not finite(array):
-            raise NotInJson(name)
+            raise NotInJson(name, model.infer_path)
     rows = len(next(iter(call.feeds.values())))
     predictions: list[dict[str, Any]] = [{} for _ in range(rows)]
     outputs = dict(zip(call.outputs, arrays, strict=True))

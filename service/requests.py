@@ -84,9 +84,9 @@ def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
-def parsed(text: bytes | memoryview) -> Any:
+def parsed(text: bytes | memoryview, elsewhere: str = "") -> Any:
     """
-    Return what the JSON says.
+    Return what the JSON says. `elsewhere` is the path that takes binary data, if it is not this one.
 
     Raises:
         InvalidRequest: it is no JSON, or nested too deeply.
@@ -99,9 +99,8 @@ def parsed(text: bytes | memoryview) -> Any:
             raise InvalidRequest("the body is empty; expected JSON") from None
         # `pos` counts characters; where all before it is ASCII, they are bytes.
         if whole[: error.pos].isascii() and NOT_JSON.match(whole, error.pos):
-            raise InvalidRequest(
-                f"JSON has no NaN or Infinity (character {error.pos}); send the tensor as binary_data"
-            ) from None
+            remedy = f"send the tensor to {elsewhere} as binary_data" if elsewhere else "send the tensor as binary_data"
+            raise InvalidRequest(f"JSON has no NaN or Infinity (character {error.pos}); {remedy}") from None
         raise InvalidRequest(f"the body is not JSON: {error}") from None
 
 

@@ -58,7 +58,7 @@ def create_routes(repository: Repository, desk: Desk) -> ASGIApp:
     ]
     app = Starlette(
         routes=[Route(path, page, methods=[method]) for path, page, method in table],
-        exception_handlers={RequestError: _refused, HTTPException: _not_routed, Exception: pages.failed},
+        exception_handlers={RequestError: _refused, HTTPException: pages.not_routed, Exception: pages.failed},
     )
     app.router.redirect_slashes = False
     return _Headers(app, desk)
@@ -113,11 +113,19 @@ class Pages:
     async def unknown(self, request: Request) -> Response:
         """Name what is not served."""
         self._entry(request)
-        raise UnknownPath(request.url.path)
+        raise UnknownPath(request.url.path, list(self._repository.versions))
 
     async def metrics(self, request: Request) -> Response:
         """Give Prometheus its numbers."""
         return Response(self._desk.metrics.exposition(), headers={"content-type": CONTENT_TYPE.decode()})
+
+    async def not_routed(self, request: Request, error: Exception) -> Response:
+        """Say in our own form what Starlette says in plain text: 404 and 405."""
+        assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "").replace(" ", "").split(",")
+            return await _refused(request, MethodNotAllowed(request.method, sorted(allowed)))
+        return await _refused(request, UnknownPath(request.url.path, list(self._repository.versions)))
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Answer for a fault of ours, and tell the log."""
@@ -163,15 +171,6 @@ async def _refused(request: Request, error: Exception) -> Response:
     response = Response(error_body(error), STATUS[type(error)])
     response.raw_headers += error_headers(error)
     return response
-
-
-async def _not_routed(request: Request, error: Exception) -> Response:
-    """Say in our own form what Starlette says in plain text: 404 and 405."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        return await _refused(request, MethodNotAllowed(request.method, sorted(allowed.replace(" ", "").split(","))))
-    return await _refused(request, UnknownPath(request.url.path))
 
 
 def _json(value: Any) -> Response:

@@ -262,6 +262,8 @@ def _raw(model: Model, body: bytes) -> Call:
         rest = slot.dtype.itemsize
         for size in slot.shape:
             rest *= size if size != -1 else 1
+        if rest and len(body) % rest:
+            raise InvalidTensor(slot.name, f"expected a multiple of {rest} bytes, got {len(body)}")
         shape[variable[0]] = len(body) // rest if rest else 0
     count(slot, shape)
     feeds = {slot.name: from_bytes(slot, shape, memoryview(body))}

@@ -133,3 +133,17 @@ def test_a_label_that_is_a_name_already_is_left_alone(tmp_path: Path) -> None:
     ).json()["outputs"][0]["data"][0]
 
     assert answer["label"] == str(number)
+
+
+def test_what_json_cannot_carry_goes_by_the_other_protocol(client: Client) -> None:
+    asked = client.ask("POST", "/models/sum/predict", b"[[1, NaN, 2]]")
+    answered = client.post("/models/sum/predict", [[3e38, 3e38, 3e38]])
+
+    assert (asked.status, asked.error) == (
+        400,
+        "JSON has no NaN or Infinity (character 5); send the tensor to /v2/models/sum/infer as binary_data",
+    )
+    assert (answered.status, answered.error) == (
+        406,
+        "output 'value' holds NaN or Infinity, which JSON cannot carry; ask /v2/models/sum/infer for it as binary_data",
+    )

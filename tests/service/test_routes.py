@@ -1,4 +1,6 @@
+import tomllib
 from importlib.metadata import version
+from pathlib import Path
 
 from tests.service.conftest import Client
 
@@ -7,6 +9,9 @@ def test_the_server_says_who_it_is(client: Client) -> None:
     for path in ("/v2", "/v2/"):
         document = client.ask("GET", path).json()
         assert (document["name"], document["version"]) == ("snooze", version("snooze"))
+        # A version that is not the project's is one of an installation that was not renewed.
+        pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+        assert document["version"] == pyproject["project"]["version"]
         assert {"binary_tensor_data", "parameters"} <= set(document["extensions"])
 
 
@@ -62,3 +67,14 @@ def test_predictions_are_counted_and_probes_are_not(client: Client) -> None:
     assert float(lines["process_resident_memory_bytes"]) > 1e6
     assert f'snooze_build_info{{version="{version("snooze")}",onnxruntime="{version("onnxruntime")}"' in str(lines)
     assert not any("readyz" in line for line in lines)
+
+
+def test_a_path_that_is_not_there_names_models_that_are(client: Client) -> None:
+    for method, path in (("GET", "/nothing"), ("POST", "/v2/models/tumour/versions/1/versions/1/infer")):
+        answer = client.ask(method, path)
+
+        assert (answer.status, answer.error) == (
+            404,
+            f"there is nothing at '{path}'; POST /v2/repository/index lists the models: "
+            "identity-bool, identity-bytes, identity-fp16, identity-fp32, identity-fp64, ...",
+        )

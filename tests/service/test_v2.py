@@ -318,3 +318,12 @@ def test_a_boolean_among_numbers_is_found_however_the_key_is_written(client: Cli
     answer = client.ask("POST", "/v2/models/sum/infer", f'{{"inputs": [{tensor}], "more": {{"data": 1}}}}'.encode())
 
     assert (answer.status, answer.error) == (400, "input 'x': expected numbers for FP32, got true or false")
+
+
+def test_a_raw_request_holds_whole_rows(client: Client) -> None:
+    answer = client.ask("POST", "/v2/models/tumour/infer", bytes(117), inference_header_content_length="0")
+
+    assert (answer.status, answer.error) == (
+        400,
+        "input 'features': expected a multiple of 120 bytes, got 117",
+    )

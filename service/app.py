@@ -60,6 +60,11 @@ class Application:
             proved = entry.model is not None and entry.model.proved
             self.desk.metrics.ready.value(entry.name, str(entry.version)).value = int(proved)
 
+    def begin(self) -> float:
+        """Count idle time from now on, and return what `desk.touched` is until something is asked for."""
+        self.desk.touched = perf_counter()
+        return self.desk.touched
+
     def drain(self) -> None:
         """Stop being ready and ask clients to go elsewhere; requests are still answered."""
         self.desk.draining = True

@@ -83,11 +83,14 @@ def predict(arguments: argparse.Namespace) -> int:
     import json
 
     from snooze.service import asking
+    from snooze.service.errors import InvalidSetting
     from snooze.service.settings import duration
 
+    seconds = duration(arguments.timeout, "--timeout")
+    if not seconds:
+        raise InvalidSetting("--timeout", arguments.timeout, "expected a time above 0, such as 60s or 500ms")
     rows = asking.rows(arguments.row, arguments.data)
     if arguments.target.startswith(("http://", "https://")):
-        seconds = duration(arguments.timeout, "--timeout")
         answer = asking.of_server(arguments.target, arguments.model, arguments.version, rows, seconds)
     else:
         answer = asking.of_bundle(arguments.target, arguments.model, arguments.version, rows)
@@ -98,6 +101,7 @@ def predict(arguments: argparse.Namespace) -> int:
 def _keep(settings: "Settings") -> NoReturn:
     """Turn this process into the one that only holds the socket."""
     import os
+    import signal
     import sys
     from dataclasses import replace
 
@@ -112,6 +116,9 @@ def _keep(settings: "Settings") -> NoReturn:
     whole = replace(settings, models=tuple(path.resolve() for path in settings.models))
     environ = {**os.environ, **whole.to_environ()}
     python = sys.executable
-    command = [python, "-I", "-S", idle.__file__, url(listener), python, "-m", "snooze.service"]
-    sys.stdout.flush()
+    # -P: what lies in the user's folder is not ours to import.
+    command = [python, "-I", "-S", idle.__file__, url(listener), python, "-P", "-m", "snooze.service"]
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, idle.SIGNALS)  # until the keeper has its handlers
     os.execve(python, command, environ)  # noqa: S606  (a list, no shell)

@@ -112,8 +112,7 @@ class Endpoint:
         desk = self._desk
         request = dict(scope["headers"])
         request_id = desk.request_id(request)
-        desk.in_flight += 1
-        self._in_flight.value += 1
+        running = 0
         status = 200
         try:
             model = self._admit(scope["method"], request)
@@ -124,6 +123,11 @@ class Endpoint:
                 body = message["body"]
                 if len(body) > self._limit:
                     raise BodyTooLarge(self._limit)
+            if desk.in_flight >= self._most:
+                raise Overloaded(self._most)
+            running = 1
+            desk.in_flight += 1
+            self._in_flight.value += 1
             call = self._parse(model, request, body)
             allowed = call.timeout
             if allowed is None:
@@ -146,8 +150,8 @@ class Endpoint:
             status, body, headers = 500, INTERNAL, [JSON]
             self._count(500)
         finally:
-            desk.in_flight -= 1
-            self._in_flight.value -= 1
+            desk.in_flight -= running
+            self._in_flight.value -= running
             desk.touched = ended = perf_counter()
         self._seconds.observe(ended - began)
         self._complete(headers, request, request_id, len(body), status)
@@ -175,7 +179,7 @@ class Endpoint:
             raise MethodNotAllowed(method, ("POST",))
         if self._model is None:
             raise ModelNotReady(self._name, self._broken)
-        if self._desk.in_flight > self._most:
+        if self._desk.in_flight >= self._most:
             raise Overloaded(self._most)
         check_length(request, self._limit)
         return self._model

@@ -12,9 +12,10 @@ import signal
 import sys
 import time
 
-LISTENER = 3
-NAME = "snooze-idle"  # as `listener.KEEPER` has it, which is not imported here
+LISTENER, AWAKE = 3, 4  # file descriptors of the server: the socket, and where it says that it is ready
+NAMES = "snooze-idle:snooze-awake"  # as `listener.KEEPER` has it, which is not imported here
 SHORTEST_BREAK, LONGEST_BREAK = 1.0, 30.0
+MARGIN = 2.0  # a server that has not ended so long after its grace does not end by itself
 REFUSAL = b'{"error":"the server does not start; its log says why"}'
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,11 +28,14 @@ class Keeper:
         self._command = command
         self._child = 0
         self._stopping = False
+        self._was_ready = False
 
     def run(self) -> int:
         """Wait and serve until told to stop; return the exit code."""
         for number in SIGNALS:
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGALRM, self._kill)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # they were blocked when this program was begun
         poll = select.poll()
         poll.register(LISTENER, select.POLLIN)
         pause = SHORTEST_BREAK
@@ -42,7 +46,9 @@ class Keeper:
             if code is None:
                 say("stopped")
                 return 0
-            if code == 0:
+            if code == 0 or self._was_ready:
+                if code:
+                    say(f"the server ended with exit code {code}; whoever connects starts it again")
                 pause = SHORTEST_BREAK
                 continue
             say(f"the server ended with exit code {code}; trying again in {pause:.0f} s at the earliest")
@@ -53,18 +59,24 @@ class Keeper:
         """Run the server until it ends; return its exit code, negative for a signal, or None if we are to stop."""
         # A signal between the fork and the note of the child would not reach the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        heard, told = os.pipe()
         child = os.fork()
         if child == 0:
             try:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-                environ = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": NAME}
+                os.dup2(told, AWAKE)
+                os.set_inheritable(AWAKE, True)  # dup2 leaves that alone where both are the same
+                environ = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": NAMES}
                 os.execve(self._command[0], self._command, environ)  # noqa: S606
             finally:
                 os._exit(127)
         self._child = child
+        os.close(told)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         status = os.waitpid(child, 0)[1]
         self._child = 0
+        self._was_ready = os.read(heard, 1) != b""
+        os.close(heard)
         return None if self._stopping else os.waitstatus_to_exitcode(status)
 
     def _stop(self, number: int, frame: object) -> None:
@@ -76,8 +88,17 @@ class Keeper:
             os.close(LISTENER)  # the child takes what is queued on it, and nothing new is queued once it has closed it
         except OSError:
             pass  # it is the second signal
+        self._send(signal.SIGTERM)
+        self._send(signal.SIGCONT)  # one that was halted would not hear it
+        signal.setitimer(signal.ITIMER_REAL, float(os.environ.get("SNOOZE_GRACE", "30")) + MARGIN)
+
+    def _kill(self, number: int, frame: object) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
         try:
-            os.kill(self._child, signal.SIGTERM)
+            if self._child:
+                os.kill(self._child, number)
         except ProcessLookupError:
             pass  # it has ended, and is waited for
 

@@ -16,7 +16,8 @@ Holder = Literal["nobody", "keeper", "systemd"]  # who else holds the socket
 
 FIRST_FD: Final = 3
 SO_ATTACH_FILTER: Final = 26  # socket(7); Python has no name for it
-KEEPER: Final = "snooze-idle"
+KEEPER: Final = "snooze-idle:snooze-awake"
+AWAKE: Final = 4
 BACKLOG: Final = 2048
 PROBLEMS: Final = {
     errno.EADDRINUSE: "is in use; stop what uses it, or choose another with --port or PORT (0 takes a free one)",
@@ -44,6 +45,15 @@ def inherited(environ: Mapping[str, str]) -> socket.socket | None:
 def holder(environ: Mapping[str, str]) -> Holder:
     """Return who handed an inherited socket to us: our own keeper gives its sockets a name."""
     return "keeper" if environ.get("LISTEN_FDNAMES") == KEEPER else "systemd"
+
+
+def tell_the_keeper() -> None:
+    """Say that we are ready, so that the keeper can tell an end from a start that failed."""
+    try:
+        os.write(AWAKE, b"1")
+        os.close(AWAKE)
+    except OSError:
+        pass  # it is gone, and we shall soon notice
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ is finished. Where the socket stays open in another process, what is still queue
 """
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -18,11 +19,12 @@ from uvicorn.server import Server as Uvicorn
 
 from snooze.service.app import Application
 from snooze.service.listener import BACKLOG, Holder, turn_away
-from snooze.service.wire import Protocol
+from snooze.service.wire import KEEP_ALIVE, PATIENCE, Protocol
 
-KEEP_ALIVE: Final = 75
 IDLE: Final = "idle"
+ALONE: Final = "the process that held the socket is gone"
 STEP: Final = 0.02
+SHORT_PATIENCE: Final = 2.0  # for the rest of a request, when we are to stop
 LINGER: Final = 0.3
 FIRST_REQUEST: Final = 1.0
 
@@ -37,6 +39,8 @@ class Server(Uvicorn):
         self._on_ready = on_ready
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
+        self._keeper = os.getppid() if holder == "keeper" else None
+        self._begun = 0.0
         self.why = IDLE
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -52,13 +56,18 @@ class Server(Uvicorn):
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._on_ready()
+        self._begun = self._app.begin()
 
     async def main_loop(self) -> None:
         """Serve until told to stop or idle. Wakes up once a second, uvicorn itself ten times."""
         idle = self._app.settings.idle
-        tick = min(1.0, idle / 4) if idle else 1.0
+        tick = min(1.0, max(STEP, idle / 4)) if idle else 1.0
         # The counter tells uvicorn that a second is over: it then renews the Date header.
-        while not await self.on_tick(0) and not (idle and self._app.idle_for() >= idle):
+        while not await self.on_tick(0) and not (idle and self._is_idle(idle)):
+            if self._keeper is not None and os.getppid() != self._keeper:
+                self.why = ALONE
+                return
+            self._refuse_the_late(PATIENCE)
             try:
                 await asyncio.wait_for(self._stop.wait(), tick)
             except TimeoutError:
@@ -83,10 +92,27 @@ class Server(Uvicorn):
             if waited > self._app.settings.grace:
                 self._app.desk.log.write("stop", f"gave up {self._app.desk.in_flight} requests after {waited:.1f} s")
                 break
+            self._refuse_the_late(SHORT_PATIENCE)
             for connection in list(self.server_state.connections):
                 if _may_close(connection, waited):
                     connection.shutdown()
             await asyncio.sleep(STEP)
+
+    def _is_idle(self, idle: float) -> bool:
+        """Return whether nothing was asked for so long. Who woke us has a second to ask, however short that is."""
+        allowed = max(idle, FIRST_REQUEST) if self._app.desk.touched == self._begun else idle
+        if self._app.idle_for() < allowed:
+            return False
+        return not any(connection.receives() for connection in self._connections())
+
+    def _refuse_the_late(self, patience: float) -> None:
+        assert self._loop is not None
+        now = self._loop.time()
+        for connection in self._connections():
+            connection.refuse_if_late(now, patience)
+
+    def _connections(self) -> list[Protocol]:
+        return [one for one in self.server_state.connections if isinstance(one, Protocol)]
 
     def _succeeded(self) -> bool:
         """Return whether the socket stays open elsewhere: the keeper gives it up with us, but not when we are idle."""

@@ -64,8 +64,10 @@ def serve(settings: Settings, ledger: Ledger) -> int:
         woke = holder != "nobody"
         begun = f"woke in {took}, serving {served} on {where}" if woke else f"serving {served} on {where} after {took}"
         log.write("ready", begun, phases=ledger.seconds)
+        if holder == "keeper":
+            tell_the_keeper()
 
-    from snooze.service.listener import url
+    from snooze.service.listener import tell_the_keeper, url
     from snooze.service.server import Server
 
     where = url(listener)
@@ -112,7 +114,11 @@ def _load(settings: Settings, ledger: Ledger) -> "Repository":
     loaded: list[Repository] = []
     thread = threading.Thread(target=lambda: loaded.append(load(found, processors(settings))), daemon=True)
     thread.start()
-    _import_server()
+    try:
+        _import_server()
+    except ModuleNotFoundError:
+        thread.join()  # to end the interpreter under ONNX Runtime's feet would abort the process
+        raise
 
     ledger.mark("imports")
     thread.join()

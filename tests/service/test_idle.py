@@ -135,3 +135,115 @@ def test_a_socket_can_be_handed_over_as_systemd_does(tumour: Path, tmp_path: Pat
         assert process.wait(10) == 0
     assert "stopped (idle)" in server.text()
     assert LISTENER == 3
+
+
+def test_the_shortest_idle_time_still_answers(start_server: StartServer, tumour: Path) -> None:
+    server = keep(start_server, tumour, "1ms")
+
+    for turn in (1, 2):
+        assert server.post("/predict", ROWS)["model"] == "tumour"
+        server.wait_for("asleep, waiting on", turn + 1)
+    assert server.text().count("woke in ") == 2
+    assert server.stop() == 0
+
+
+def test_who_connects_and_asks_nothing_does_not_keep_it_awake(start_server: StartServer, tumour: Path) -> None:
+    server = keep(start_server, tumour, "1ms")
+    with socket.create_connection(("127.0.0.1", server.port), 10):
+        server.wait_for("asleep, waiting on", 2)
+    assert server.stop() == 0
+
+
+def test_a_server_whose_keeper_was_killed_gives_up_the_port(start_server: StartServer, tumour: Path) -> None:
+    server = keep(start_server, tumour, "60s")
+    server.post("/predict", ROWS)
+    server.process.kill()
+    server.process.wait(5)
+
+    server.wait_for("stopped (the process that held the socket is gone)", seconds=5)
+    end = time.monotonic() + 5
+    while True:
+        try:
+            socket.create_server(("127.0.0.1", server.port)).close()
+            break
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_a_server_that_was_killed_is_started_again_at_once(start_server: StartServer, tumour: Path) -> None:
+    server = keep(start_server, tumour, "60s")
+    for turn in (1, 2):
+        server.post("/predict", ROWS)  # raises on a 503
+        (child,) = children(server.process.pid)
+        os.kill(child, signal.SIGKILL)
+        server.wait_for("the server ended with exit code -9; whoever connects starts it again", turn)
+
+    assert server.post("/predict", ROWS)["model"] == "tumour"
+    assert server.stop() == 0
+
+
+def test_a_server_that_was_halted_is_stopped_all_the_same(start_server: StartServer, tumour: Path) -> None:
+    server = keep(start_server, tumour, "60s")
+    server.post("/predict", ROWS)
+    (child,) = children(server.process.pid)
+    os.kill(child, signal.SIGSTOP)
+
+    assert server.stop() == 0
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_server_that_does_not_end_is_killed_after_its_grace(
+    start_server: StartServer, tumour: Path, tmp_path: Path
+) -> None:
+    """What looks like a server here takes no notice of SIGTERM."""
+    deaf = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)"
+    program = (
+        "import os, socket, sys; from snooze.service import idle; "
+        "listener = socket.create_server(('127.0.0.1', int(os.environ['PORT']))); "
+        "os.dup2(listener.fileno(), 3); os.set_inheritable(3, True); "
+        "sys.exit(idle.Keeper('here', [sys.executable, '-c', sys.argv[1]]).run())"
+    )
+    server = start_server(command=("-c", program, f"{deaf}; time.sleep(60)"), SNOOZE_GRACE="0.1")
+    server.wait_for("asleep, waiting on")
+    with socket.create_connection(("127.0.0.1", server.port), 10):
+        server.wait_for("deaf")
+        (child,) = children(server.process.pid)
+
+        assert server.stop() == 0
+    assert not Path(f"/proc/{child}").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_between_the_command_and_its_keeper_is_not_lost(tumour: Path, number: signal.Signals) -> None:
+    """The command becomes the keeper by `exec`; the signal comes just before, when nobody has a handler for it."""
+    program = (
+        "import os, signal, sys; from snooze import cli; execve = os.execve\n"
+        "def interrupted(*arguments):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    execve(*arguments)\n"
+        "os.execve = interrupted; sys.exit(cli.main())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "serve", str(tumour), "--idle", "60s", "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr.splitlines()[-1:]) == (0, ["snooze: stopped"])
+    assert "Traceback" not in ended.stderr
+
+
+def test_what_lies_in_the_users_folder_is_not_imported(
+    start_server: StartServer, tumour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "orjson.py").write_text("raise SystemExit('this is not orjson')")
+    monkeypatch.chdir(tmp_path)
+    code = "import sys; sys.path.remove(''); from snooze.cli import main; sys.exit(main())"
+    server = start_server(command=("-c", code, "serve", str(tumour), "--idle", "60s"))
+    server.wait_for("asleep, waiting on")
+
+    assert server.post("/predict", ROWS)["model"] == "tumour"
+    assert server.stop() == 0

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -352,3 +353,127 @@ def test_a_cold_start_imports_only_what_is_written(tumour: Path) -> None:
 
     assert sorted(checked - allowed) == []
     assert sorted(allowed - checked) == []
+
+
+def ask(server: Running, *parts: bytes, pause: float = 0.05) -> bytes:
+    """Send a request in parts, and return all that comes until the server closes."""
+    with socket.create_connection(("127.0.0.1", server.port), 15) as connection:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+        answer = b""
+        while got := connection.recv(65536):
+            answer += got
+        return answer
+
+
+def hurried(tmp_path: Path, parser: str = "httptools") -> tuple[str]:
+    """Return the command of a server that waits for the rest of a request for half a second instead of ten."""
+    path = tmp_path / "hurried.py"
+    hide = "" if parser == "httptools" else "sys.modules['uvloop'] = sys.modules['httptools'] = None; "
+    path.write_text(
+        f"import sys; {hide}from snooze.service import wire; wire.PATIENCE = 0.5; wire.KEEP_ALIVE = 1; "
+        "import runpy; runpy.run_module('snooze.service', run_name='__main__')"
+    )
+    return (str(path),)
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+@pytest.mark.parametrize(
+    ("path", "status", "error"),
+    [("/predict", 413, "is larger than 16777216 bytes"), ("/models/rose/predict", 404, "no model 'rose'")],
+)
+def test_an_early_answer_reaches_a_client_that_still_sends(
+    start_server: StartServer, tumour: Path, tmp_path: Path, parser: str, path: str, status: int, error: str
+) -> None:
+    """urllib says `Connection: close` and reads nothing before its 20 MB are sent."""
+    server = start_server(tumour, command=hurried(tmp_path, parser))
+    server.wait_for("serving")
+    for _ in range(5):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{server.url}{path}", b" " * 20_000_000, 15)
+        with caught.value as answer:
+            assert answer.code == status
+            assert error in json.load(answer)["error"]
+    assert server.stop() == 0
+
+
+def test_a_client_that_sends_for_ever_is_dropped(start_server: StartServer, tumour: Path, tmp_path: Path) -> None:
+    server = start_server(tumour, command=hurried(tmp_path))
+    server.wait_for("serving")
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9999999999\r\n\r\n"
+    with pytest.raises(ConnectionError, match=r"reset by peer|Broken pipe"):
+        ask(server, head, *[b" " * 1000] * 1000, pause=0.01)
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+def test_half_a_request_is_not_waited_for_without_end(
+    start_server: StartServer, tumour: Path, tmp_path: Path, parser: str
+) -> None:
+    server = start_server(tumour, command=hurried(tmp_path, parser))
+    server.wait_for("serving")
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+    halves = [
+        (b"body", head + b"Content-Length: 100\r\n\r\n[["),
+        (b"body", head + b"Content-Length: 100\r\n\r\n"),
+        (b"body", head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n[[\r\n"),
+        (b"body", b"POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"),
+        (b"head", head),
+        (b"head", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", head),
+    ]
+    with ThreadPoolExecutor(len(halves)) as pool:
+        answers = list(pool.map(lambda half: ask(server, *half[1:]), halves))
+
+    for (waits_for, *_), answer in zip(halves, answers, strict=True):
+        assert b"HTTP/1.1 408 Request Timeout\r\n" in answer
+        assert answer.endswith(b'{"error":"the %s of the request did not come within 0.5 s"}' % waits_for)
+    assert server.stop() == 0
+
+
+def test_a_slow_body_that_keeps_coming_is_answered(start_server: StartServer, tumour: Path, tmp_path: Path) -> None:
+    server = start_server(tumour, command=hurried(tmp_path))
+    server.wait_for("serving")
+    body = json.dumps(ROWS).encode() + b" " * 100_000
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    answer = ask(server, head, *(body[at : at + 25_000] for at in range(0, len(body), 25_000)), pause=0.6)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_connection_on_which_nothing_comes_is_closed(start_server: StartServer, tumour: Path, tmp_path: Path) -> None:
+    server = start_server(tumour, command=hurried(tmp_path))
+    server.wait_for("serving")
+
+    assert ask(server) == b""
+
+
+@pytest.mark.parametrize("idle", [{}, {"SNOOZE_IDLE": "1ms"}])
+def test_half_a_body_is_no_prediction_and_holds_up_no_end(
+    start_server: StartServer, tumour: Path, idle: dict[str, str]
+) -> None:
+    server = start_server(tumour, SNOOZE_MAX_IN_FLIGHT="1", **idle)
+    server.wait_for("serving")
+    with socket.create_connection(("127.0.0.1", server.port), 15) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[[")
+        time.sleep(0.1)
+        if not idle:
+            assert server.post("/predict", ROWS)["model"] == "tumour"  # one at once is allowed, and this is it
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(8) == 0  # not the grace of 30 s
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_trailers_are_not_taken_for_headers(start_server: StartServer, tumour: Path) -> None:
+    server = start_server(tumour)
+    server.wait_for("serving")
+    body = json.dumps(ROWS).encode()
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nX-Request-Id: mine"
+    end = b"0\r\nX-Request-Id: evil\r\nX-Request-Timeout: no\r\n\r\n"
+    chunked = b"%x\r\n%s\r\n" % (len(body), body) + end
+
+    assert b"x-request-id: mine\r\n" in ask(server, head + b"\r\n\r\n" + chunked)
+    assert b"x-request-id: mine\r\n" in ask(server, head + b"\r\n\r\n", chunked[:-20], chunked[-20:])
+    assert b"evil" not in ask(server, head + b"\r\n\r\n" + end)  # no chunk but the last

@@ -17,6 +17,7 @@ Arrivals = Literal["poisson", "constant"]
 ARRIVALS: Final[tuple[str, ...]] = get_args(Arrivals)
 
 MOST_USERS: Final = 1000
+MOST_REQUESTS: Final = 5_000_000  # every arrival of a block is drawn before the first is due: 200 MiB of numbers
 SEED: Final = 20261121
 
 
@@ -36,6 +37,9 @@ class Pace:
                 raise InvalidOption(name, number, "a number above zero")
         if self.rps * self.seconds < 1:
             raise InvalidOption("--duration", self.seconds, f"long enough for one request at {self.rps:g} requests/s")
+        if self.rps * self.seconds > MOST_REQUESTS:
+            most = f"at most {MOST_REQUESTS:,} requests a load, {MOST_REQUESTS / self.seconds:g} a second for"
+            raise InvalidOption("--rps", self.rps, f"{most} {self.seconds:g} s")
         if not 1 <= self.users <= MOST_USERS:
             raise InvalidOption("--users", self.users, f"1 to {MOST_USERS}")
         if self.arrivals not in ARRIVALS:

@@ -55,6 +55,10 @@ def test_the_same_seed_gives_the_same_arrivals() -> None:
         ({"rps": float("nan")}, "--rps: expected a number above zero, got nan"),
         ({"seconds": -1.0}, "--duration: expected a number above zero, got -1.0"),
         ({"rps": 0.1, "seconds": 5.0}, "--duration: expected long enough for one request at 0.1 requests/s, got 5.0"),
+        (
+            {"rps": 1e9, "seconds": 10.0},
+            "--rps: expected at most 5,000,000 requests a load, 500000 a second for 10 s, got 1000000000.0",
+        ),
         ({"users": 0}, "--users: expected 1 to 1000, got 0"),
         ({"arrivals": "bursty"}, "--arrivals: expected poisson or constant, got 'bursty'"),
     ],

@@ -62,7 +62,7 @@ def decode(text: str | bytes) -> Bundle:
         inputs=document.objects("inputs", _input),
         outputs=document.objects("outputs", _output),
         task=cast("Task | None", document.choice_or_null("task", TASKS)),
-        labels=document.texts_or_null("labels"),
+        labels=_labels(document),
         batching=document.optional("batching", _batching),
         adapter=document.optional("adapter", _adapter),
         session=_session(document.inner("session")),
@@ -153,6 +153,18 @@ def _output(tensor: Fields) -> Tensor:
     return Tensor(name, datatype, shape, role)
 
 
+def _labels(document: Fields) -> tuple[str, ...] | None:
+    labels = document.texts_or_null("labels")
+    if labels is None:
+        return None
+    if not labels:
+        raise InvalidContract("labels", "is empty; a model without classes has null")
+    for i, label in enumerate(labels):
+        if label in labels[:i]:
+            raise InvalidContract(f"labels[{i}]", f"{shown(label)} stands twice")
+    return labels
+
+
 def _batching(batching: Fields) -> Batching:
     read = Batching(axis=batching.whole("axis", 0, MOST_AXES - 1), max_rows=batching.whole("max_rows", 1, MOST_ROWS))
     batching.close()
@@ -231,6 +243,7 @@ def _check_whole(bundle: Bundle) -> None:
     """Check what no single field can tell."""
     for kind, tensors in (("inputs", bundle.inputs), ("outputs", bundle.outputs)):
         _check_tensors(kind, tensors, bundle.batching)
+    _check_labels(bundle.labels, bundle.outputs)
     outputs = [tensor.name for tensor in bundle.outputs]
     for name in bundle.tolerance:
         if name not in outputs:
@@ -242,6 +255,14 @@ def _check_whole(bundle: Bundle) -> None:
         raise InvalidContract(f"files.{SAMPLES}", "is missing")
     if bundle.session.file not in bundle.files:
         raise InvalidContract("session.file", f"{bundle.session.file!r} is not in files")
+
+
+def _check_labels(labels: tuple[str, ...] | None, outputs: tuple[Tensor, ...]) -> None:
+    """Check that there are as many labels as scores; a single score may stand for two classes."""
+    widths = [tensor.shape[-1] for tensor in outputs if tensor.role == "scores" and tensor.shape]
+    if labels is None or not widths or -1 in widths or len(labels) in widths or (len(labels) == 2 and 1 in widths):
+        return
+    raise InvalidContract("labels", f"there are {len(labels)}, but {' or '.join(map(str, widths))} scores a row")
 
 
 def _check_tensors(kind: str, tensors: tuple[Tensor, ...], batching: Batching | None) -> None:

@@ -219,12 +219,21 @@ def _bundles(draw: st.DrawFn) -> Bundle:
             "samples.npz": draw(HASHES),
         },
         task=draw(st.sampled_from((None, *TASKS))),
-        labels=draw(st.none() | st.lists(TEXTS, max_size=3).map(tuple)),
+        labels=draw(_labels(outputs)),
         batching=batching,
         adapter=draw(
             st.none() | st.builds(lambda kind, rest: {**rest, "kind": kind}, st.sampled_from(ADAPTERS), OBJECTS)
         ),
     )
+
+
+def _labels(outputs: tuple[Tensor, ...]) -> st.SearchStrategy[tuple[str, ...] | None]:
+    """Draw labels that go with the scores."""
+    widths = [tensor.shape[-1] for tensor in outputs if tensor.role == "scores" and tensor.shape]
+    free = not widths or -1 in widths
+    counts = [count for count in (1, 2, 3) if free or count in widths or (count == 2 and 1 in widths)]
+    lists = (st.lists(TEXTS, min_size=count, max_size=count, unique=True) for count in counts)
+    return st.one_of(st.none(), *(texts.map(tuple) for texts in lists))
 
 
 @pytest.fixture(scope="session")

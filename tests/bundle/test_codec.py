@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snooze.bundle.codec import decode, encode
-from snooze.bundle.contract import Bundle, Evidence, Run, Tensor
+from snooze.bundle.contract import Bundle, Evidence, Run, Tensor, Tolerance
 from snooze.bundle.errors import BundleError, InvalidContract, UnknownSchema
 
 Change = Callable[[dict[str, Any]], object]
@@ -174,6 +174,10 @@ TENSOR = {"name": "features", "datatype": "FP32", "shape": [-1]}
             'expected one of classification, regression, clustering, outliers, transform, got "guess"',
         ),
         (set_to("labels", "ab"), "labels", 'expected a list or null, got "ab"'),
+        (set_to("labels", []), "labels", "is empty; a model without classes has null"),
+        (set_to("labels", ["ac", "ac"]), "labels[1]", '"ac" stands twice'),
+        (set_to("labels", ["a", "b", "c"]), "labels", "there are 3, but 2 scores a row"),
+        (set_to("labels", ["a"]), "labels", "there are 1, but 2 scores a row"),
         (set_to("labels/1", 1), "labels[1]", "expected a text, got 1"),
         (set_to("batching", 64), "batching", "expected an object, got 64"),
         (
@@ -311,6 +315,38 @@ def test_reads_whole_numbers_as_times(contract: Bundle) -> None:
     (run,) = decode(encode(replace(contract, profile=profile))).profile.run
 
     assert (run.seconds, type(run.seconds), run.cpu_seconds) == (1.0, float, 1e20)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "labels"),
+    [
+        ([(-1, 1)], ("no", "yes")),
+        ([(-1, 1)], ("only",)),
+        ([(-1, -1)], ("a", "b", "c")),
+        ([()], ("a", "b", "c")),
+        ([(-1, 2), (-1, 3)], ("a", "b", "c")),
+        ([(-1, 4, 3)], ("a", "b", "c")),
+        ([], ("a", "b", "c")),
+    ],
+)
+def test_allows_labels_that_may_go_with_the_scores(
+    contract: Bundle, shapes: list[tuple[int, ...]], labels: tuple[str, ...]
+) -> None:
+    scores = tuple(Tensor(f"scores{i}", "FP32", shape, "scores") for i, shape in enumerate(shapes))
+    outputs = (Tensor("label", "INT64", (-1,), "label"), *scores)
+    tolerance = {tensor.name: Tolerance(exact=True) for tensor in outputs}
+
+    bundle = replace(contract, outputs=outputs, tolerance=tolerance, labels=labels, batching=None)
+
+    assert decode(encode(bundle)).labels == labels
+
+
+def test_several_outputs_of_scores_are_named_by_their_widths(contract: Bundle) -> None:
+    outputs = tuple(Tensor(f"scores{width}", "FP32", (-1, width), "scores") for width in (2, 4))
+    tolerance = {tensor.name: Tolerance(exact=True) for tensor in outputs}
+
+    with pytest.raises(InvalidContract, match="labels: there are 3, but 2 or 4 scores a row"):
+        decode(encode(replace(contract, outputs=outputs, tolerance=tolerance, labels=("a", "b", "c"))))
 
 
 def test_allows_any_shape_where_requests_are_never_joined(contract: Bundle) -> None:

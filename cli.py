@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 
 # Until `main` can end it well, Ctrl-C ends the process without a word; what follows imports next to nothing.
@@ -11,8 +12,11 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
+    from typing import TextIO, TypeVar
+
+    T = TypeVar("T")
 
 EPILOG = """\
 examples:
@@ -39,24 +43,110 @@ COMMANDS = {
 }
 
 
+NO_MEMORY = "there is not enough memory; raise the limit of this process, or run it where there is more"
+NO_ROOM = ("failed to map segment", "annot allocate memory")  # so says the loader of native libraries
+
+
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_closed_streams()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _exit)  # so that what is half done is cleaned up
-        return _run(arguments)
+        with _watched():
+            return _run(arguments)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # `snooze inspect ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 128 + signal.SIGPIPE
+    except MemoryError:
+        return _told(NO_MEMORY, 2)
     except Exception as error:
         code = getattr(error, "exit_code", None)
-        if not isinstance(code, int):
-            raise  # a mistake of ours: its traceback is wanted
-        print(f"snooze: {error}", file=sys.stderr)
-        return code
+        if isinstance(code, int):
+            return _told(error, code)
+        if isinstance(error, OSError):  # the system's no, which says of itself what is wrong
+            place = "" if error.filename is None else f"{error.filename}: "
+            return _told(f"{place}{error.strerror or error}", 2)
+        if isinstance(error, ImportError) and any(sign in str(error) for sign in NO_ROOM):
+            return _told(NO_MEMORY, 2)
+        raise  # a mistake of ours: its traceback is wanted
+
+
+class Unwritable(Exception):
+    """What was found out cannot be printed."""
+
+    exit_code = 2
+
+
+class Output:
+    """
+    Standard output, of which a failure has a name of its own: no other OSError is taken for it.
+
+    Raises:
+        Unwritable: the system refuses what is written, for any reason but a reader who has left (BrokenPipeError).
+    """
+
+    def __init__(self, stream: "TextIO") -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._tried(lambda: self._stream.write(text))
+
+    def flush(self) -> None:
+        self._tried(self._stream.flush)
+
+    def _tried(self, write: "Callable[[], T]") -> "T":
+        try:
+            return write()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _forget_output()
+            raise Unwritable(f"cannot write the output: {error.strerror}") from None
+
+
+@contextmanager
+def _watched() -> "Iterator[None]":
+    """Notice what cannot be printed, up to the last of it: when the interpreter ends nobody could say it any more."""
+    stream = sys.stdout
+    sys.stdout = Output(stream)  # passes on all that it does not do itself
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        finally:
+            sys.stdout = stream
+
+
+def _forget_output() -> None:
+    """Let what is still to be written go nowhere: Python tries once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _told(problem: object, code: int) -> int:
+    try:
+        print(f"snooze: {problem}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # the exit code is all that is left to tell it
+    return code
+
+
+def _open_closed_streams() -> None:
+    """Open what a process was started without (`>&-`) as streams that lead nowhere, before a file takes its place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _run(arguments: list[str]) -> int:

@@ -17,7 +17,8 @@ def quiet() -> Iterator[None]:
     Only for calls into a framework: nothing of ours is said in there. Errors pass through as exceptions.
     """
     _flush()
-    kept, nothing = [os.dup(1), os.dup(2)], os.open(os.devnull, os.O_WRONLY)
+    nothing = _nothing()
+    kept = [os.dup(1), os.dup(2)]
     disabled = logging.root.manager.disable
     try:
         logging.disable(logging.CRITICAL)
@@ -36,6 +37,14 @@ def quiet() -> Iterator[None]:
         os.close(nothing)
 
 
+def _nothing() -> int:
+    """Return a descriptor of the null device. Where 0, 1 or 2 is closed it fills them, lest a file is opened there."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    return descriptor
+
+
 def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as Python leaves it when its descriptor was closed before the start (`>&-`)
+            stream.flush()

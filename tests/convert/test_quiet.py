@@ -1,7 +1,9 @@
 import logging
 import os
+import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,23 @@ def test_keeps_chatter_of_every_kind_off_the_terminal(capfd: pytest.CaptureFixtu
     sys.stdout.flush()
 
     assert capfd.readouterr() == ("ours\n", "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_works_where_there_is_nothing_to_keep_quiet(tmp_path: Path, closed: str) -> None:
+    """And what is opened later never gets the number of a closed stream, where native code would write into it."""
+    program = (
+        "import os, sys; from snooze.convert.quiet import quiet\n"
+        "with quiet(): print('chatter')\n"
+        "file = open('opened', 'w'); os.write(1, b'native\\n'); os.write(2, b'native\\n')\n"
+        "file.write(str(file.fileno() > 2)); file.close()"
+    )
+    (tmp_path / "program.py").write_text(program)
+
+    done = subprocess.run(["bash", "-c", f"exec {sys.executable} program.py {closed}"], cwd=tmp_path, check=False)
+
+    assert done.returncode == 0
+    assert (tmp_path / "opened").read_text() == "True"
 
 
 def test_lets_errors_through_and_speaks_again_afterwards(capfd: pytest.CaptureFixture[str]) -> None:

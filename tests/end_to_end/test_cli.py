@@ -5,12 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import joblib
+import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from snooze.cli import COMMANDS, main
+from snooze.convert import convert
 
 SNOOZE = [sys.executable, "-m", "snooze.cli"]
 HEAVY = {
@@ -97,6 +102,94 @@ def test_a_reader_that_has_seen_enough_is_no_error(monkeypatch: pytest.MonkeyPat
         assert b"Traceback" not in process.stderr.read()
 
 
+def shell(command: str, folder: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Run `snooze ...` with the redirections or limits of a shell."""
+    command = command.replace("snooze", " ".join(SNOOZE))
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a saved model, and the repository `models` with its bundle."""
+    folder = tmp_path_factory.mktemp("cli")
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+    joblib.dump(LogisticRegression().fit(rows, rows.sum(1) > 0), folder / "model.joblib")
+    convert(folder / "model.joblib", name="m", target=folder / "models", trust=True)
+    return folder
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--help",
+        "--version",
+        "inspect --help",
+        "inspect models",
+        "inspect models/m --json",
+        "size models/m --rps 5 --p99 50ms",
+        "predict models/m --row 1,2,3,4",
+        "convert model.joblib --trust --name m --target more",
+    ],
+)
+def test_what_cannot_be_printed_is_told(models: Path, command: str, unbuffered: str) -> None:
+    answer = shell(f"snooze {command} >/dev/full", models, PYTHONUNBUFFERED=unbuffered)
+
+    assert answer.returncode == 2
+    assert answer.stderr == "snooze: cannot write the output: No space left on device\n"
+
+
+def test_the_exit_code_tells_where_nothing_else_can(models: Path) -> None:
+    assert shell("snooze inspect nowhere 2>/dev/full", models).returncode == 2
+    assert shell("snooze inspect models >/dev/full 2>/dev/full", models).returncode == 2
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_keep_nothing_from_being_done(models: Path, tmp_path: Path, closed: str) -> None:
+    answer = shell(f"snooze convert model.joblib --trust --name m --target {tmp_path}/closed {closed}", models)
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert shell(f"snooze inspect {tmp_path}/closed --verify", models).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            MemoryError("Unable to allocate 3 GiB"),
+            "snooze: there is not enough memory; raise the limit of this process, or run it where there is more\n",
+        ),
+        (
+            ImportError("lib.so: failed to map segment from shared object"),
+            "snooze: there is not enough memory; raise the limit of this process, or run it where there is more\n",
+        ),
+        (PermissionError(13, "Permission denied", "/a/file"), "snooze: /a/file: Permission denied\n"),
+        (OSError(24, "Too many open files"), "snooze: Too many open files\n"),
+        (OSError("odd"), "snooze: odd\n"),
+    ],
+)
+@pytest.mark.usefixtures("_handlers")
+def test_what_the_system_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, said: str
+) -> None:
+    def broken(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr("snooze.cli.import_module", broken)
+
+    assert main(["inspect", os.devnull]) == 2
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
 def test_ctrl_c_leaves_no_traceback_and_no_draft(tmp_path: Path) -> None:
     """Interrupt a conversion at several moments, from before its first import to the middle of its work."""
     model = tmp_path / "train"
@@ -124,14 +217,12 @@ def test_ctrl_c_leaves_no_traceback_and_no_draft(tmp_path: Path) -> None:
         assert not (tmp_path / "r").exists() or not list((tmp_path / "r").rglob("*"))
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, ImportError("no module")])
+@pytest.mark.usefixtures("_handlers")
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def broken(name: str) -> None:
-        raise ZeroDivisionError
+        raise error
 
     monkeypatch.setattr("snooze.cli.import_module", broken)
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(ZeroDivisionError):
-            main(["inspect", os.devnull])
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+    with pytest.raises((ZeroDivisionError, ImportError)):
+        main(["inspect", os.devnull])

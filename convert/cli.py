@@ -28,7 +28,7 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", required=True, metavar="NAME", help="the model's name in the repository")
     parser.add_argument(
-        "--target", required=True, type=Path, metavar="FOLDER", help="the model repository; made if it is not there"
+        "--target", required=True, metavar="FOLDER", help="the model repository; made if it is not there"
     )
     rows = parser.add_argument_group("rows to compare on")
     rows.add_argument("--data", type=Path, metavar="FILE", help="real rows: .npz (labels as y), .npy or .csv")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, Unpack
 
 import numpy as np
@@ -22,6 +21,7 @@ from snooze.convert.rows import Array, Rows
 from snooze.convert.scoring import class_names, targets
 from snooze.convert.source import Opened, described, opened
 from snooze.convert.synthetic import drawn
+from snooze.convert.workspace import workspace
 
 SYNTHETIC_ROWS: Final = 512
 VARIANT_ROWS: Final = 64  # on which the forms of a model are compared with each other
@@ -72,15 +72,17 @@ def convert(
         BundleError: the bundle could not be stored.
     """
     asked = Options(**options)
+    if not str(target):
+        raise InvalidOption("--target", "expected a folder, got an empty text; the current folder is '.'")
     draft = Draft(Path(target), name)
     progress("reading the model")
     model = opened(source, asked.trust, asked.framework)
     rows, original = _prepared(model, data, y, asked)
-    with draft, TemporaryDirectory(prefix="snooze-convert-") as work:
-        findings = _found(original, rows, asked, model.notes, Path(work), progress)
+    with draft, workspace() as work:
+        findings = _found(original, rows, asked, model.notes, work, progress)
         progress("checking what will be served, and measuring it in fresh processes")
         source_of = described(model, original.framework_version, original.framework, arguments)
-        bundle = assembled(name, source_of, findings, draft.folder, Path(work))
+        bundle = assembled(name, source_of, findings, draft.folder, work)
         (draft.folder / REPORT).write_text(written(bundle), "utf-8")
         folder = draft.publish(bundle)
     return Converted(folder, read(folder))

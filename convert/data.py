@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from snooze.bundle.contract import Tensor
+from snooze.bundle.datatypes import DATATYPES
 from snooze.convert.errors import InvalidData
 from snooze.convert.rows import Array, Rows
 
@@ -87,10 +88,22 @@ def _check_array(array: Array, tensor: Tensor, where: str) -> None:
         raise InvalidData(where, problem)
     if not tensor.datatype.startswith("FP") and not np.isfinite(array).all():
         raise InvalidData(where, f"input '{tensor.name}' takes {tensor.datatype}, which cannot be missing or infinite")
+    _check_range(array, tensor, where)
     expected, got = tensor.shape[1:], array.shape[1:]
     if len(expected) != len(got) or any(want not in (-1, size) for want, size in zip(expected, got, strict=True)):
         shown = ", ".join("any" if size == -1 else str(size) for size in expected)
         raise InvalidData(where, f"input '{tensor.name}' takes rows of shape ({shown}), got {_shape(got)}")
+
+
+def _check_range(array: Array, tensor: Tensor, where: str) -> None:
+    dtype = DATATYPES[tensor.datatype]
+    known = array[np.isfinite(array)]
+    if dtype.kind == "b" or not known.size:
+        return
+    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    for value in (float(known.max()), float(known.min())):
+        if not float(limits.min) <= value <= float(limits.max):
+            raise InvalidData(where, f"input '{tensor.name}' takes {tensor.datatype}, which cannot hold {value:g}")
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -131,6 +144,10 @@ def _csv(path: Path, columns: tuple[str, ...] | None, label: str | None) -> tupl
     if len(lines) < 2:
         raise InvalidData(str(path), "expected a line of column names and at least one row")
     header, body = [name.strip() for name in lines[0]], lines[1:]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        named = ", ".join(map(repr, twice))
+        raise InvalidData(str(path), f"several columns are called {named}; give each column a name of its own")
     for number, line in enumerate(body, 2):
         if len(line) != len(header):
             raise InvalidData(str(path), f"line {number} has {len(line)} fields, the header {len(header)}")

@@ -9,6 +9,7 @@ What can go wrong between a trained model and its bundle:
   - Unfitted            the model was never trained
   - Unsupported         a trained model, but of a kind that is not converted
   - InvalidData         the rows given do not fit the model
+  - NoWorkspace         the temporary folder cannot be worked in
   - Interrupted         a child process that measures did not finish
   - Refused             a gate said no (exit code 1)
     + GraphRefused      the converted graph cannot be served
@@ -85,6 +86,17 @@ class InvalidData(ConversionError):
     def __init__(self, what: str, problem: str) -> None:
         super().__init__(f"{what}: {problem}")
         self.what = what
+        self.problem = problem
+
+
+class NoWorkspace(ConversionError):
+    """The temporary folder cannot be worked in."""
+
+    def __init__(self, folder: str, problem: str) -> None:
+        super().__init__(
+            f"cannot work in the temporary folder {folder}: {problem}; make room, or set TMPDIR to another"
+        )
+        self.folder = folder
         self.problem = problem
 
 

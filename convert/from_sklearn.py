@@ -44,7 +44,7 @@ def load(path: Path) -> tuple[Any, tuple[str, ...]]:
     except ModuleNotFoundError as error:
         problem = f"needs the module '{error.name}' to be read; install it, or make it importable from here"
         raise NotAModel(str(path), problem) from None
-    except Exception as error:  # a pickle can raise anything
+    except (Exception, SystemExit) as error:  # a pickle can raise anything
         raise NotAModel(str(path), f"cannot be read: {type(error).__name__}: {first_line(error)}") from None
     if "sklearn" not in {base.__module__.partition(".")[0] for base in type(model).__mro__}:
         raise NotAModel(str(path), f"holds a {type(model).__qualname__}, not a scikit-learn estimator")

@@ -52,7 +52,7 @@ def targets(original: Original, labels: Array | None, names: tuple[str, ...] | N
     Labels of classes are what the model calls them, the names given for them, or one column a class.
 
     Raises:
-        InvalidData: a label that is no class, or not a number where values are predicted.
+        InvalidData: a label that is no class, a row that marks none or several, no number where values are predicted.
     """
     if labels is None or original.task not in ("classification", "regression"):
         return None
@@ -62,7 +62,7 @@ def targets(original: Original, labels: Array | None, names: tuple[str, ...] | N
         return labels.reshape(len(labels), -1).astype(np.float64)
     classes = original.classes or ()
     if labels.ndim == 2 and labels.shape[1] == len(classes) > 1:
-        return np.asarray(labels.argmax(1))
+        return _marked(labels)
     if labels.ndim > 1 and labels.size != len(labels):
         raise InvalidData("the labels", f"have shape {labels.shape}, expected one for each row")
     flat = labels.reshape(-1)
@@ -73,6 +73,18 @@ def targets(original: Original, labels: Array | None, names: tuple[str, ...] | N
         known = ", ".join(map(str, names or classes))
         raise InvalidData("the labels", f"{flat[int((found < 0).argmax())]!s} is none of the classes {known}")
     return found
+
+
+def _marked(labels: Array) -> Array:
+    """Return the class that each row of one column a class marks: 1 in its column, 0 in the others."""
+    if labels.dtype.kind not in "biuf":
+        raise InvalidData("the labels", f"of one column a class are 0 and 1, got {labels.dtype}")
+    wrong = ~np.isin(labels, (0, 1)).all(1) | (np.count_nonzero(labels, axis=1) != 1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        problem = f"of one column a class hold one 1 a row and 0 besides; row {row} holds {labels[row].tolist()}"
+        raise InvalidData("the labels", f"{problem}; give one class a row as its number or name instead")
+    return np.asarray(labels.argmax(1))
 
 
 def score(original: Original, outputs: Arrays, truth: Array) -> Score:
@@ -90,5 +102,8 @@ def r_squared(truth: Array, value: Array) -> float:
     """Return 1 - (squared errors / squared distances of the truth from its mean), 0 where the truth never changes."""
     if truth.shape != value.shape:
         raise InvalidData("the labels", f"have {truth.shape[1]} values a row, the model predicts {value.shape[1]}")
-    spread = float(((truth - truth.mean(0)) ** 2).sum())
-    return 1 - float(((truth - value) ** 2).sum()) / spread if spread else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread, errors = (float((distance**2).sum()) for distance in (truth - truth.mean(0), truth - value))
+    if not np.isfinite([spread, errors]).all():
+        raise InvalidData("the labels", "are too far from each other or from the predicted values to be scored")
+    return 1 - errors / spread if spread else 0.0

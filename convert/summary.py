@@ -7,6 +7,7 @@ import numpy as np
 from snooze.convert.rows import Array, Rows
 
 MOST_COLUMNS: Final = 1_000
+LARGEST_SQUARED: Final = 1e150
 
 
 def statistics(rows: Rows) -> dict[str, Any]:
@@ -32,5 +33,8 @@ def _of(name: str, values: Array) -> dict[str, Any]:
     missing = 1 - known.size / values.size if values.size else 0.0
     if not known.size:
         return {"name": name, "min": None, "max": None, "mean": None, "std": None, "missing": missing}
-    found = {"min": known.min(), "max": known.max(), "mean": known.mean(), "std": known.std()}
+    size = float(np.abs(known).max())
+    scale = size if size > LARGEST_SQUARED else 1.0  # mean and deviation are never beyond the values, their sums may be
+    scaled = known / scale
+    found = {"min": known.min(), "max": known.max(), "mean": scaled.mean() * scale, "std": scaled.std() * scale}
     return {"name": name, **{key: float(value) for key, value in found.items()}, "missing": missing}

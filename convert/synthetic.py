@@ -41,7 +41,8 @@ def edges(rows: Rows, thresholds: list[tuple[int, float]]) -> dict[str, Arrays]:
     the trees, where a comparison turns.
     """
     bases = rows.at_most(BASES).inputs
-    kinds = {kind: _mapped(bases, edge) for kind, edge in EDGES.items()}
+    with np.errstate(over="ignore"):  # ten times as far may be infinite
+        kinds = {kind: _mapped(bases, edge) for kind, edge in EDGES.items()}
     for kind, extreme in (("smallest", np.min), ("largest", np.max)):
         kinds[kind] = {name: extreme(array, axis=0, keepdims=True) for name, array in rows.inputs.items()}
     if thresholds:

@@ -69,19 +69,24 @@ def test_prints_one_json_document_and_nothing_else(folder: Path, capsys: pytest.
             "snooze: narrow.npz: input 'features' takes rows of shape (30), got (29)",
         ),
         ("tumour.joblib --trust --labels a,a", "snooze: --labels: expected different names, got 'a,a'"),
+        (
+            "tumour.joblib --trust --target=",
+            "snooze: --target: expected a folder, got an empty text; the current folder",
+        ),
         ("tumour.joblib --trust --rows 1000", "snooze: --rows: expected 1 to 64 rows a request, got 1000"),
     ],
 )
 def test_wrong_input_is_told_in_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: str, problem: str
 ) -> None:
-    code = main(["convert", *arguments.split(), "--name", "tumour", "--target", "models"])
+    code = main(["convert", "--name", "tumour", "--target", "models", *arguments.split()])
 
     captured = capsys.readouterr()
     assert (code, captured.out) == (2, "")
     assert captured.err.startswith(problem)
     assert captured.err.count("\n") == 1
     assert not (folder / "models").exists()
+    assert not (folder / "tumour").exists()
 
 
 def test_a_gate_that_refuses_ends_with_1(folder: Path, cancer: Data, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,8 @@ def test_finds_the_columns_that_the_model_knows(tmp_path: Path) -> None:
     [
         ("a,b\n", None, "{path}: expected a line of column names and at least one row"),
         ("a,b\n1,2\n1\n", None, "{path}: line 3 has 1 fields, the header 2"),
+        ("a,a\n1,2\n", None, "{path}: several columns are called 'a'; give each column a name of its own"),
+        ("b,a,b ,a\n1,2,3,4\n", "a", "{path}: several columns are called 'a', 'b'; give each column a name of its own"),
         ("a,b\n1,2\n", "c", "--label: {path} has no column 'c'; it has: a, b"),
         (
             "a,b\n1,x\n",
@@ -91,6 +93,38 @@ def test_says_what_is_wrong_with_a_csv(tmp_path: Path, text: str, label: str | N
         from_file(path, PAIR, None, label)
 
     assert str(caught.value) == problem.format(path=path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "rows", "problem"),
+    [
+        (PAIR[0], [[1e300, 0]], "input 'features' takes FP32, which cannot hold 1e+300"),
+        (PAIR[0], [[0, -1e39]], "input 'features' takes FP32, which cannot hold -1e+39"),
+        (Tensor("pixels", "UINT8", (-1, 2)), [[255, 256]], "input 'pixels' takes UINT8, which cannot hold 256"),
+        (Tensor("pixels", "UINT8", (-1, 2)), [[0.0, -1.0]], "input 'pixels' takes UINT8, which cannot hold -1"),
+    ],
+)
+def test_numbers_that_the_input_cannot_hold_are_refused(tensor: Tensor, rows: list[list[float]], problem: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        checked({"rows": np.array(rows)}, (tensor,), "data")
+
+    assert str(caught.value) == f"data: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("datatype", "rows"),
+    [
+        ("FP32", [[np.nan, np.inf]]),
+        ("FP32", [[3.4e38, -3.4e38]]),
+        ("FP64", [[1e300, -1e308]]),
+        ("INT64", [[2**63 - 1, -(2**63)]]),
+        ("BOOL", [[True, False]]),
+    ],
+)
+def test_numbers_that_the_input_can_hold_are_taken(datatype: str, rows: list[list[Any]]) -> None:
+    array = np.array(rows)
+
+    assert checked({"rows": array}, (Tensor("x", datatype, (-1, 2)),), "data").inputs["x"] is array
 
 
 def test_a_csv_of_another_encoding_is_named(tmp_path: Path) -> None:

@@ -44,6 +44,10 @@ def test_only_gates_end_with_1() -> None:
         (errors.Unfitted("Ridge", "fit"), "the Ridge is not fitted; call fit on it and save it again"),
         (errors.Unsupported("Ridge", "no way"), "Ridge cannot be converted: no way"),
         (errors.InvalidData("a.npz", "is damaged"), "a.npz: is damaged"),
+        (
+            errors.NoWorkspace("/tmp", "No space left on device"),
+            "cannot work in the temporary folder /tmp: No space left on device; make room, or set TMPDIR to another",
+        ),
         (errors.Interrupted("measuring", "killed"), "measuring did not finish: killed"),
         (errors.GraphRefused("odd operator", "leave it out"), "graph gate: odd operator; leave it out"),
         (errors.ParityRefused("3 rows differ", "leave it out"), "parity gate: 3 rows differ; leave it out"),

@@ -1,3 +1,5 @@
+import pickle
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -306,6 +308,20 @@ def test_a_step_without_a_converter_is_named(convert: Convert, wine: Data) -> No
     assert "FunctionTransformer" in str(caught.value)
 
 
+class Leaves:
+    """Ends the process that reads it from a pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sys.exit, (0,)
+
+
+def test_a_pickle_that_ends_the_process_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(Leaves()))
+
+    with pytest.raises(NotAModel, match=r"model\.pkl: cannot be read: SystemExit: 0$"):
+        from_sklearn.load(tmp_path / "model.pkl")
+
+
 def test_knows_the_names_of_the_features(wine: Data) -> None:
     rows, labels = wine
     model = LogisticRegression().fit(rows, labels)
@@ -316,8 +332,6 @@ def test_knows_the_names_of_the_features(wine: Data) -> None:
 
 
 def test_says_which_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
 
     with pytest.raises(ModuleNotFoundError):

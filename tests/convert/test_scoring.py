@@ -27,6 +27,8 @@ def regressor(original: MakeOriginal) -> Original:
         ([0, 1], None, [0, 1]),
         ([[0], [1]], None, [0, 1]),
         ([[1, 0], [0, 1]], None, [0, 1]),
+        ([[1.0, 0.0], [0.0, 1.0]], None, [0, 1]),
+        ([[True, False], [False, True]], None, [0, 1]),
         (["bad", "good"], ("good", "bad"), [1, 0]),
         ([1.0, 0.0], ("good", "bad"), [1, 0]),
     ],
@@ -53,6 +55,31 @@ def test_says_which_label_is_no_class(classifier: Original, labels: Any, problem
         targets(classifier, np.asarray(labels), None)
 
     assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        ([[1, 0], [1, 1]], "row 1 holds [1, 1]"),
+        ([[0, 0], [1, 0]], "row 0 holds [0, 0]"),
+        ([[0.7, 0.3], [0.2, 0.8]], "row 0 holds [0.7, 0.3]"),
+        ([[2, -1]], "row 0 holds [2, -1]"),
+        ([[1.0, np.nan]], "row 0 holds [1.0, nan]"),
+    ],
+)
+def test_one_column_a_class_marks_one_class_a_row(classifier: Original, labels: Any, shown: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        targets(classifier, np.array(labels), None)
+
+    assert str(caught.value) == (
+        f"the labels: of one column a class hold one 1 a row and 0 besides; {shown}; "
+        "give one class a row as its number or name instead"
+    )
+
+
+def test_one_column_a_class_holds_numbers(classifier: Original) -> None:
+    with pytest.raises(InvalidData, match="the labels: of one column a class are 0 and 1, got <U1"):
+        targets(classifier, np.array([["1", "0"]]), None)
 
 
 @pytest.mark.parametrize("labels", [["a"], [np.nan]])
@@ -84,6 +111,16 @@ def test_scores_values_by_r_squared(regressor: Original) -> None:
 
 def test_what_never_changes_cannot_be_explained() -> None:
     assert r_squared(np.ones((3, 1)), np.ones((3, 1))) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("truth", "value"), [([1e300, -1e300], [0, 0]), ([1, 2], [1e300, 0]), ([1, 2], [np.inf, 0]), ([1, 2], [np.nan, 0])]
+)
+def test_values_too_far_apart_have_no_score(truth: list[float], value: list[float]) -> None:
+    with pytest.raises(InvalidData) as caught:
+        r_squared(np.array(truth)[:, None], np.array(value)[:, None])
+
+    assert str(caught.value) == "the labels: are too far from each other or from the predicted values to be scored"
 
 
 def test_as_many_values_as_are_predicted() -> None:

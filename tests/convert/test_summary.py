@@ -25,6 +25,13 @@ def test_describes_each_column(matrix: MakeRows) -> None:
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize("size", [1e149, 1e300, 1.7e308])
+def test_describes_numbers_whose_squares_no_float_holds(matrix: MakeRows, size: float) -> None:
+    (column,) = statistics(matrix([[size], [-size], [size], [-size]]))["features"]["columns"]
+
+    assert column == {"name": "0", "min": -size, "max": size, "mean": 0.0, "std": pytest.approx(size), "missing": 0.0}
+
+
 def test_numbers_columns_without_names(matrix: MakeRows) -> None:
     found = statistics(matrix([[1, 2]], columns=("only one name",)))
 

@@ -1,6 +1,8 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pytest
 
 from snooze.bundle import Tensor
 from snooze.convert.rows import Rows
@@ -53,6 +55,14 @@ def test_keeps_the_types_of_the_rows(matrix: MakeRows) -> None:
         rows = matrix(array)
 
         assert {arrays["features"].dtype for arrays in edges(rows, []).values()} == {array.dtype}
+
+
+@pytest.mark.parametrize("array", [np.array([[1e308]]), np.array([[3e38]], np.float32)])
+def test_edges_of_very_large_numbers_are_infinite_without_a_warning(matrix: MakeRows, array: Any) -> None:
+    made = edges(matrix(array), [])
+
+    assert made["turned signs"]["features"].tolist() == (-array).tolist()
+    assert np.isposinf(made["ten times as far"]["features"]).all()
 
 
 def test_takes_some_of_very_many_thresholds(matrix: MakeRows) -> None:

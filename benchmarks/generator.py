@@ -6,6 +6,7 @@ It tells of the begin and end of the load, and of its progress, in lines of JSON
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from snooze.benchmarks.outcomes import Record
 from snooze.benchmarks.target import Target, Wanted
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
+ENDS: Final = {signal.SIGINT, signal.SIGTERM}
 SPAWN_RATE: Final = 100  # above it Locust warns
 
 Progress = Callable[[Mapping[str, Any]], None]
@@ -88,6 +90,7 @@ def _started(command: list[str], log: Path) -> Iterator[Iterator[Any]]:
     # With epoll, libev rounds every wait up to a whole millisecond, which is longer than many an answer takes.
     environment = os.environ | {"GEVENT_BACKEND": "select", "SNOOZE_LOAD_CHANNEL": str(writing)}
     with os.fdopen(reading, "rb") as channel, log.open("wb") as sink:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)  # one that comes before we know the generator would orphan it
         try:
             generator = subprocess.Popen(
                 command,
@@ -98,9 +101,13 @@ def _started(command: list[str], log: Path) -> Iterator[Iterator[Any]]:
                 pass_fds=(writing,),
                 process_group=0,  # Ctrl-C is for this process, which then ends the generator
             )
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+            raise
         finally:
             os.close(writing)
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
             yield map(json.loads, channel)
             generator.wait()
         finally:

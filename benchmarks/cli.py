@@ -83,7 +83,7 @@ def _server_arguments(group: Any) -> None:
 
 def load(arguments: argparse.Namespace) -> int:
     """Run a load test and print its report."""
-    from snooze.benchmarks.load import run
+    from snooze.benchmarks.load.runner import run
 
     report = run(
         arguments.url,

@@ -16,14 +16,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from snooze.benchmarks.candidates import KNOWN, Candidate, Golden, choose
+from snooze.benchmarks.comparison import Middle, Results
 from snooze.benchmarks.errors import BenchmarkError, InvalidOption
+from snooze.benchmarks.load.report import MIB
 from snooze.benchmarks.machine import describe
 from snooze.benchmarks.meters import Tree
+from snooze.benchmarks.peers.candidates import KNOWN, Candidate, Golden, choose
+from snooze.benchmarks.peers.servers import running
 from snooze.benchmarks.progress import show
-from snooze.benchmarks.report import MIB
-from snooze.benchmarks.results import Middle, Results
-from snooze.benchmarks.servers import running
 from snooze.bundle.errors import BundleError
 
 SETTLE_SECONDS: Final = 0.3

@@ -20,15 +20,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from snooze.benchmarks.candidates import ENVIRONMENT, KNOWN, PEERS, Candidate, Golden, choose
 from snooze.benchmarks.cold_start import PACKAGES
+from snooze.benchmarks.comparison import Results
 from snooze.benchmarks.errors import BenchmarkError, InvalidOption, MissingTool, NotMeasurable, WrongAnswer
+from snooze.benchmarks.load.report import MIB
 from snooze.benchmarks.machine import describe
 from snooze.benchmarks.meters import Tree
+from snooze.benchmarks.peers.candidates import ENVIRONMENT, KNOWN, PEERS, Candidate, Golden, choose
+from snooze.benchmarks.peers.servers import Running, ask, connect, running
 from snooze.benchmarks.progress import show
-from snooze.benchmarks.report import MIB
-from snooze.benchmarks.results import Results
-from snooze.benchmarks.servers import Running, ask, connect, running
 from snooze.bundle.errors import BundleError
 
 CONNECTIONS: Final = (1, 8, 64)

@@ -1,7 +1,7 @@
 """
 What the server adds to a model's own cost, and how far off predictions were.
 
-Measured with `python -m snooze.knative.calibrate MODELS --rounds 2 --seconds 4`: logistic regression on 30 columns, a
+Measured with `python -m snooze.benchmarks.sizing MODELS --rounds 2 --seconds 4`: logistic regression on 30 columns, a
 random forest of 200 trees on 16, dense nets on 512 columns (130 KB), 128 (5 MB) and 256 (10 MB), each with requests of
 1 and 16 rows at 20 to 2,000 requests/s, JSON, on two cores of an AMD EPYC (Zen 5) with Python 3.11, nothing else
 running. Of resident memory a good half are mapped files, and how many of their pages the kernel maps at once differs

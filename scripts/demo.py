@@ -20,7 +20,8 @@ import numpy as np
 import psutil
 import tritonclient.http
 
-from snooze.benchmarks import cold_start, load
+from snooze.benchmarks import cold_start
+from snooze.benchmarks.load import runner
 from snooze.bundle import Bundle, Samples, latest, matches, read, read_samples
 
 EXAMPLES = os.path.relpath(Path(__file__).parents[1] / "examples")
@@ -71,7 +72,7 @@ def main(folder: Path) -> None:
         step("4 of 7", "predict: Open Inference V2, /predict, tritonclient")
         predict(served.url, bundle, samples)
         step("5 of 7", f"load test: {RPS} requests/s offered for {SECONDS} s, beside what the profile predicts")
-        loaded = load.run(
+        loaded = runner.run(
             served.url, model="tumour", data=folder / "tumour/rows.npz", rps=RPS, seconds=SECONDS, bundle=tumour,
             pid=served.process.pid,
         )  # fmt: skip

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from snooze.benchmarks import throughput
-from snooze.benchmarks.candidates import Golden, bare
 from snooze.benchmarks.errors import NotMeasurable, WrongAnswer
+from snooze.benchmarks.peers.candidates import Golden, bare
 from snooze.benchmarks.throughput import Throughput, best, lua, main, requests_per_second, results, two_cores
 
 CORES = (0, 1)

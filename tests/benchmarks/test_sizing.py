@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from tests.knative.bundles import MEMORY, MIB, a_bundle
 
-from snooze.knative import calibrate, sizing
-from snooze.knative.calibrate import Load
+from snooze.benchmarks import sizing as calibrate
+from snooze.benchmarks.sizing import Load
+from snooze.knative import sizing
 from snooze.knative.calibration import Calibration
 
 TRUE = Calibration(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from snooze.benchmarks import payloads, rows
-from snooze.benchmarks.arrivals import SEED
 from snooze.benchmarks.errors import InvalidData, InvalidOption, NotServed, UnknownModel
 from snooze.benchmarks.exchange import Address, exchange
-from snooze.benchmarks.payloads import PROTOCOLS, Payload, Protocol
+from snooze.benchmarks.load import payloads, rows
+from snooze.benchmarks.load.arrivals import SEED
+from snooze.benchmarks.load.payloads import PROTOCOLS, Payload, Protocol
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from snooze.benchmarks.candidates import KNOWN, Golden, choose
 from snooze.benchmarks.errors import InvalidData, InvalidOption, WrongAnswer
+from snooze.benchmarks.peers.candidates import KNOWN, Golden, choose
 from snooze.bundle import BundleError
 
 

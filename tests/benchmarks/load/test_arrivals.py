@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snooze.benchmarks.arrivals import Arrivals, Pace, schedule
 from snooze.benchmarks.errors import InvalidOption
+from snooze.benchmarks.load.arrivals import Arrivals, Pace, schedule
 
 
 @pytest.mark.parametrize("arrivals", ["poisson", "constant"])

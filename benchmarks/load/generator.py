@@ -16,11 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from snooze.benchmarks.arrivals import Pace
 from snooze.benchmarks.errors import LoadFailed, MissingTool
+from snooze.benchmarks.load.arrivals import Pace
+from snooze.benchmarks.load.outcomes import Record
+from snooze.benchmarks.load.target import Target, Wanted
 from snooze.benchmarks.meters import Watch
-from snooze.benchmarks.outcomes import Record
-from snooze.benchmarks.target import Target, Wanted
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 ENDS: Final = {signal.SIGINT, signal.SIGTERM}

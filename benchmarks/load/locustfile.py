@@ -21,12 +21,12 @@ from typing import Any, Final
 from locust import User, events
 from locust.exception import StopTest, StopUser
 
-from snooze.benchmarks.arrivals import ARRIVALS, SEED, Pace, schedule
-from snooze.benchmarks.callers import Load
 from snooze.benchmarks.errors import BenchmarkError
-from snooze.benchmarks.outcomes import Outcome
-from snooze.benchmarks.payloads import PROTOCOLS
-from snooze.benchmarks.target import Target, Wanted, prepare, try_once
+from snooze.benchmarks.load.arrivals import ARRIVALS, SEED, Pace, schedule
+from snooze.benchmarks.load.callers import Load
+from snooze.benchmarks.load.outcomes import Outcome
+from snooze.benchmarks.load.payloads import PROTOCOLS
+from snooze.benchmarks.load.target import Target, Wanted, prepare, try_once
 
 BLOCK_SECONDS: Final = 60.0
 MOST_DRAIN_SECONDS: Final = 35.0  # longer than a caller's patience with one answer

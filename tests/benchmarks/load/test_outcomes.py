@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snooze.benchmarks.outcomes import Outcome, Record, of_status, percentile, percentiles_ms
+from snooze.benchmarks.load.outcomes import Outcome, Record, of_status, percentile, percentiles_ms
 
 NAN = float("nan")
 

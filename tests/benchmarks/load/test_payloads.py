@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from snooze.benchmarks.errors import InvalidData
-from snooze.benchmarks.payloads import batches, encode
+from snooze.benchmarks.load.payloads import batches, encode
 from snooze.bundle import Tensor
 
 FEATURES = Tensor("features", "FP32", (-1, 2))

@@ -1,5 +1,5 @@
 """
-Measure the constants of `calibration.py`: `python -m snooze.knative.calibrate MODELS --rounds 3`.
+Measure the constants of `calibration.py`: `python -m snooze.benchmarks.sizing MODELS --rounds 3`.
 
 MODELS is a repository whose bundles were converted on this machine, better of several widths and run times. The server
 runs on one core and `snooze bench load`, which arrives at random, on another. Each round loads every model at every
@@ -26,9 +26,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+import snooze.knative.cost as cost
+import snooze.knative.sizing as sizing
 from snooze.bundle.contract import Bundle
 from snooze.bundle.store import find, read
-from snooze.knative import cost, sizing
 from snooze.knative.calibration import Calibration, SeenError
 
 RATES: Final = (20.0, 100.0, 500.0, 2000.0)

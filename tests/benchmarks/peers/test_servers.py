@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from snooze.benchmarks.candidates import Candidate, Golden, bare, fastapi_tuned, fastapi_usual
 from snooze.benchmarks.errors import StartFailed, WrongAnswer
 from snooze.benchmarks.meters import cpu_seconds
-from snooze.benchmarks.servers import ask, connect, running
+from snooze.benchmarks.peers.candidates import Candidate, Golden, bare, fastapi_tuned, fastapi_usual
+from snooze.benchmarks.peers.servers import ask, connect, running
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.benchmarks.errors import InvalidData, InvalidOption, WrongAnswer
-from snooze.benchmarks.payloads import Payload, encode
+from snooze.benchmarks.load.payloads import Payload, encode
 from snooze.bundle.contract import Bundle
 from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.samples import Samples, matches, read_samples
 from snooze.bundle.store import latest, read
 
-PEERS: Final = Path(__file__).with_name("peers")
+PEERS: Final = Path(__file__).parent
 ENVIRONMENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
 
 

@@ -9,7 +9,7 @@ from tests.benchmarks.conftest import Server
 
 from snooze.benchmarks.errors import BenchmarkError, InvalidData, InvalidOption, NotServed, UnknownModel, Unreachable
 from snooze.benchmarks.exchange import Address
-from snooze.benchmarks.target import Wanted, prepare, try_once
+from snooze.benchmarks.load.target import Wanted, prepare, try_once
 from snooze.bundle import DATATYPES
 
 

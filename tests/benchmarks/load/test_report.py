@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from snooze.benchmarks.errors import InvalidOption
-from snooze.benchmarks.report import LoadReport
+from snooze.benchmarks.load.report import LoadReport
 
 
 def report(**changes: object) -> LoadReport:

@@ -17,8 +17,8 @@ from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPSocketPoolResponse
 
 from snooze.benchmarks.exchange import Address
-from snooze.benchmarks.outcomes import Outcome, Record, of_status
-from snooze.benchmarks.target import Target
+from snooze.benchmarks.load.outcomes import Outcome, Record, of_status
+from snooze.benchmarks.load.target import Target
 
 PATIENCE_SECONDS: Final = 30.0
 WARM_UP_REQUESTS: Final = 20

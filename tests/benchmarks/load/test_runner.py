@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.benchmarks.conftest import Server
+from tests.benchmarks.conftest import DOUBLE, Server
 
-from snooze.benchmarks import generator, load
-from snooze.benchmarks.arrivals import Pace
 from snooze.benchmarks.errors import LoadFailed, MissingTool, NotMeasurable
-from snooze.benchmarks.load import run
+from snooze.benchmarks.load import generator
+from snooze.benchmarks.load import runner as load
+from snooze.benchmarks.load.arrivals import Pace
+from snooze.benchmarks.load.outcomes import Outcome, Record
+from snooze.benchmarks.load.runner import run
+from snooze.benchmarks.load.target import Wanted, prepare
 from snooze.benchmarks.meters import Tree, Watch
-from snooze.benchmarks.outcomes import Outcome, Record
-from snooze.benchmarks.target import Wanted, prepare
 
 
 def test_offers_the_rate_and_reports_what_became_of_it(double: Server, bundle: Path) -> None:
@@ -71,9 +72,7 @@ def test_ways_of_not_answering_are_counted_apart(double: Server, model: str, out
 
 
 def test_refused_connections_are_counted_apart(double: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("v2_double.py"))], stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen([sys.executable, str(DOUBLE)], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     url = f"http://127.0.0.1:{int(server.stdout.readline())}"
 
@@ -128,7 +127,8 @@ def test_an_interrupted_load_leaves_no_process_behind(double: Server) -> None:
 
 
 def test_a_load_whose_owner_was_killed_ends_by_itself(double: Server, tmp_path: Path) -> None:
-    code = f"from snooze.benchmarks import run; run({double.url!r}, model='tumour', seconds=60, progress=print)"
+    code = "from snooze.benchmarks.load.runner import run; "
+    code += f"run({double.url!r}, model='tumour', seconds=60, progress=print)"
     environment = os.environ | {"TMPDIR": str(tmp_path)}  # nobody is left to remove its folder
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
     assert owner.stdout is not None

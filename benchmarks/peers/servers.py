@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final
 
-from snooze.benchmarks.candidates import ENVIRONMENT, Candidate, Golden
 from snooze.benchmarks.errors import StartFailed, WrongAnswer
 from snooze.benchmarks.meters import Tree
+from snooze.benchmarks.peers.candidates import ENVIRONMENT, Candidate, Golden
 
 PATIENCE_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.001

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from snooze.benchmarks.comparison import Middle, Results
 from snooze.benchmarks.errors import InvalidOption
 from snooze.benchmarks.machine import describe
-from snooze.benchmarks.results import Middle, Results
 
 MACHINE = {
     "cpu": "A CPU",

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tests.benchmarks.conftest import Server
 
-from snooze.benchmarks.generator import LOCUSTFILE
-from snooze.benchmarks.outcomes import Record
+from snooze.benchmarks.load.generator import LOCUSTFILE
+from snooze.benchmarks.load.outcomes import Record
 
 
 def locust(server: Server, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -21,7 +21,7 @@ def locust(server: Server, *options: str, **environment: str) -> subprocess.Comp
 
 
 def test_runs_for_as_long_as_locust_is_told(double: Server) -> None:
-    done = locust(double, "--model=tumour", "--rps=50", "-u8", "-r8", "-t1s", GEVENT_BACKEND="select")
+    done = locust(double, "--model=tumour", "--rps=50", "-u8", "-r8", "-t3s", GEVENT_BACKEND="select")
 
     assert done.returncode == 0
     assert "POST     /v2/models/tumour/infer" in done.stderr

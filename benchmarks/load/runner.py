@@ -5,15 +5,15 @@ from math import isfinite
 from pathlib import Path
 from typing import Final
 
-from snooze.benchmarks import generator
-from snooze.benchmarks.arrivals import Arrivals, Pace
-from snooze.benchmarks.generator import Progress
+from snooze.benchmarks.load import generator
+from snooze.benchmarks.load.arrivals import Arrivals, Pace
+from snooze.benchmarks.load.generator import Progress
+from snooze.benchmarks.load.outcomes import Record, percentile, percentiles_ms
+from snooze.benchmarks.load.payloads import Protocol
+from snooze.benchmarks.load.report import MIB, LoadReport
+from snooze.benchmarks.load.target import Target, Wanted, prepare, try_once
 from snooze.benchmarks.machine import describe
 from snooze.benchmarks.meters import Cgroup, Meter, Tree, Watch
-from snooze.benchmarks.outcomes import Record, percentile, percentiles_ms
-from snooze.benchmarks.payloads import Protocol
-from snooze.benchmarks.report import MIB, LoadReport
-from snooze.benchmarks.target import Target, Wanted, prepare, try_once
 
 BUSY: Final = 0.8
 REACHED: Final = 0.95

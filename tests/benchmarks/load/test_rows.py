@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snooze.benchmarks import rows
 from snooze.benchmarks.errors import InvalidData
+from snooze.benchmarks.load import rows
 from snooze.bundle import Tensor
 
 FEATURES = Tensor("features", "FP32", (-1, 3))

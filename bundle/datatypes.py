@@ -1,22 +1,24 @@
-"""The Open Inference datatypes, and numpy's names for them."""
+"""The datatypes of the Open Inference Protocol, and what numpy and ONNX Runtime call them."""
 
 from typing import Any, Final
 
 import numpy as np
 
-DATATYPES: Final[dict[str, np.dtype[Any]]] = {
-    "BOOL": np.dtype(np.bool_),
-    "UINT8": np.dtype(np.uint8),
-    "UINT16": np.dtype(np.uint16),
-    "UINT32": np.dtype(np.uint32),
-    "UINT64": np.dtype(np.uint64),
-    "INT8": np.dtype(np.int8),
-    "INT16": np.dtype(np.int16),
-    "INT32": np.dtype(np.int32),
-    "INT64": np.dtype(np.int64),
-    "FP16": np.dtype(np.float16),
-    "FP32": np.dtype(np.float32),
-    "FP64": np.dtype(np.float64),
-    "BYTES": np.dtype(np.object_),
-}
+_TABLE: Final = (
+    ("BOOL", np.bool_, "bool"),
+    ("UINT8", np.uint8, "uint8"),
+    ("UINT16", np.uint16, "uint16"),
+    ("UINT32", np.uint32, "uint32"),
+    ("UINT64", np.uint64, "uint64"),
+    ("INT8", np.int8, "int8"),
+    ("INT16", np.int16, "int16"),
+    ("INT32", np.int32, "int32"),
+    ("INT64", np.int64, "int64"),
+    ("FP16", np.float16, "float16"),
+    ("FP32", np.float32, "float"),
+    ("FP64", np.float64, "double"),
+    ("BYTES", np.object_, "string"),
+)
+DATATYPES: Final[dict[str, np.dtype[Any]]] = {name: np.dtype(scalar) for name, scalar, _ in _TABLE}
 NAMES: Final[dict[np.dtype[Any], str]] = {dtype: name for name, dtype in DATATYPES.items()}
+ORT_TYPES: Final[dict[str, str]] = {f"tensor({ort})": name for name, _, ort in _TABLE}

@@ -1,28 +1,65 @@
 """
-What can be wrong with a bundle or a model repository:
+Every error that Snooze raises on purpose, from one root:
 
-* BundleError
-  - NotABundle            no `bundle.json` where one was expected
-  - UnknownSchema         written for another version of the contract
-  - InvalidContract       `bundle.json` says something the contract does not allow
-  - MissingFile           a file that `bundle.json` names is not there, is none or cannot be read
-  - WrongHash             a file is not the one that was written
-  - OutsideFolder         a path or link leaves the bundle's folder
-  - InvalidSamples        `samples.npz` cannot be read or does not fit the signature
-  - NoSuchModel           a repository has no such model or version
-  - NotWritten            the bundle could not be stored; nothing of it is left behind
+* SnoozeError
+  - MissingExtra            an optional package is not installed
+  - InvalidOption           an option has a value that it cannot have
+  - InvalidData             rows that were given cannot be read or do not fit the model
+  - BundleError
+    + NotABundle            there is no `bundle.json` where one was expected
+    + UnknownSchema         the bundle was written for another version of the contract
+    + InvalidContract       `bundle.json` contains something that the contract does not allow
+    + MissingFile           a file that `bundle.json` lists is missing or cannot be read
+    + WrongHash             a file was changed after the bundle was written
+    + OutsideFolder         a path or link leaves the bundle's folder
+    + InvalidSamples        `samples.npz` cannot be read or does not fit the signature
+    + NoSuchModel           a repository has no such model or version
+    + NotWritten            the bundle could not be stored; nothing of it is left behind
+  - ConversionError, ServiceError, ClientError, KnativeError, BenchmarkError: see `errors.py` of each package
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-CONTRACT: Final = Path("bundle.json")  # where no folder is known
+CONTRACT: Final = Path("bundle.json")  # the place of an error where the folder is not known
 
 
-class BundleError(Exception):
+class SnoozeError(Exception):
+    """The command prints the message on one line and ends with `exit_code`: 1 for a failed check, 2 for wrong input."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class MissingExtra(SnoozeError):
+    """An optional package is not installed."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"'{module}' is not installed; run: pip install 'snooze[{extra}]'")
+        self.module = module
+        self.extra = extra
+
+
+class InvalidOption(SnoozeError):
+    """An option of the command, or the argument of a function, has a value that it cannot have."""
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
+        self.option = option
+        self.problem = problem
+
+
+class InvalidData(SnoozeError):
+    """Rows that were given cannot be read, or do not fit the model."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(f"{what}: {problem}")
+        self.what = what
+        self.problem = problem
+
+
+class BundleError(SnoozeError):
     """A bundle cannot be read, verified or written."""
-
-    exit_code = 2
 
 
 class NotABundle(BundleError):
@@ -39,15 +76,15 @@ class UnknownSchema(BundleError):
 
     def __init__(self, found: object, known: int, path: Path = CONTRACT) -> None:
         super().__init__(
-            f"{path}: schema version {found!r} is not known, this Snooze reads version {known}; "
-            "upgrade Snooze or convert the model again"
+            f"{path}: schema version {found!r} is not supported, this version of Snooze reads {known}; "
+            "convert the model again, or use the version of Snooze that wrote the bundle"
         )
         self.found = found
         self.known = known
 
 
 class InvalidContract(BundleError):
-    """`bundle.json` says something that the contract does not allow."""
+    """`bundle.json` contains something that the contract does not allow."""
 
     def __init__(self, field: str, problem: str, path: Path = CONTRACT) -> None:
         remedy = "" if path == CONTRACT else "; convert the model again"
@@ -57,16 +94,16 @@ class InvalidContract(BundleError):
 
 
 class MissingFile(BundleError):
-    """A file that `bundle.json` names is not there, is none, or cannot be read."""
+    """A file that `bundle.json` lists is missing, is not a regular file, or cannot be read."""
 
-    def __init__(self, path: Path, problem: str = "is not there; convert the model again") -> None:
-        super().__init__(f"{path} is named in bundle.json but {problem}")
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path} is listed in bundle.json but {problem}; convert the model again")
         self.path = path
         self.problem = problem
 
 
 class WrongHash(BundleError):
-    """A file is not the one that was written."""
+    """A file was changed after the bundle was written."""
 
     def __init__(self, path: Path, expected: str, found: str) -> None:
         super().__init__(
@@ -82,7 +119,7 @@ class OutsideFolder(BundleError):
     """A path or link leaves the bundle's folder."""
 
     def __init__(self, path: Path, folder: Path) -> None:
-        super().__init__(f"{path} leads out of the bundle's folder {folder}; a bundle holds its own files")
+        super().__init__(f"{path} leads out of the bundle's folder {folder}; a bundle contains its own files")
         self.path = path
         self.folder = folder
 
@@ -99,15 +136,15 @@ class InvalidSamples(BundleError):
 class NoSuchModel(BundleError):
     """A repository has no such model or version."""
 
-    def __init__(self, wanted: str, known: list[str]) -> None:
-        there = f"there are: {', '.join(known)}" if known else "the repository is empty"
-        super().__init__(f"no {wanted}; {there}")
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        available = f"available: {', '.join(known)}" if known else "the repository is empty"
+        super().__init__(f"no {wanted}; {available}")
         self.wanted = wanted
         self.known = known
 
 
 class NotWritten(BundleError):
-    """The bundle could not be stored; nothing of it is left behind."""
+    """The bundle could not be stored. Nothing of it is left behind."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"cannot write a bundle to {path}: {problem}")

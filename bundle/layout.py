@@ -3,25 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from snooze.bundle.units import format_duration, format_size
+
 WIDTH: Final = 100
 MOST_SHOWN: Final = 8
 MOST_ROWS: Final = 50
-
-
-def duration(seconds: float) -> str:
-    """Return a time with three digits and the unit that suits it: `11.2 µs`."""
-    for factor, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if seconds >= factor:
-            return f"{seconds / factor:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
-
-
-def size(count: float) -> str:
-    """Return so many bytes with three digits and the unit that suits them: `59.0 MiB`."""
-    for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if abs(count) >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count:.0f} B"
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
@@ -43,8 +29,14 @@ def scalar(value: object, key: str = "") -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         if key.split("_")[-1] == "seconds":
-            return duration(value)
-        return size(value) if key.split("_")[-1] == "bytes" else f"{value:,}" if type(value) is int else f"{value:.4g}"
+            return format_duration(value)
+        return (
+            format_size(value)
+            if key.split("_")[-1] == "bytes"
+            else f"{value:,}"
+            if type(value) is int
+            else f"{value:.4g}"
+        )
     return printable(str(value))
 
 

@@ -7,7 +7,9 @@ from typing import Any, Final
 from snooze.bundle.codec import CONTRACT
 from snooze.bundle.contract import Bundle, Tensor, Tolerance
 from snooze.bundle.inspection import Inspection
-from snooze.bundle.layout import below, columns, described, duration, printable, scalar, size
+from snooze.bundle.layout import below, columns, described, printable, scalar
+from snooze.bundle.units import format_duration as duration
+from snooze.bundle.units import format_size as size
 
 REPORT: Final = "report.html"
 FIGURES: Final = ("seconds", "speedup", "score", "drop", "flips", "bytes")

@@ -156,10 +156,10 @@ def _check_plain(folder: Path, name: str) -> Path:
         mode = path.stat().st_mode
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            raise MissingFile(folder / name) from None
+            raise MissingFile(folder / name, "does not exist") from None
         raise MissingFile(folder / name, f"cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(mode):
-        raise MissingFile(folder / name, "is not a plain file; convert the model again")
+        raise MissingFile(folder / name, "is not a regular file")
     return path
 
 

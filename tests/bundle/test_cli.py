@@ -245,7 +245,7 @@ def test_says_what_is_not_there(publish: Publish, run: Inspect, tmp_path: Path) 
     with pytest.raises(NotABundle, match="gone is not a bundle: there is no such folder"):
         run(tmp_path / "gone")
     publish()
-    with pytest.raises(NoSuchModel, match=r"^no version 7 of 'tumour'; there are: 1$"):
+    with pytest.raises(NoSuchModel, match=r"^no version 7 of 'tumour'; available: 1$"):
         run(tmp_path / "models" / "tumour", "--version", 7)
-    with pytest.raises(NoSuchModel, match=r"^no version 7 in .*models; there are: 1$"):
+    with pytest.raises(NoSuchModel, match=r"^no version 7 in .*models; available: 1$"):
         run(tmp_path / "models", "--version", 7)

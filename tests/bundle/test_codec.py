@@ -93,8 +93,8 @@ def test_refuses_another_schema(contract: Bundle, version: object) -> None:
 
     assert (caught.value.found, caught.value.known) == (version, 1)
     assert str(caught.value) == (
-        f"bundle.json: schema version {version!r} is not known, this Snooze reads version 1; "
-        "upgrade Snooze or convert the model again"
+        f"bundle.json: schema version {version!r} is not supported, this version of Snooze reads 1; "
+        "convert the model again, or use the version of Snooze that wrote the bundle"
     )
 
 

@@ -2,30 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snooze.bundle.layout import columns, described, duration, printable, scalar, size
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 ns"), (4.2e-8, "42 ns"), (1.12345e-5, "11.2 µs"), (0.0042, "4.2 ms"), (1.0, "1 s"), (75.3, "75.3 s")],
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (61865984, "59.0 MiB"),
-        (3 * 2**30, "3.0 GiB"),
-        (-2048, "-2.0 KiB"),
-    ],
-)
-def test_size(count: int, text: str) -> None:
-    assert size(count) == text
+from snooze.bundle.layout import columns, described, printable, scalar
 
 
 @pytest.mark.parametrize(

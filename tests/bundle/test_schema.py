@@ -45,7 +45,7 @@ BEYOND_THE_SCHEMA = (
     re.compile(r"bundle\.json: labels: there are \d+, but .* scores a row"),
     re.compile(r"bundle\.json: batching\.axis: .* batching must be null", re.DOTALL),
     re.compile(r"bundle\.json: .*expected a whole number from .*, got -?\d+\.0", re.DOTALL),
-    re.compile(r"bundle\.json: schema version 1\.0 is not known.*"),
+    re.compile(r"bundle\.json: schema version 1\.0 is not supported.*"),
 )
 
 

@@ -9,18 +9,20 @@ import numpy as np
 
 from snooze.bundle import Draft, read
 from snooze.bundle.contract import Bundle
-from snooze.convert import golden, quantize, variants
-from snooze.convert.agreement import agree
-from snooze.convert.assembly import Findings, assembled
+from snooze.convert import variants
+from snooze.convert.attempts import agree
+from snooze.convert.checks import golden
+from snooze.convert.checks.cases import Array, Rows
+from snooze.convert.checks.score import class_names, targets
+from snooze.convert.checks.synthetic import drawn
 from snooze.convert.data import LABELS, checked, from_file
 from snooze.convert.errors import InvalidOption
+from snooze.convert.evidence import Findings, assembled
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.options import Keywords, Options
-from snooze.convert.original import Original
-from snooze.convert.report import REPORT, written
-from snooze.convert.rows import Array, Rows
-from snooze.convert.scoring import class_names, targets
+from snooze.convert.quantization import candidates
+from snooze.convert.report.page import REPORT, written
 from snooze.convert.source import Opened, described, opened
-from snooze.convert.synthetic import drawn
 from snooze.convert.workspace import workspace
 
 SYNTHETIC_ROWS: Final = 512
@@ -113,9 +115,9 @@ def _found(
     agreed = agree(original, rows, work)
     progress("trying 8-bit candidates")
     wanted = asked.quantize == "auto"
-    choice = quantize.choose(agreed.file, agreed.graph, original, rows, asked.limits, wanted, work)
+    choice = candidates.choose(agreed.file, agreed.graph, original, rows, asked.limits, wanted, work)
     assert choice.chosen.file is not None
-    quantized = choice.chosen.name != quantize.BASELINE
+    quantized = choice.chosen.name != candidates.BASELINE
     tolerance = golden.tolerances(agreed.tolerance, agreed.expected.outputs, quantized)
     progress("measuring the forms that the model can be served in")
     some = rows.at_most(VARIANT_ROWS).inputs

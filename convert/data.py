@@ -16,8 +16,8 @@ import numpy as np
 
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES
+from snooze.convert.checks.cases import Array, Rows
 from snooze.convert.errors import InvalidData
-from snooze.convert.rows import Array, Rows
 
 LABELS: Final = "y"
 READS: Final = ".npz, .npy and .csv are read"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
 from snooze.convert.errors import InvalidOption
-from snooze.convert.quantize import Limits, Prefer
+from snooze.convert.quantization.candidates import Limits, Prefer
 from snooze.convert.source import FRAMEWORKS, Framework
 
 MOST_ROWS: Final = 64  # the largest batch that requests are joined to

@@ -24,8 +24,8 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.bundle.contract import Profile, Run, Session
+from snooze.convert.checks.cases import Arrays
 from snooze.convert.errors import Interrupted
-from snooze.convert.rows import Arrays
 
 PROCESSES: Final = 3
 SECONDS_PER_SIZE: Final = 0.03

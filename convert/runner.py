@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from snooze.convert.checks.cases import Array, Arrays, joined
 from snooze.convert.errors import MissingExtra
-from snooze.convert.rows import Array, Arrays, joined
 
 CHUNK: Final = 256
 

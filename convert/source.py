@@ -43,12 +43,12 @@ class Opened:
 def converter(framework: Framework) -> ModuleType:
     """Return the only module that imports this framework, which it does when one of its functions is called."""
     if framework == "sklearn":
-        from snooze.convert import from_sklearn
+        from snooze.convert.frameworks.sklearn import framework as sklearn
 
-        return from_sklearn
-    from snooze.convert import from_tensorflow
+        return sklearn
+    from snooze.convert.frameworks.keras import framework as keras
 
-    return from_tensorflow
+    return keras
 
 
 def opened(source: object, trust: bool = False, framework: Framework | None = None) -> Opened:

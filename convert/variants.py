@@ -17,13 +17,13 @@ import numpy as np
 
 from snooze.bundle.contract import Optimization, Session, Tolerance
 from snooze.convert import runner as running
-from snooze.convert.original import Original
-from snooze.convert.parity import compare
-from snooze.convert.quantize import Limits, Prefer
+from snooze.convert.checks.cases import Arrays
+from snooze.convert.checks.parity import compare
+from snooze.convert.frameworks.interface import Original
+from snooze.convert.quantization.candidates import Limits, Prefer
+from snooze.convert.quantization.timing import run_seconds, start_seconds
 from snooze.convert.quiet import quiet
-from snooze.convert.rows import Arrays
 from snooze.convert.runner import Runner
-from snooze.convert.timing import run_seconds, start_seconds
 
 FILE: Final = "model.onnx"
 WEIGHTS: Final = "model.onnx.data"

@@ -13,9 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from snooze.convert import Converted, convert, from_tensorflow, profile, timing
-from snooze.convert.original import Original
-from snooze.convert.rows import Rows
+from snooze.convert import Converted, convert, profile
+from snooze.convert.checks.cases import Rows
+from snooze.convert.frameworks.interface import Original
+from snooze.convert.frameworks.keras import framework as from_tensorflow
+from snooze.convert.quantization import timing
 
 Data = tuple[NDArray[Any], NDArray[Any]]
 EARLIER = 400  # rows to train on; the others are held out

@@ -18,13 +18,13 @@ from snooze.convert import (
     Unfitted,
     conversion,
     convert,
-    from_sklearn_graph,
-    quantize,
 )
-from snooze.convert.agreement import agree, batching
-from snooze.convert.graph import renamed
-from snooze.convert.original import Attempt, Original
-from snooze.convert.rows import Rows
+from snooze.convert.attempts import agree, batching
+from snooze.convert.checks.cases import Rows
+from snooze.convert.checks.graph import renamed
+from snooze.convert.frameworks.interface import Attempt, Original
+from snooze.convert.frameworks.sklearn import graph as from_sklearn_graph
+from snooze.convert.quantization import candidates as quantize
 from snooze.convert.runner import Runner
 
 Data = tuple[NDArray[Any], NDArray[Any]]
@@ -180,7 +180,7 @@ def test_what_answers_otherwise_is_refused(
 def test_what_is_served_is_compared_once_more(
     pipeline: Pipeline, empty_target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from snooze.convert import assembly
+    from snooze.convert import evidence as assembly
 
     monkeypatch.setattr(assembly, "judged", lambda *_: ({}, "7 labels flip"))
 

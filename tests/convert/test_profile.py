@@ -10,8 +10,8 @@ import pytest
 
 from snooze.bundle import Session
 from snooze.convert import Converted, probe, profile
+from snooze.convert.checks.cases import Rows
 from snooze.convert.errors import Interrupted
-from snooze.convert.rows import Rows
 
 MakeRows = Callable[..., Rows]
 

@@ -8,8 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from snooze.bundle import Tolerance
 from snooze.convert import variants
-from snooze.convert.original import Original
-from snooze.convert.quantize import Limits
+from snooze.convert.frameworks.interface import Original
+from snooze.convert.quantization.candidates import Limits
 from snooze.convert.runner import Runner
 from snooze.convert.variants import FILE, WEIGHTS, Served, Variant
 

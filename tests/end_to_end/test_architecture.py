@@ -86,11 +86,11 @@ def test_knows_only_the_third_parties_of_its_package(package: str, path: Path) -
 
 
 @pytest.mark.parametrize(("package", "path"), ALL_MODULES)
-def test_meets_frameworks_only_inside_functions_of_from_modules(package: str, path: Path) -> None:
+def test_meets_frameworks_only_inside_functions_of_their_modules(package: str, path: Path) -> None:
     for name, inside_function in imported(path):
         if name.split(".")[0] in FRAMEWORKS:
             assert package == "convert"
-            assert path.name.startswith("from_"), f"{path} imports {name}"
+            assert path.parents[1].name == "frameworks", f"{path} imports {name}"
             assert inside_function, f"{path} imports {name} at module level"
 
 

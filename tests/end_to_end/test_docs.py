@@ -25,9 +25,11 @@ from tests.end_to_end.pages import (
 )
 
 from snooze.cli import COMMANDS
-from snooze.convert import data, golden, parity, profile, quantize, variants
+from snooze.convert import data, profile, variants
 from snooze.convert import errors as refusals
+from snooze.convert.checks import golden, parity
 from snooze.convert.conversion import SYNTHETIC_ROWS
+from snooze.convert.quantization import candidates as quantize
 from snooze.knative import calibration, sizing
 from snooze.service import metrics, responses, settings
 from snooze.service.cli import OPTIONS

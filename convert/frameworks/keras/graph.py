@@ -1,0 +1,124 @@
+"""
+Functional Keras models as ONNX graphs, by tf2onnx and handlers for what it does not know.
+
+Beside `from_tensorflow.py`, the only importer of keras, tensorflow and tf2onnx.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from snooze.convert.checks.graph import BATCH, OPSET, renamed
+from snooze.convert.errors import MissingExtra, Unsupported
+from snooze.convert.frameworks.interface import first_line
+from snooze.convert.quiet import quiet
+
+EXTRA: Final = "tensorflow"
+
+
+def graph(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
+    """
+    Return a functional model as an `onnx.ModelProto` with these outputs.
+
+    Args:
+        model: the model.
+        name: what to call it in errors.
+        outputs: the names of the outputs, in the model's order.
+        binary: its only output is the probability of the second of two classes, and is to become a column for each.
+
+    Raises:
+        Unsupported: it holds something that ONNX has no operator for.
+    """
+    try:
+        with quiet():
+            import tf2onnx
+    except ModuleNotFoundError as error:
+        if error.name not in ("onnx", "tf2onnx"):
+            raise
+        raise MissingExtra(error.name, extra=EXTRA) from None
+    _register_erfc()
+    try:
+        with quiet():
+            made, _ = tf2onnx.convert.from_keras(
+                model, opset=OPSET[""], custom_op_handlers={"Bucketize": (_bucketize, [])}
+            )
+    except Exception as error:  # converters raise whatever their own code runs into
+        raise Unsupported(name, f"tf2onnx fails with {type(error).__name__}: {first_line(error)}") from None
+    # What tf2onnx does not know it leaves in the graph as it was in TensorFlow, and only logs it.
+    unknown = sorted({node.op_type for node in made.graph.node if node.op_type in _without_counterpart(made)})
+    if unknown:
+        raise Unsupported(
+            name, f"tf2onnx has no operator for {', '.join(unknown)}; do that step before the rows are sent"
+        )
+    made = renamed(made, {}, {value.name: new for value, new in zip(made.graph.output, outputs, strict=True)})
+    return _two_columns(made, outputs[0]) if binary else made
+
+
+def _without_counterpart(graph: Any) -> set[str]:
+    from onnx import defs
+
+    versions = {entry.domain: entry.version for entry in graph.opset_import}
+    missing = set()
+    for node in graph.graph.node:
+        if not defs.has(node.op_type, versions.get(node.domain, 0) or OPSET[""], node.domain):
+            missing.add(node.op_type)
+    return missing
+
+
+def _two_columns(graph: Any, name: str) -> Any:
+    """Turn the probability of the second class into those of both."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = renamed(graph, {}, {name: "second_class"})
+    del graph.graph.output[:]
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "certainty"))
+    graph.graph.node.extend(
+        [
+            helper.make_node("Sub", ["certainty", "second_class"], ["first_class"]),
+            helper.make_node("Concat", ["first_class", "second_class"], [name], axis=1),
+        ]
+    )
+    graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, 2]))
+    return graph
+
+
+class _Erfc:
+    """Erfc(x) = 1 - Erf(x): exact gelu is traced to it, and tf2onnx 1.17 does not know it."""
+
+    @classmethod
+    def version_9(cls, ctx: Any, node: Any, **kwargs: Any) -> None:
+        from tf2onnx.utils import map_onnx_to_numpy_type
+
+        value, out = node.input[0], node.output[0]
+        shape, dtype = ctx.get_shape(out), ctx.get_dtype(out)
+        ctx.remove_node(node.name)
+        erf = ctx.make_node("Erf", [value], shapes=[shape], dtypes=[dtype])
+        one = ctx.make_const(f"{node.name}_one", np.array(1, map_onnx_to_numpy_type(dtype)))
+        ctx.make_node(
+            "Sub", [one.output[0], erf.output[0]], outputs=[out], name=node.name, shapes=[shape], dtypes=[dtype]
+        )
+
+
+def _register_erfc() -> None:
+    from tf2onnx.handler import tf_op
+
+    tf_op("Erfc")(_Erfc)
+
+
+def _bucketize(ctx: Any, node: Any, name: str, arguments: Any) -> None:
+    """Bucketize(x) = how many boundaries are at most x: what keras.layers.Discretization is traced to."""
+    from onnx import TensorProto
+
+    value, out = node.input[0], node.output[0]
+    shape, dtype = ctx.get_shape(out), ctx.get_dtype(out)
+    boundaries = np.array(node.get_attr("boundaries").floats, np.float32)
+    ctx.remove_node(node.name)
+    axis = ctx.make_const(f"{name}_axis", np.array([-1], np.int64)).output[0]
+    limits = ctx.make_const(f"{name}_boundaries", boundaries).output[0]
+    number = ctx.make_node("Cast", [value], attr={"to": TensorProto.FLOAT}).output[0]
+    apart = ctx.make_node("Unsqueeze", [number, axis]).output[0]
+    reached = ctx.make_node("GreaterOrEqual", [apart, limits]).output[0]
+    ones = ctx.make_node("Cast", [reached], attr={"to": dtype}).output[0]
+    ctx.make_node(
+        "ReduceSum", [ones, axis], attr={"keepdims": 0}, outputs=[out], name=node.name, shapes=[shape], dtypes=[dtype]
+    )

@@ -1,0 +1,1 @@
+"""8-bit versions of a model: how they are built, checked and chosen."""

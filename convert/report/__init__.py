@@ -1,0 +1,1 @@
+"""`report.html`: the evidence for people."""

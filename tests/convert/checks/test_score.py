@@ -1,0 +1,158 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snooze.convert.checks.score import class_names, r_squared, score, targets
+from snooze.convert.errors import InvalidData, InvalidOption
+from snooze.convert.frameworks.interface import Original
+
+MakeOriginal = Callable[..., Original]
+
+
+@pytest.fixture
+def classifier(original: MakeOriginal) -> Original:
+    return original(None, task="classification", classes=(0, 1), decides="scores")
+
+
+@pytest.fixture
+def regressor(original: MakeOriginal) -> Original:
+    return original(None, task="regression", roles={"value": "value"})
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "found"),
+    [
+        ([0, 1], None, [0, 1]),
+        ([[0], [1]], None, [0, 1]),
+        ([[1, 0], [0, 1]], None, [0, 1]),
+        ([[1.0, 0.0], [0.0, 1.0]], None, [0, 1]),
+        ([[True, False], [False, True]], None, [0, 1]),
+        (["bad", "good"], ("good", "bad"), [1, 0]),
+        ([1.0, 0.0], ("good", "bad"), [1, 0]),
+    ],
+)
+def test_brings_labels_to_class_numbers(
+    classifier: Original, labels: Any, names: tuple[str, ...] | None, found: list[int]
+) -> None:
+    got = targets(classifier, np.array(labels), names)
+
+    assert got is not None
+    assert got.tolist() == found
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ([0, 2], "the labels: 2 is none of the classes 0, 1"),
+        (["x"], "the labels: x is none of the classes 0, 1"),
+        (np.zeros((2, 3)), "the labels: have shape (2, 3), expected one for each row"),
+    ],
+)
+def test_says_which_label_is_no_class(classifier: Original, labels: Any, problem: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        targets(classifier, np.asarray(labels), None)
+
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        ([[1, 0], [1, 1]], "row 1 holds [1, 1]"),
+        ([[0, 0], [1, 0]], "row 0 holds [0, 0]"),
+        ([[0.7, 0.3], [0.2, 0.8]], "row 0 holds [0.7, 0.3]"),
+        ([[2, -1]], "row 0 holds [2, -1]"),
+        ([[1.0, np.nan]], "row 0 holds [1.0, nan]"),
+    ],
+)
+def test_one_column_a_class_marks_one_class_a_row(classifier: Original, labels: Any, shown: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        targets(classifier, np.array(labels), None)
+
+    assert str(caught.value) == (
+        f"the labels: of one column a class hold one 1 a row and 0 besides; {shown}; "
+        "give one class a row as its number or name instead"
+    )
+
+
+def test_one_column_a_class_holds_numbers(classifier: Original) -> None:
+    with pytest.raises(InvalidData, match="the labels: of one column a class are 0 and 1, got <U1"):
+        targets(classifier, np.array([["1", "0"]]), None)
+
+
+@pytest.mark.parametrize("labels", [["a"], [np.nan]])
+def test_values_are_finite_numbers(regressor: Original, labels: list[Any]) -> None:
+    with pytest.raises(InvalidData, match="predicts values, so labels are finite numbers"):
+        targets(regressor, np.array(labels), None)
+
+
+def test_labels_are_of_no_use_to_other_tasks(original: MakeOriginal) -> None:
+    assert targets(original(None, task="clustering"), np.array([1]), None) is None
+    assert targets(original(None, task="regression"), None, None) is None
+
+
+def test_scores_classes_by_accuracy(classifier: Original) -> None:
+    found = score(
+        classifier, {"scores": np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9]])}, np.array([0, 1, 1, 1])
+    )
+
+    assert (found.metric, found.value) == ("accuracy", 0.75)
+
+
+def test_scores_values_by_r_squared(regressor: Original) -> None:
+    truth = targets(regressor, np.array([1.0, 2.0, 3.0]), None)
+
+    assert truth is not None
+    found = score(regressor, {"value": np.array([[1.0], [2.0], [4.0]])}, truth)
+    assert (found.metric, found.value) == ("R²", 0.5)
+
+
+def test_what_never_changes_cannot_be_explained() -> None:
+    assert r_squared(np.ones((3, 1)), np.ones((3, 1))) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("truth", "value"), [([1e300, -1e300], [0, 0]), ([1, 2], [1e300, 0]), ([1, 2], [np.inf, 0]), ([1, 2], [np.nan, 0])]
+)
+def test_values_too_far_apart_have_no_score(truth: list[float], value: list[float]) -> None:
+    with pytest.raises(InvalidData) as caught:
+        r_squared(np.array(truth)[:, None], np.array(value)[:, None])
+
+    assert str(caught.value) == "the labels: are too far from each other or from the predicted values to be scored"
+
+
+def test_as_many_values_as_are_predicted() -> None:
+    with pytest.raises(InvalidData) as caught:
+        r_squared(np.ones((3, 2)), np.ones((3, 1)))
+
+    assert str(caught.value) == "the labels: have 2 values a row, the model predicts 1"
+
+
+def test_names_the_classes(original: MakeOriginal, classifier: Original) -> None:
+    assert class_names(classifier, ("no", "yes")) == ("no", "yes")
+    assert class_names(classifier, None) == ("0", "1")
+    assert class_names(original(None), None) is None
+
+
+def test_as_many_names_as_classes(original: MakeOriginal, classifier: Original) -> None:
+    with pytest.raises(InvalidOption, match=r"^--labels: 3 names for 2 classes$"):
+        class_names(classifier, ("a", "b", "c"))
+    with pytest.raises(InvalidOption, match=r"^--labels: Function has no classes to name$"):
+        class_names(original(None), ("a",))
+
+
+@pytest.mark.parametrize("classes", [(1, 2), ("no", "yes"), (1, 0)])
+def test_names_need_classes_that_are_numbered(original: MakeOriginal, classes: tuple[object, ...]) -> None:
+    model = original(None, classes=classes)
+
+    with pytest.raises(
+        InvalidOption, match="and names only go with classes that are numbered from 0; train on the names"
+    ):
+        class_names(model, ("a", "b"))
+
+
+def test_the_model_s_own_names_may_be_given(original: MakeOriginal) -> None:
+    assert class_names(original(None, classes=("no", "yes")), ("no", "yes")) == ("no", "yes")
+    assert class_names(original(None, classes=(False, True)), ("no", "yes")) == ("no", "yes")

@@ -23,6 +23,7 @@ COPY bundle bundle
 COPY convert convert
 COPY service service
 COPY knative knative
+COPY client client
 COPY benchmarks benchmarks
 RUN PYTHONPATH=tools python -m pip install --quiet --root-user-action ignore --no-deps --no-build-isolation \
       --no-compile --target /opt/snooze .

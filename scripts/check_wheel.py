@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FRAMEWORKS = ("sklearn", "skl2onnx", "onnx", "tensorflow", "keras", "tf2onnx", "locust", "pandas")
-PACKAGES = ("bundle", "convert", "service", "knative", "benchmarks")
+PACKAGES = ("bundle", "convert", "service", "client", "knative", "benchmarks")
 
 
 def main(wheel: Path, repository: Path) -> None:

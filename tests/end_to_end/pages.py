@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("bundle", "convert", "service", "knative", "benchmarks", "docs", "examples", "scripts", "tests")
+FOLDERS = ("bundle", "convert", "service", "client", "knative", "benchmarks", "docs", "examples", "scripts", "tests")
 MARKDOWN = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
     for path in sorted((*ROOT.glob("*.md"), *(found for name in FOLDERS for found in (ROOT / name).rglob("*.md"))))

@@ -9,20 +9,22 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("bundle", "convert", "service", "knative", "benchmarks")
+PACKAGES = ("bundle", "convert", "service", "client", "knative", "benchmarks")
 FRAMEWORKS = {"sklearn", "skl2onnx", "joblib", "tensorflow", "keras", "tf2onnx"}
 MAY_IMPORT = {
     "bundle": {"bundle"},
     "convert": {"bundle", "convert"},
     "service": {"bundle", "service"},
     "knative": {"bundle", "knative"},
-    "benchmarks": {"bundle", "knative", "benchmarks"},
+    "benchmarks": {"bundle", "client", "knative", "benchmarks"},
+    "client": {"bundle", "client"},
 }
 THIRD_PARTY = {
     "bundle": {"numpy"},
     "convert": {"numpy", "onnx", "onnxruntime"} | FRAMEWORKS,
     "service": {"numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson"},
     "knative": {"numpy", "yaml"},
+    "client": {"numpy"},
     "benchmarks": {
         "numpy",
         "locust",

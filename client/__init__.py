@@ -1,0 +1,1 @@
+"""A client of the Open Inference (V2) protocol: it asks any server of the protocol for predictions."""

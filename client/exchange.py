@@ -1,0 +1,111 @@
+"""One HTTP request and its answer, without proxies, redirects or retries."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from snooze.bundle.errors import InvalidOption
+from snooze.client.errors import RequestFailed, UnexpectedAnswer, Unreachable
+
+TIMEOUT_SECONDS: Final = 60.0  # a service that is scaled to zero has to start first
+MAX_MESSAGE_LENGTH: Final = 300
+
+
+class Address(NamedTuple):
+    """Where a server listens; `prefix` comes before all its paths (mostly empty)."""
+
+    host: str
+    port: int
+    tls: bool
+    prefix: str
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """
+        Return the address of a URL; `http://` may be left out.
+
+        Raises:
+            InvalidOption: it is not a valid http or https URL.
+        """
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            tls = {"http": False, "https": True}[parts.scheme]
+            if not parts.hostname or parts.query or parts.fragment or any(map(str.isspace, url)):
+                raise ValueError
+            return cls(parts.hostname, parts.port or (443 if tls else 80), tls, parts.path.rstrip("/"))
+        except (ValueError, KeyError):
+            expected = "expected an address such as http://127.0.0.1:8080"
+            raise InvalidOption("URL", f"{expected}, got {url!r}") from None
+
+    @property
+    def authority(self) -> str:
+        """The host and port, as in the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address as a URL without a trailing slash."""
+        return f"{'https' if self.tls else 'http'}://{self.authority}{self.prefix}"
+
+
+class Payload(NamedTuple):
+    """A request's body and the headers that describe it."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Answer(NamedTuple):
+    """A complete HTTP answer. Header names are in lower case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json_object(self) -> dict[str, Any]:
+        """
+        Return the JSON object in the body, or before the binary tensors.
+
+        Raises:
+            RequestFailed: the answer's status is not 200.
+            UnexpectedAnswer: it contains no JSON object.
+        """
+        try:
+            value = json.loads(self.body[: int(self.headers.get("inference-header-content-length", len(self.body)))])
+        except (ValueError, RecursionError):
+            value = None
+        if self.status != 200:
+            message = value.get("error") if isinstance(value, dict) else self.body.decode("utf-8", "replace")
+            text = " ".join(str(message).split())[:MAX_MESSAGE_LENGTH]
+            raise RequestFailed(self.url, self.status, text or "(no message)")
+        if not isinstance(value, dict):
+            raise UnexpectedAnswer(self.url, "the answer is not a JSON object")
+        return value
+
+
+def exchange(
+    address: Address, method: str, path: str, payload: Payload | None = None, seconds: float = TIMEOUT_SECONDS
+) -> Answer:
+    """
+    Send one request over a connection of its own and return the answer, whatever its status.
+
+    Raises:
+        Unreachable: the connection failed, or was silent for `seconds`.
+    """
+    connect = http.client.HTTPSConnection if address.tls else http.client.HTTPConnection
+    connection = connect(address.host, address.port, timeout=seconds)
+    body, headers = payload or (None, {})
+    try:
+        connection.request(method, address.prefix + path, body, dict(headers))
+        response = connection.getresponse()
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(address.url + path, response.status, received, response.read())
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise Unreachable(address.url, problem) from None
+    finally:
+        connection.close()

@@ -1,0 +1,204 @@
+"""
+The messages of the Open Inference (V2) protocol, as a client writes and reads them.
+
+https://github.com/open-inference/open-inference-protocol; binary tensors as in Triton's binary data extension.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import quote, unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snooze.bundle.contract import Tensor
+from snooze.bundle.datatypes import DATATYPES
+from snooze.bundle.errors import InvalidData
+from snooze.client.errors import UnexpectedAnswer, UnknownModel
+from snooze.client.exchange import TIMEOUT_SECONDS, Address, Answer, Payload, exchange
+
+Array: TypeAlias = NDArray[Any]
+
+MODELS: Final = "/v2/models/"
+LENGTH: Final = "Inference-Header-Content-Length"
+JSON_TYPE: Final = {"Content-Type": "application/json"}
+
+
+class ServedModel(NamedTuple):
+    """A model of a server; without a `version` the server chooses one."""
+
+    address: Address
+    name: str
+    version: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The path of its metadata."""
+        return MODELS + quote(self.name, "") + (f"/versions/{quote(self.version, '')}" if self.version else "")
+
+
+def find_model(
+    url: str, name: str | None = None, version: str | None = None, seconds: float = TIMEOUT_SECONDS
+) -> ServedModel:
+    """
+    Return the model that a URL names, or `name`, or the only one that the server lists.
+
+    The URL is the server's, or the model's own: `.../v2/models/NAME`, with or without `/versions/N` and `/infer`.
+
+    Raises:
+        InvalidOption: it is not a valid URL.
+        UnknownModel: no model is named, and the server does not list exactly one.
+        Unreachable, RequestFailed: the server does not answer.
+    """
+    base, _, named = url.rstrip("/").removesuffix("/infer").partition(MODELS)
+    own_name, _, own_version = named.partition("/versions/")
+    address = Address.parse(base)
+    name = name or unquote(own_name)
+    if not name:
+        known = list_models(address, seconds)
+        if len(known) != 1:
+            raise UnknownModel(address.url, None, known)
+        name = known[0]
+    return ServedModel(address, name, version or unquote(own_version) or None)
+
+
+def list_models(address: Address, seconds: float = TIMEOUT_SECONDS) -> list[str]:
+    """Return the names in the server's repository index; none if it has no such index."""
+    answer = exchange(address, "POST", "/v2/repository/index", Payload(b"{}", JSON_TYPE), seconds)
+    try:
+        return sorted({str(entry["name"]) for entry in json.loads(answer.body)}) if answer.status == 200 else []
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def read_inputs(model: ServedModel, seconds: float = TIMEOUT_SECONDS) -> tuple[Tensor, ...]:
+    """
+    Return the inputs in the model's metadata.
+
+    Raises:
+        UnknownModel: the server lists other models.
+        RequestFailed: the server refuses to describe it.
+        UnexpectedAnswer: the metadata does not name inputs of known datatypes.
+    """
+    answer = exchange(model.address, "GET", model.path, None, seconds)
+    if answer.status == 404 and model.name not in (known := list_models(model.address, seconds)):
+        raise UnknownModel(model.address.url, model.name, known)
+    try:
+        inputs = tuple(
+            Tensor(str(one["name"]), str(one["datatype"]), tuple(int(size) for size in one["shape"]))
+            for one in answer.json_object()["inputs"]
+        )
+    except (KeyError, TypeError, ValueError):
+        raise UnexpectedAnswer(answer.url, "the metadata does not describe the model's inputs") from None
+    for tensor in inputs:
+        if tensor.datatype not in DATATYPES:
+            raise UnexpectedAnswer(answer.url, f"input {tensor.name!r} has the unknown datatype {tensor.datatype}")
+    if not inputs:
+        raise UnexpectedAnswer(answer.url, "the model has no inputs")
+    return inputs
+
+
+def encode(arrays: Mapping[str, Array], inputs: Sequence[Tensor], source: str, binary: bool = False) -> Payload:
+    """
+    Return an inference request with these inputs, as JSON or with binary tensors.
+
+    Raises:
+        InvalidData: NaN or infinity in JSON; `source` names where the rows come from.
+    """
+    described: list[dict[str, Any]] = [
+        {"name": tensor.name, "shape": list(arrays[tensor.name].shape), "datatype": tensor.datatype}
+        for tensor in inputs
+    ]
+    if not binary:
+        for one in described:
+            one["data"] = nest(arrays[one["name"]].ravel(), source)
+        return Payload(_dump({"inputs": described}), JSON_TYPE)
+    parts = [_pack(arrays[tensor.name]) for tensor in inputs]
+    for one, part in zip(described, parts, strict=True):
+        one["parameters"] = {"binary_data_size": len(part)}
+    header = _dump({"inputs": described, "parameters": {"binary_data_output": True}})
+    return Payload(b"".join([header, *parts]), {"Content-Type": "application/octet-stream", LENGTH: str(len(header))})
+
+
+def encode_rows(arrays: Mapping[str, Array], inputs: Sequence[Tensor], source: str) -> Payload:
+    """
+    Return a request of the plain protocol (`/predict`): for each row its values, or an object by input.
+
+    Raises:
+        InvalidData: the arrays contain NaN or infinity.
+    """
+    columns = {tensor.name: nest(arrays[tensor.name], source) for tensor in inputs}
+    if len(columns) == 1:
+        return Payload(_dump({"rows": columns[inputs[0].name]}), JSON_TYPE)
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return Payload(_dump({"rows": rows}), JSON_TYPE)
+
+
+def decode(answer: Answer) -> dict[str, Array]:
+    """
+    Return the outputs of an inference answer by name. Texts are `str` in arrays of objects.
+
+    Raises:
+        RequestFailed: the answer's status is not 200.
+        UnexpectedAnswer: it is not an inference answer.
+    """
+    document = answer.json_object()
+    offset = int(answer.headers.get(LENGTH.lower(), len(answer.body)))
+    outputs = {}
+    try:
+        for output in document["outputs"]:
+            dtype = DATATYPES[output["datatype"]]
+            if "data" in output:
+                values = np.array(output["data"], dtype)
+            else:
+                size = output["parameters"]["binary_data_size"]
+                values = _unpack(answer.body[offset : offset + size], dtype)
+                offset += size
+            outputs[str(output["name"])] = values.reshape(output["shape"])
+    except (KeyError, TypeError, ValueError):
+        raise UnexpectedAnswer(answer.url, "the answer does not contain the model's outputs") from None
+    return outputs
+
+
+def nest(array: Array, source: str) -> Any:
+    """
+    Return an array as nested lists for JSON. A float32 gets the shortest digits that mean the same float32.
+
+    Raises:
+        InvalidData: the array contains NaN or infinity.
+    """
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InvalidData(source, "NaN and infinity cannot be written in JSON; use --binary or other rows")
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        array = np.array([float(str(value)) for value in array.ravel()]).reshape(array.shape)
+    elif array.dtype.kind == "O":
+        array = np.array([_text(value) for value in array.ravel()], object).reshape(array.shape)
+    return array.tolist()
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _dump(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _pack(array: Array) -> bytes:
+    """Return the little-endian bytes of an array; a text is preceded by its length in four bytes."""
+    if array.dtype.kind != "O":
+        return array.astype(array.dtype.newbyteorder("<")).tobytes()
+    texts = [_text(value).encode() for value in array.ravel()]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+
+
+def _unpack(data: bytes, dtype: np.dtype[Any]) -> Array:
+    if dtype.kind != "O":
+        return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)
+    texts, start = [], 0
+    while start < len(data):
+        end = start + 4 + int.from_bytes(data[start : start + 4], "little")
+        texts.append(data[start + 4 : end].decode("utf-8", "replace"))
+        start = end
+    return np.array(texts, object)

@@ -1,278 +1,263 @@
-"""
-`bundle.json` as JSON text, and back: `decode` names the first thing that does not fit, `encode` is its inverse.
+"""`bundle.json` to types and back. One small decoder and encoder, driven by the annotations of `contract.py`."""
 
-Written out by hand, because every cold start pays for it: no schema library, no type introspection.
-"""
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from collections.abc import Mapping
-from typing import Any, Final, cast
-
-from snooze.bundle import json_text, names
-from snooze.bundle.contract import (
-    ADAPTERS,
-    DATA,
-    DATATYPE_NAMES,
-    OPTIMIZATIONS,
-    ROLES,
-    RUN_IN,
-    SCHEMA_VERSION,
-    TASKS,
-    Batching,
-    Bundle,
-    Data,
-    Evidence,
-    Optimization,
-    Profile,
-    Role,
-    Run,
-    RunIn,
-    Session,
-    Source,
-    Task,
-    Tensor,
-    Tolerance,
-)
+from snooze.bundle import json_text
+from snooze.bundle.contract import MAX_INTEGER, SCHEMA_VERSION, Bundle, JsonObject, Length, Range, Tensor
 from snooze.bundle.errors import InvalidContract, UnknownSchema
-from snooze.bundle.fields import Fields, shown, whole
+from snooze.bundle.names import Text
 
 CONTRACT: Final = "bundle.json"
 SAMPLES: Final = "samples.npz"
-MOST_AXES: Final = 8
-MOST_ROWS: Final = 65536
-MOST_THREADS: Final = 1024
+
+T = TypeVar("T")
+Reader = Callable[[Any, str, bool], Any]  # value, place in the document, whether unknown keys are refused
 
 
 def decode(text: str | bytes) -> Bundle:
     """
-    Return what the text of a `bundle.json` (UTF-8) says.
+    Return the contract in the text of a `bundle.json` (UTF-8). Evidence and profile are left as plain JSON.
 
     Raises:
-        InvalidContract: names the field, what was expected and what came.
+        InvalidContract: names the field, what was expected and what was found.
         UnknownSchema: the text follows another version of the contract.
     """
-    document = Fields("", json_text.parse(text))
-    version = document.take("schema")
+    document = json_text.parse(text)
+    if type(document) is not dict:
+        raise InvalidContract("the file", f"expected an object, got {show(document)}")
+    version = document.pop("schema", None)
     if type(version) is not int or version != SCHEMA_VERSION:
         raise UnknownSchema(version, SCHEMA_VERSION)
-    bundle = Bundle(
-        name=document.text("name", names.is_model_name, names.MODEL_NAME),
-        version=document.whole("version", 1),
-        created=document.text("created", names.is_moment, names.MOMENT),
-        source=_source(document.inner("source")),
-        inputs=document.objects("inputs", _input),
-        outputs=document.objects("outputs", _output),
-        task=cast("Task | None", document.choice_or_null("task", TASKS)),
-        labels=_labels(document),
-        batching=document.optional("batching", _batching),
-        adapter=document.optional("adapter", _adapter),
-        session=_session(document.inner("session")),
-        tolerance=document.mapping("tolerance", _tolerance),
-        evidence=_evidence(document.inner("evidence")),
-        profile=_profile(document.inner("profile")),
-        files=document.mapping("files", _hash),
-    )
-    document.close()
-    _check_whole(bundle)
+    bundle = read(Bundle, document, "")
+    _check_consistency(bundle)
     return bundle
 
 
 def encode(bundle: Bundle) -> str:
     """
-    Return the text of `bundle.json`, one key a line so that two versions can be compared.
+    Return the text of `bundle.json`, one key on each line so that two versions can be compared.
 
     Raises:
-        InvalidContract: something in it has no JSON form: NaN, infinity, half a character, an array of numpy.
+        InvalidContract: a value has no JSON form: NaN, infinity, half a surrogate pair, a numpy array.
     """
-    return json_text.write(_document(bundle))
+    return json_text.write({"schema": SCHEMA_VERSION, **document(bundle)})
 
 
-def _document(bundle: Bundle) -> dict[str, Any]:
-    evidence, profile = bundle.evidence, bundle.profile
-    return {
-        "schema": SCHEMA_VERSION,
-        "name": bundle.name,
-        "version": bundle.version,
-        "created": bundle.created,
-        "source": _values(bundle.source),
-        "inputs": [_without_role(tensor) for tensor in bundle.inputs],
-        "outputs": [_values(tensor) if tensor.role else _without_role(tensor) for tensor in bundle.outputs],
-        "task": bundle.task,
-        "labels": bundle.labels,
-        "batching": None if bundle.batching is None else _values(bundle.batching),
-        "adapter": bundle.adapter,
-        "session": _values(bundle.session),
-        "tolerance": {
-            name: {"exact": True} if limit.exact else {"rtol": limit.rtol, "atol": limit.atol}
-            for name, limit in bundle.tolerance.items()
-        },
-        "evidence": _values(evidence),
-        "profile": {**_values(profile), "run": [_values(run) for run in profile.run]},
-        "files": bundle.files,
-    }
+def read(kind: type[T], value: object, place: str, closed: bool = True) -> T:
+    """
+    Return a JSON value as one of the contract's types.
+
+    Args:
+        kind: a type of `contract.py` or `evidence.py`.
+        value: what `json.loads` returned.
+        place: where the value is in the document, for errors.
+        closed: refuse unknown keys.
+
+    Raises:
+        InvalidContract: names the field, what was expected and what was found.
+    """
+    return cast("T", _reader(cast("Any", kind))(value, place, closed))
 
 
-def _values(part: Any) -> dict[str, Any]:
-    """Return the fields of a part of the contract as an object; what stood in it besides is back in its place."""
-    values = {name: getattr(part, name) for name in part.__slots__}
-    more = values.pop("more", {})
-    return {**values, **more}
+def document(record: Any) -> dict[str, Any]:
+    """Return a record of the contract as a JSON object. Fields that have their default are left out."""
+    return cast("dict[str, Any]", _plain(record))
 
 
-def _without_role(tensor: Tensor) -> dict[str, Any]:
-    return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
+def show(value: object) -> str:
+    """Return a JSON value for an error message: itself, shortened, or its kind."""
+    if isinstance(value, dict | list) and value:
+        return "an object" if isinstance(value, dict) else "a list"
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _source(source: Fields) -> Source:
-    read = Source(
-        framework=source.text("framework"),
-        framework_version=source.text("framework_version"),
-        file=source.text_or_null("file"),
-        sha256=source.text_or_null("sha256"),
-        git=source.text_or_null("git"),
-        command=source.text_or_null("command"),
-    )
-    source.close()
-    return read
+def _plain(value: Any) -> Any:
+    fields = getattr(value, "_fields", None)
+    if fields is not None:
+        defaults = value._field_defaults
+        pairs = zip(fields, value, strict=True)
+        return {name: _plain(item) for name, item in pairs if name not in defaults or item != defaults[name]}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _input(tensor: Fields) -> Tensor:
-    if "role" in tensor.rest:
-        raise InvalidContract(tensor.where("role"), "only outputs have a role")
-    return _output(tensor)
+@cache
+def _reader(annotation: Any) -> Reader:
+    """Return the function that reads a value of an annotated type."""
+    if hasattr(annotation, "_fields"):
+        return _record_reader(annotation)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _ruled_reader(arguments[0], arguments[1])
+    if origin is Literal:
+        return _choice_reader(arguments)
+    if origin in (Union, UnionType):
+        return _optional_reader(arguments[0])
+    if origin is tuple:
+        return _list_reader(_reader(arguments[0]), Length(0))
+    if annotation == JsonObject:
+        return _check_object
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _mapping_reader(_reader(arguments[0]), _reader(arguments[1]))
+    return _scalar_reader(annotation)
 
 
-def _output(tensor: Fields) -> Tensor:
-    name = tensor.text("name", names.is_tensor_name, names.TENSOR_NAME)
-    datatype = tensor.choice("datatype", DATATYPE_NAMES)
-    where = tensor.where("shape")
-    shape = tuple(whole(f"{where}[{i}]", size, -1) for i, size in enumerate(tensor.items("shape")))
-    if len(shape) > MOST_AXES:
-        raise InvalidContract(where, f"expected at most {MOST_AXES} dimensions, got {len(shape)}")
-    role = cast("Role", tensor.choice("role", ROLES)) if "role" in tensor.rest else None
-    tensor.close()
-    return Tensor(name, datatype, shape, role)
+def _record_reader(kind: Any) -> Reader:
+    fields = [(name, _reader(kind.__annotations__[name])) for name in kind._fields]
+    defaults: dict[str, Any] = kind._field_defaults
+
+    def read_record(value: Any, place: str, closed: bool) -> Any:
+        _check_object(value, place, closed)
+        inside = f"{place}." if place else ""
+        items = []
+        for name, reader in fields:
+            if name in value:
+                items.append(reader(value[name], inside + name, closed))
+            elif name in defaults:
+                items.append(defaults[name])
+            else:
+                raise InvalidContract(inside + name, "is missing")
+        if closed:
+            for key in value:
+                if key not in kind._fields:
+                    raise InvalidContract(inside + key, "is not a key of the contract")
+        return kind(*items)
+
+    return read_record
 
 
-def _labels(document: Fields) -> tuple[str, ...] | None:
-    labels = document.texts_or_null("labels")
-    if labels is None:
-        return None
-    if not labels:
-        raise InvalidContract("labels", "is empty; a model without classes has null")
-    for i, label in enumerate(labels):
-        if label in labels[:i]:
-            raise InvalidContract(f"labels[{i}]", f"{shown(label)} stands twice")
-    return labels
+def _ruled_reader(inner: Any, rule: Any) -> Reader:
+    if isinstance(rule, Length):
+        return _list_reader(_reader(get_args(inner)[0]), rule)
+    plain = _reader(inner)
+    if isinstance(rule, Text):
+
+        def read_text(value: Any, place: str, closed: bool) -> str:
+            if type(value) is not str or not rule.matches(value):
+                raise InvalidContract(place, f"expected {rule.expected}, got {show(value)}")
+            return value
+
+        return read_text
+
+    def read_number(value: Any, place: str, closed: bool) -> Any:
+        number = plain(value, place, closed)
+        if not rule.least <= number <= rule.most:
+            raise InvalidContract(place, f"expected {_range(inner, rule)}, got {show(value)}")
+        return number
+
+    return read_number
 
 
-def _batching(batching: Fields) -> Batching:
-    read = Batching(axis=batching.whole("axis", 0, MOST_AXES - 1), max_rows=batching.whole("max_rows", 1, MOST_ROWS))
-    batching.close()
-    return read
+def _choice_reader(choices: tuple[str, ...]) -> Reader:
+    def read_choice(value: Any, place: str, closed: bool) -> str:
+        if type(value) is not str or value not in choices:
+            raise InvalidContract(place, f"expected one of {', '.join(choices)}, got {show(value)}")
+        return value
+
+    return read_choice
 
 
-def _adapter(adapter: Fields) -> Mapping[str, Any]:
-    return {"kind": adapter.choice("kind", ADAPTERS), **adapter.rest}
+def _optional_reader(inner: Any) -> Reader:
+    reader = _reader(inner)
+    return lambda value, place, closed: None if value is None else reader(value, place, closed)
 
 
-def _session(session: Fields) -> Session:
-    read = Session(
-        file=session.text("file", names.is_file_name, names.FILE_NAME),
-        optimization=cast("Optimization", session.choice("optimization", OPTIMIZATIONS)),
-        intra_op_threads=session.whole("intra_op_threads", 1, MOST_THREADS),
-        run_in=cast("RunIn", session.choice("run_in", RUN_IN)),
-    )
-    session.close()
-    return read
+def _list_reader(item: Reader, length: Length) -> Reader:
+    most = length.most
+
+    def read_list(value: Any, place: str, closed: bool) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise InvalidContract(place, f"expected a list, got {show(value)}")
+        if len(value) < length.least or (most is not None and len(value) > most):
+            limits = f"at least {length.least}" if most is None else f"{length.least} to {most}"
+            raise InvalidContract(place, f"expected {limits} items, got {len(value)}")
+        return tuple(item(one, f"{place}[{index}]", closed) for index, one in enumerate(value))
+
+    return read_list
 
 
-def _tolerance(where: str, name: str, value: object) -> Tolerance:
-    limit = Fields(where, value)
-    if "exact" in limit.rest:
-        if limit.take("exact") is not True:
-            raise InvalidContract(f"{where}.exact", "expected true, or rtol and atol instead")
-        read = Tolerance(exact=True)
-    else:
-        read = Tolerance(rtol=limit.number("rtol"), atol=limit.number("atol"))
-    limit.close()
-    return read
+def _mapping_reader(key: Reader, item: Reader) -> Reader:
+    def read_mapping(value: Any, place: str, closed: bool) -> dict[str, Any]:
+        _check_object(value, place, closed)
+        return {key(name, place, closed): item(one, f"{place}.{name}", closed) for name, one in value.items()}
+
+    return read_mapping
 
 
-def _evidence(evidence: Fields) -> Evidence:
-    return Evidence(
-        data=cast("Data", evidence.choice("data", DATA)),
-        parity=evidence.free("parity"),
-        evaluation=evidence.free("evaluation"),
-        candidates=evidence.objects("candidates", lambda candidate: candidate.rest),
-        chosen=evidence.text("chosen"),
-        statistics=evidence.free("statistics"),
-        more=evidence.rest,
-    )
+def _scalar_reader(kind: Any) -> Reader:
+    allowed = {int: (int,), float: (int, float)}.get(kind, (kind,))
+    expected = {str: "a string", int: "an integer", float: "a number", bool: "true or false", None: "null"}[
+        None if kind is NoneType else kind
+    ]
+
+    def read_scalar(value: Any, place: str, closed: bool) -> Any:
+        if type(value) not in allowed or (kind is int and abs(value) > MAX_INTEGER):
+            raise InvalidContract(place, f"expected {expected}, got {show(value)}")
+        return float(value) if kind is float else value
+
+    return read_scalar
 
 
-def _profile(profile: Fields) -> Profile:
-    return Profile(
-        cpu=profile.text("cpu"),
-        run=profile.objects("run", _run),
-        memory=profile.free("memory"),
-        more=profile.rest,
-    )
-
-
-def _run(run: Fields) -> Run:
-    return Run(
-        rows=run.whole("rows", 1, MOST_ROWS),
-        seconds=run.number("seconds"),
-        spread=run.number("spread"),
-        cpu_seconds=run.number("cpu_seconds"),
-        more=run.rest,
-    )
-
-
-def _hash(where: str, name: str, value: object) -> str:
-    if not names.is_file_name(name):
-        raise InvalidContract(where, f"expected a file in the bundle's own folder: {names.FILE_NAME}")
-    if name == CONTRACT:
-        raise InvalidContract(where, "the contract cannot hold its own hash")
-    if not isinstance(value, str) or not names.is_hash(value):
-        raise InvalidContract(where, f"expected {names.HASH}, got {shown(value)}")
+def _check_object(value: Any, place: str, closed: bool) -> Any:
+    if type(value) is not dict:
+        raise InvalidContract(place or "the file", f"expected an object, got {show(value)}")
     return value
 
 
-def _check_whole(bundle: Bundle) -> None:
+def _range(kind: Any, rule: Range) -> str:
+    what = "an integer" if kind is int else "a number"
+    unlimited = rule.most >= MAX_INTEGER
+    return f"{what} of at least {rule.least}" if unlimited else f"{what} from {rule.least} to {rule.most}"
+
+
+def _check_consistency(bundle: Bundle) -> None:
     """Check what no single field can tell."""
     for kind, tensors in (("inputs", bundle.inputs), ("outputs", bundle.outputs)):
-        _check_tensors(kind, tensors, bundle.batching)
-    _check_labels(bundle.labels, bundle.outputs)
-    outputs = [tensor.name for tensor in bundle.outputs]
-    for name in bundle.tolerance:
-        if name not in outputs:
-            raise InvalidContract(f"tolerance.{name}", f"no such output; there are: {', '.join(outputs)}")
-    for name in outputs:
+        _check_tensors(kind, tensors, bundle)
+    _check_labels(bundle)
+    names = [tensor.name for tensor in bundle.outputs]
+    for name in (*bundle.tolerance, *names):
+        if name not in names:
+            raise InvalidContract(f"tolerance.{name}", f"is not an output; expected {', '.join(names)}")
         if name not in bundle.tolerance:
-            raise InvalidContract("tolerance", f"output {name!r} has none")
-    if SAMPLES not in bundle.files:
-        raise InvalidContract(f"files.{SAMPLES}", "is missing")
-    if bundle.session.file not in bundle.files:
-        raise InvalidContract("session.file", f"{bundle.session.file!r} is not in files")
+            raise InvalidContract(f"tolerance.{name}", "is missing")
+        limit = bundle.tolerance[name]
+        if limit.exact and (limit.rtol or limit.atol):
+            raise InvalidContract(f"tolerance.{name}", "expected exact, or rtol and atol, got both")
+    for file in (SAMPLES, bundle.session.file):
+        if file not in bundle.files:
+            raise InvalidContract(f"files.{file}", "is missing")
 
 
-def _check_labels(labels: tuple[str, ...] | None, outputs: tuple[Tensor, ...]) -> None:
+def _check_labels(bundle: Bundle) -> None:
     """Check that there are as many labels as scores; a single score may stand for two classes."""
-    widths = [tensor.shape[-1] for tensor in outputs if tensor.role == "scores" and tensor.shape]
-    if labels is None or not widths or -1 in widths or len(labels) in widths or (len(labels) == 2 and 1 in widths):
+    labels = bundle.labels
+    if labels is None:
         return
-    raise InvalidContract("labels", f"there are {len(labels)}, but {' or '.join(map(str, widths))} scores a row")
+    if len(set(labels)) < len(labels):
+        raise InvalidContract("labels", f"{next(one for one in labels if labels.count(one) > 1)!r} is duplicated")
+    widths = {tensor.shape[-1] for tensor in bundle.outputs if tensor.role == "scores" and tensor.shape}
+    if widths and not widths & {-1, len(labels), 1 if len(labels) == 2 else -1}:
+        raise InvalidContract(
+            "labels", f"expected {' or '.join(map(str, widths))}, one for each score, got {len(labels)}"
+        )
 
 
-def _check_tensors(kind: str, tensors: tuple[Tensor, ...], batching: Batching | None) -> None:
-    if not tensors:
-        raise InvalidContract(kind, "is empty")
-    seen: set[str] = set()
-    for i, tensor in enumerate(tensors):
-        if tensor.name in seen:
-            raise InvalidContract(f"{kind}[{i}].name", f"{tensor.name!r} stands twice")
-        seen.add(tensor.name)
+def _check_tensors(kind: str, tensors: tuple[Tensor, ...], bundle: Bundle) -> None:
+    batching = bundle.batching
+    names = [tensor.name for tensor in tensors]
+    for index, tensor in enumerate(tensors):
+        place = f"{kind}[{index}]"
+        if tensor.name in names[:index]:
+            raise InvalidContract(f"{place}.name", f"{show(tensor.name)} is duplicated")
+        if kind == "inputs" and tensor.role is not None:
+            raise InvalidContract(f"{place}.role", "is only allowed for outputs")
         if batching is not None and tensor.shape[batching.axis : batching.axis + 1] != (-1,):
-            problem = f"{tensor.name!r} has shape {list(tensor.shape)}, which is not variable along it"
-            raise InvalidContract("batching.axis", f"{kind[:-1]} {problem}; batching must be null")
+            problem = f"the shape of {show(tensor.name)} in {kind}, {list(tensor.shape)}, is not variable along axis"
+            raise InvalidContract("batching.axis", f"{problem} {batching.axis}; batching must be null")

@@ -4,7 +4,9 @@ from typing import Any, Final
 
 import numpy as np
 
-_TABLE: Final = (
+from snooze.bundle.contract import Datatype
+
+_TABLE: Final[tuple[tuple[Datatype, type, str], ...]] = (
     ("BOOL", np.bool_, "bool"),
     ("UINT8", np.uint8, "uint8"),
     ("UINT16", np.uint16, "uint16"),
@@ -19,6 +21,6 @@ _TABLE: Final = (
     ("FP64", np.float64, "double"),
     ("BYTES", np.object_, "string"),
 )
-DATATYPES: Final[dict[str, np.dtype[Any]]] = {name: np.dtype(scalar) for name, scalar, _ in _TABLE}
-NAMES: Final[dict[np.dtype[Any], str]] = {dtype: name for name, dtype in DATATYPES.items()}
-ORT_TYPES: Final[dict[str, str]] = {f"tensor({ort})": name for name, _, ort in _TABLE}
+DATATYPES: Final[dict[Datatype, np.dtype[Any]]] = {name: np.dtype(scalar) for name, scalar, _ in _TABLE}
+NAMES: Final[dict[np.dtype[Any], Datatype]] = {dtype: name for name, dtype in DATATYPES.items()}
+ORT_TYPES: Final[dict[str, Datatype]] = {f"tensor({ort})": name for name, _, ort in _TABLE}

@@ -1,18 +1,17 @@
 """What `snooze inspect` finds out about one bundle: its contract, or what is wrong with it."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from snooze.bundle.codec import SAMPLES, encode
 from snooze.bundle.contract import Bundle
 from snooze.bundle.errors import BundleError
-from snooze.bundle.store import Found, read, verify
+from snooze.bundle.evidence import read_evidence, read_profile
+from snooze.bundle.store import Found, verify
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """One bundle looked at: `proof` says what was verified, `error` what is wrong (then there may be no contract)."""
+class Inspection(NamedTuple):
+    """One bundle: `proof` says what was verified, `error` what is wrong (then there may be no contract)."""
 
     found: Found
     bundle: Bundle | None
@@ -20,7 +19,7 @@ class Inspection:
     error: BundleError | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return this as JSON: the contract, where it lies, and whether it was verified (null: nobody asked)."""
+        """Return this as JSON: the contract, its folder, and whether it was verified (null: not checked)."""
         contract: dict[str, Any] = {} if self.bundle is None else json.loads(encode(self.bundle))
         about: dict[str, Any] = {"name": self.found.name, "version": self.found.version}
         verified = False if self.error else True if self.proof else None
@@ -29,21 +28,19 @@ class Inspection:
 
 
 def inspect(found: Found, check: bool) -> Inspection:
-    """Read a bundle; where `check`, also its hashes and samples."""
+    """Read a bundle with its evidence and profile; if `check`, verify its hashes and samples as well."""
     bundle = None
     try:
-        bundle = read(found.folder)
-        return Inspection(found, bundle, _proof(found, bundle) if check else None)
+        bundle = found.bundle
+        read_evidence(bundle), read_profile(bundle)
+        return Inspection(found, bundle, _verify(found, bundle) if check else None)
     except BundleError as error:
         return Inspection(found, bundle, error=error)
 
 
-def _proof(found: Found, bundle: Bundle) -> str:
-    from snooze.bundle.samples import read_samples  # brings numpy
+def _verify(found: Found, bundle: Bundle) -> str:
+    from snooze.bundle.samples import read_samples  # imports numpy
 
     verify(found.folder, bundle)
-    samples = read_samples(found.folder, bundle)
-    first = next(iter(samples.inputs.values()))
-    count = f"{first.shape[bundle.batching.axis]} rows of " if bundle.batching else ""
-    files = ", ".join(bundle.files)
-    return f"the hashes of {files} are right; {count}{SAMPLES} fit the signature"
+    cases = len(read_samples(found.folder, bundle))
+    return f"the hashes of {', '.join(bundle.files)} are right; {SAMPLES} fits the signature in {cases} cases"

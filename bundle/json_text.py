@@ -1,4 +1,4 @@
-"""JSON as strict as a contract needs it: what is read means one thing, what is written everybody can read."""
+"""JSON as strict as a contract needs it: every reader gets the same value from what is written here."""
 
 import json
 from typing import Any, cast
@@ -8,20 +8,34 @@ from snooze.bundle.errors import InvalidContract
 
 def parse(text: str | bytes) -> object:
     """
-    Return the value that a JSON text means to every reader alike.
+    Return the value of a JSON text.
 
     Raises:
-        InvalidContract: it is not JSON, not UTF-8, names a key twice, or holds a number or character that is none.
+        InvalidContract: it is not valid JSON in UTF-8, repeats a key, or contains NaN, infinity or a lone surrogate.
     """
     try:
         if isinstance(text, bytes):
-            text = text.decode()  # strictly: json.loads alone would let half characters and other encodings pass
+            text = text.decode()  # json.loads alone would accept surrogates and other encodings
         value = json.loads(text, parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=_unique)
         if "\\ud" in text or "\\uD" in text:
             _text(value)
     except (ValueError, RecursionError) as error:
-        raise InvalidContract("the file", f"is not JSON: {error}") from None
+        raise InvalidContract("the file", f"is not valid JSON: {error}") from None
     return cast("object", value)
+
+
+def write(document: dict[str, Any]) -> str:
+    """
+    Return a document as JSON text, one key on each line.
+
+    Raises:
+        InvalidContract: names the value that has no JSON form: NaN, infinity, a lone surrogate, a numpy array.
+    """
+    try:
+        return _text(document, indent=2) + "\n"
+    except (TypeError, ValueError):
+        place, value = _first_without_json("", document)
+        raise InvalidContract(place, f"{value!r} ({type(value).__name__}) has no JSON form") from None
 
 
 def _finite(token: str) -> float:
@@ -32,34 +46,20 @@ def _finite(token: str) -> float:
 
 
 def _refuse_constant(token: str) -> object:
-    raise ValueError(f"{token} is not JSON")
+    raise ValueError(f"{token} is not allowed")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} is duplicated")
     return document
-
-
-def write(document: dict[str, Any]) -> str:
-    """
-    Return a document as JSON text, one key a line.
-
-    Raises:
-        InvalidContract: names what has no JSON form: NaN, infinity, half a character, an array of numpy.
-    """
-    try:
-        return _text(document, indent=2) + "\n"
-    except (TypeError, ValueError):
-        place, value = _first_without_json("", document)
-        raise InvalidContract(place, f"{value!r} ({type(value).__name__}) has no JSON form") from None
 
 
 def _text(value: object, indent: int | None = None) -> str:
     text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
-    text.encode()  # half of a character, which no file can hold, is an error here
+    text.encode()  # fails for a lone surrogate, which no file can hold
     return text
 
 

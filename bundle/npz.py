@@ -1,8 +1,8 @@
 """
-The arrays of an `.npz` file as `numpy.savez` writes it: a zip archive of `.npy` files that are stored as they are.
+The arrays of an `.npz` file as `numpy.savez` writes it: a zip archive of uncompressed `.npy` files.
 
-Read here by hand, for two reasons: importing `zipfile` and its compressors costs each cold start some milliseconds, and
-nothing may be allocated that the file does not hold, whatever its headers claim.
+Read by hand: importing `zipfile` and its compressors costs each cold start COST (see `benchmarks/README.md`), and
+nothing may be allocated that the file does not contain, whatever its headers claim.
 """
 
 import ast
@@ -18,7 +18,7 @@ END: Final = struct.Struct("<4s4H2LH")  # of the archive: signature, disks, entr
 ENTRY: Final = struct.Struct("<4s6H3L5H2L")  # in the list
 LOCAL: Final = struct.Struct("<4s22x2H")  # before the data: signature, lengths of name and extra field
 ENCRYPTED: Final = 0x1
-MOST_HEADER: Final = 10_000
+MAX_HEADER: Final = 10_000
 
 
 def read_npz(data: bytes) -> dict[str, Array]:
@@ -34,7 +34,7 @@ def read_npz(data: bytes) -> dict[str, Array]:
     for name, content in _entries(view):
         key = name.removesuffix(".npy")
         if key == name or key in arrays:
-            raise ValueError(f"{name!r} is not an array" if key == name else f"{key!r} stands twice")
+            raise ValueError(f"{name!r} is not an array" if key == name else f"{key!r} is duplicated")
         size += len(content)
         if size > len(data):
             raise ValueError("its arrays overlap")
@@ -46,26 +46,26 @@ def _entries(view: memoryview) -> list[tuple[str, memoryview]]:
     try:
         signature, *_, count, _, offset, comment = END.unpack_from(view, max(0, len(view) - END.size))
         if signature != b"PK\5\6" or comment:
-            raise ValueError("it is cut short or no .npz file")
+            raise ValueError("it is truncated, or not an .npz file")
         entries = []
         for _ in range(count):
             name, content, offset = _entry(view, offset)
             entries.append((name, content))
     except struct.error:
-        raise ValueError("it is cut short or no .npz file") from None
+        raise ValueError("it is truncated, or not an .npz file") from None
     return entries
 
 
 def _entry(view: memoryview, offset: int) -> tuple[str, memoryview, int]:
-    """Return the name and the content of the entry that is listed at `offset`, and where the next one is listed."""
+    """Return the name and content of the directory entry at `offset`, and the offset of the next entry."""
     listed = ENTRY.unpack_from(view, offset)
     flags, method, checksum, packed, size = listed[3], listed[4], listed[7], listed[8], listed[9]
     length, extra, comment, local = listed[10], listed[11], listed[12], listed[16]
     name = str(view[offset + ENTRY.size : offset + ENTRY.size + length], "utf-8")
     if listed[0] != b"PK\1\2":
-        raise ValueError("its list of arrays is damaged")
+        raise ValueError("its directory is damaged")
     if method or flags & ENCRYPTED or packed != size:
-        raise ValueError(f"{name!r} is compressed or encrypted; numpy.savez writes it as it must be")
+        raise ValueError(f"{name!r} is compressed or encrypted; write the file with numpy.savez")
     signature, name_length, extra_length = LOCAL.unpack_from(view, local)
     begin = local + LOCAL.size + name_length + extra_length
     content = view[begin : begin + size]
@@ -79,15 +79,15 @@ def _array(key: str, content: memoryview) -> Array:
         raise ValueError(f"{key!r} is not an array")
     begin = 10 if content[6] == 1 else 12
     length = int.from_bytes(content[8:begin], "little")
-    if content[6] not in (1, 2, 3) or length > MOST_HEADER:
-        raise ValueError(f"{key!r} has a header that is not known")
+    if content[6] not in (1, 2, 3) or length > MAX_HEADER:
+        raise ValueError(f"{key!r} has an unknown header")
     try:
         header = ast.literal_eval(str(content[begin : begin + length], "latin-1").strip())
         shape, dtype, order = header["shape"], np.dtype(header["descr"]), "F" if header["fortran_order"] else "C"
     except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError):
-        raise ValueError(f"{key!r} has a header that is damaged") from None
+        raise ValueError(f"{key!r} has a damaged header") from None
     if dtype.hasobject:
-        raise ValueError(f"{key!r} holds pickled objects, which are never loaded")
+        raise ValueError(f"{key!r} contains pickled objects, which are never loaded")
     return _checked(key, shape, dtype, order, content[begin + length :])
 
 

@@ -1,41 +1,37 @@
-"""A bundle as text: what it is, what it takes and gives, and the evidence it carries. Nothing in it is left out."""
+"""A bundle as text: what it is, what it takes and gives, and the evidence it carries. `--json` has every figure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from snooze.bundle.codec import CONTRACT
 from snooze.bundle.contract import Bundle, Tensor, Tolerance
+from snooze.bundle.evidence import Candidate, Evidence, Losses, Profile, read_evidence, read_profile
 from snooze.bundle.inspection import Inspection
-from snooze.bundle.layout import below, columns, described, printable, scalar
-from snooze.bundle.units import format_duration as duration
-from snooze.bundle.units import format_size as size
+from snooze.bundle.layout import columns, printable, titled
+from snooze.bundle.units import format_count, format_duration, format_number, format_size
 
 REPORT: Final = "report.html"
-FIGURES: Final = ("seconds", "speedup", "score", "drop", "flips", "bytes")
-MEMORY: Final = ("anonymous", "resident", "peak")
 DATA: Final = {
-    "given": "real rows, without labels",
-    "labelled": "real rows with their labels",
-    "synthetic": "rows drawn from the signature: no real data was given",
+    "given": "real rows without labels",
+    "labelled": "real rows with labels",
+    "synthetic": "rows drawn from the signature; add --data to compare on yours and to try quantization",
 }
+MISSING: Final = "rows with missing values give other answers than the original; fill them in before sending"
 
 
 def overview(folder: Path, bundle: Bundle, versions: Sequence[int] = ()) -> Iterator[str]:
-    """Yield the lines that describe the bundle in `folder`. `versions` are those that lie beside it."""
+    """Yield the lines that describe the bundle in `folder`. `versions` are all those of its model."""
     yield f"{bundle.name}, version {bundle.version}"
-    yield from _indented(columns(list(_head(folder, bundle, versions))))
+    yield from _section("", columns(list(_facts(folder, bundle, versions))))
     yield from _section("inputs", columns([_tensor(tensor) for tensor in bundle.inputs]))
-    outputs = [
-        (*_tensor(tensor), tensor.role or "-", _limit(bundle.tolerance[tensor.name])) for tensor in bundle.outputs
-    ]
+    outputs = [(*_tensor(one), one.role or "-", _limit(bundle.tolerance[one.name])) for one in bundle.outputs]
     yield from _section("outputs", columns(outputs))
-    yield from _section(f"evidence, from {DATA[bundle.evidence.data]}", _evidence(bundle))
-    yield from _section(f"profile, on {printable(bundle.profile.cpu)}", _profile(bundle))
-    yield from _section("files", columns(list(_files(folder, bundle)), right=(1,)))
+    yield from _section("evidence", _evidence(read_evidence(bundle)))
+    yield from _section("profile", _profile(read_profile(bundle)))
+    files = [(name, format_size((folder / name).stat().st_size), found) for name, found in bundle.files.items()]
+    yield from _section("files", columns(files, right=(1,)))
     if REPORT in bundle.files:
-        yield ""
-        yield f"the evidence for people: {folder / REPORT}"
+        yield f"\nreport: {folder / REPORT}"
 
 
 def table(inspections: Sequence[Inspection]) -> Iterator[str]:
@@ -46,18 +42,18 @@ def table(inspections: Sequence[Inspection]) -> Iterator[str]:
         if bundle is None or one.error is not None:
             rows.append((name, version, *["-"] * 5, "damaged"))
             continue
-        sizes = [(one.found.folder / file).stat().st_size for file in bundle.files]
+        size = format_size(sum((one.found.folder / file).stat().st_size for file in bundle.files))
         source = printable(f"{bundle.source.framework} {bundle.source.framework_version}")
-        verdict = "yes" if one.proof else "not checked"
-        served = printable(bundle.evidence.chosen)
-        rows.append((name, version, bundle.created, source, bundle.task or "-", served, size(sum(sizes)), verdict))
+        verified = "yes" if one.proof else "not checked"
+        served = printable(read_evidence(bundle).chosen)
+        rows.append((name, version, bundle.created, source, bundle.task or "-", served, size, verified))
     yield from columns(rows, right=(1, 6))
     for one in inspections:
         if one.error is not None:
             yield f"damaged: {one.error}"
 
 
-def _head(folder: Path, bundle: Bundle, versions: Sequence[int]) -> Iterator[tuple[str, str]]:
+def _facts(folder: Path, bundle: Bundle, versions: Sequence[int]) -> Iterator[tuple[str, str]]:
     source, session, batching = bundle.source, bundle.session, bundle.batching
     yield "folder", str(folder)
     if len(versions) > 1:
@@ -67,13 +63,11 @@ def _head(folder: Path, bundle: Bundle, versions: Sequence[int]) -> Iterator[tup
     for name, text in (("sha256", source.sha256), ("git", source.git), ("command", source.command)):
         if text is not None:
             yield name, printable(text)
-    yield "task", bundle.task or "not known"
+    yield "task", bundle.task or "unknown"
     if bundle.labels is not None:
         yield "labels", printable(", ".join(bundle.labels))
     yield "batching", f"up to {batching.max_rows} rows along axis {batching.axis}" if batching else "never"
-    if bundle.adapter is not None:
-        yield "adapter", ", ".join(f"{printable(key)} {scalar(value, key)}" for key, value in bundle.adapter.items())
-    threads = "1 thread" if session.intra_op_threads == 1 else f"{session.intra_op_threads} threads"
+    threads = format_count(session.intra_op_threads, "thread")
     yield "session", f"{session.file}, optimization {session.optimization}, {threads}, run in the {session.run_in}"
 
 
@@ -85,80 +79,57 @@ def _limit(tolerance: Tolerance) -> str:
     return "exact" if tolerance.exact else f"within {tolerance.atol:.3g} + {tolerance.rtol:.3g} × |value|"
 
 
-def _evidence(bundle: Bundle) -> Iterator[str]:
-    evidence = bundle.evidence
-    yield from described("parity", evidence.parity)
-    yield from described("evaluation", evidence.evaluation)
-    yield from _candidates(evidence.candidates)
-    yield f"chosen: {printable(evidence.chosen)}"
-    yield from described("statistics", evidence.statistics)
-    for key, value in evidence.more.items():
-        yield from described(key, value)
+def _evidence(evidence: Evidence) -> Iterator[str]:
+    parity, score, edges = evidence.parity, evidence.evaluation, evidence.parity.edges
+    yield from titled("data", DATA[evidence.data])
+    rows = format_count(parity.data.rows, "row") + (f" and {format_count(edges.rows, 'edge row')}" if edges else "")
+    worst = f"worst difference {parity.data.worst:.1e}, {format_count(parity.data.flips, 'label')} changed"
+    yield from titled("parity", f"{parity.attempt} {parity.verdict} on {rows}: {worst}")
+    for failed in parity.failed:
+        yield from titled("", printable(f"{failed.attempt} does not agree: {failed.problem}"))
+    if parity.missing == "differs":
+        yield from titled("", MISSING)
+    if score is not None:
+        rows = format_count(score.rows, "row")
+        yield from titled("score", f"{score.metric} {score.before:.4f} before, {score.after:.4f} as served, on {rows}")
+    for one in evidence.candidates:
+        text = printable(f"{one.name} {one.verdict}: {one.reason}")
+        yield from titled("candidates" if one is evidence.candidates[0] else "", text + _figures(one))
+    for variant in evidence.variants:
+        if variant.chosen:
+            start, run = (format_duration(value or 0.0) for value in (variant.start_seconds, variant.run_seconds))
+            form = f"{variant.name}, optimization {variant.optimization}: starts in {start}, runs in {run}"
+            yield from titled("form", printable(f"{form}; {format_count(len(evidence.variants), 'form')} measured"))
+    for note in evidence.notes:
+        yield from titled("warning", printable(note))
 
 
-def _candidates(candidates: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    if not candidates:
-        yield "candidates: none"
-        return
-    yield "candidates:"
-    known = ("name", "verdict", "reason", *FIGURES)
-    for candidate in candidates:
-        figures = [f"{key} {scalar(candidate[key], key)}" for key in FIGURES if candidate.get(key) is not None]
-        line = f"  {scalar(candidate.get('name'))}: {scalar(candidate.get('verdict'))}"
-        yield line + (f" ({', '.join(figures)})" if figures else "")
-        if candidate.get("reason"):
-            yield f"    {scalar(candidate['reason'])}"
-        yield from _indented(below({key: value for key, value in candidate.items() if key not in known}), "    ")
+def _figures(candidate: Candidate) -> str:
+    losses = candidate.selection or Losses(0)
+    found = [
+        ("speed", candidate.speedup, " ×"), ("score", losses.score, ""), ("drop", losses.drop, ""),
+        ("flips", losses.flips, " %"),
+    ]  # fmt: skip
+    listed = [f"{name} {format_number(value)}{unit}" for name, value, unit in found if value is not None]
+    if candidate.bytes is not None:
+        listed.append(format_size(candidate.bytes))
+    return f" ({', '.join(listed)})" if listed else ""
 
 
-def _profile(bundle: Bundle) -> Iterator[str]:
-    profile = bundle.profile
-    if profile.run:
-        head = ("rows", "one run", "spread", "CPU")
-        rows = [
-            (str(run.rows), duration(run.seconds), duration(run.spread), duration(run.cpu_seconds))
-            for run in profile.run
-        ]
-        yield from columns([head, *rows], right=(0, 1, 2, 3))
-    for run in profile.run:
-        if run.more:
-            yield from described(f"{run.rows} rows", run.more)
-    yield from _memory(profile.memory)
-    for key, value in profile.more.items():
-        yield from described(key, value)
+def _profile(profile: Profile) -> Iterator[str]:
+    yield printable(profile.cpu)
+    runs = [
+        (str(run.rows), format_duration(run.seconds), format_duration(run.spread), format_duration(run.cpu_seconds))
+        for run in profile.run
+    ]
+    yield from columns([("rows", "one run", "spread", "CPU"), *runs], right=(0, 1, 2, 3))
+    steps: Any = zip(profile.memory._fields, profile.memory, strict=True)
+    rows = [(name.replace("_", " "), *map(format_size, memory)) for name, memory in steps]
+    yield from columns([("memory", "anonymous", "resident", "peak"), *rows], right=(1, 2, 3))
 
 
-def _memory(memory: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the memory after each step as a table, where it was measured in steps; whatever else there is below it."""
-    steps = {name: step for name, step in memory.items() if isinstance(step, Mapping) and set(step) <= set(MEMORY)}
-    if steps:
-        rows = [(printable(name), *(_bytes(step.get(kind)) for kind in MEMORY)) for name, step in steps.items()]
-        yield from columns([("memory", *MEMORY), *rows], right=(1, 2, 3))
-    for key, value in memory.items():
-        if key in steps:
-            continue
-        if type(value) in (int, float):
-            yield f"{printable(key)}: {size(value)}"
-        else:
-            yield from described(key, value)
-
-
-def _bytes(value: Any) -> str:
-    return size(value) if type(value) in (int, float) else "-"
-
-
-def _files(folder: Path, bundle: Bundle) -> Iterator[tuple[str, str, str]]:
-    yield CONTRACT, size((folder / CONTRACT).stat().st_size), "the contract, which holds the hashes of the others"
-    for name, found in bundle.files.items():
-        yield name, size((folder / name).stat().st_size), found
-
-
-def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
-    yield ""
-    yield title
-    yield from _indented(lines)
-
-
-def _indented(lines: Iterable[str], by: str = "  ") -> Iterator[str]:
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    if title:
+        yield f"\n{title}"
     for line in lines:
-        yield f"{by}{line}"
+        yield f"  {line}"

@@ -1,21 +1,19 @@
 """
 Bundles on disk: read one, verify it, and find those of a repository. (`draft.py` writes them.)
 
-A repository is a folder of models, a model is a folder of versions (positive whole numbers), a version is a bundle.
-Everything else in these folders is left alone and not seen.
+A repository is a folder of models, a model is a folder of versions (positive integers), a version is a bundle.
+Everything else in these folders is ignored.
 """
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from snooze.bundle import names
 from snooze.bundle.codec import CONTRACT, decode
-from snooze.bundle.contract import Bundle
+from snooze.bundle.contract import MAX_INTEGER, Bundle
 from snooze.bundle.errors import (
+    BundleError,
     InvalidContract,
     MissingFile,
     NoSuchModel,
@@ -24,33 +22,47 @@ from snooze.bundle.errors import (
     UnknownSchema,
     WrongHash,
 )
-from snooze.bundle.fields import LARGEST_WHOLE
 
-MOST_CONTRACT_BYTES: Final = 16 * 2**20
+MAX_CONTRACT_BYTES: Final = 16 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One version of one model, where it lies."""
+class Found(NamedTuple):
+    """
+    One version of one model: its name, its version and its folder.
+
+    Name and version are those of the contract, wherever the folder is; those of the folders if it cannot be read.
+    """
 
     name: str
     version: int
     folder: Path
+    contract: Bundle | BundleError
+
+    @property
+    def error(self) -> BundleError | None:
+        """What is wrong with the bundle, if its contract cannot be read."""
+        return self.contract if isinstance(self.contract, BundleError) else None
+
+    @property
+    def bundle(self) -> Bundle:
+        """The contract; raises `error` if it cannot be read."""
+        if isinstance(self.contract, BundleError):
+            raise self.contract
+        return self.contract
 
 
 def read(folder: Path) -> Bundle:
     """
-    Return the contract of the bundle in `folder`. All its files are there and inside; their hashes are not yet checked.
+    Return the contract of the bundle in `folder`. All its files exist inside the folder; their hashes are not checked.
 
     Raises:
         BundleError: says precisely what is wrong (see `errors.py`).
     """
     path = folder / CONTRACT
     try:
-        text = _text(inside(folder, CONTRACT))
+        text = _read_contract(resolve(folder, CONTRACT))
     except (FileNotFoundError, NotADirectoryError):
-        problem = "there is no bundle.json in it" if folder.is_dir() else "there is no such folder"
-        raise NotABundle(folder, problem) from None
+        raise NotABundle(folder, "it has no bundle.json" if folder.is_dir() else "the folder does not exist") from None
     except OSError as error:
         raise NotABundle(folder, f"bundle.json cannot be read: {error.strerror}") from None
     try:
@@ -60,7 +72,7 @@ def read(folder: Path) -> Bundle:
     except UnknownSchema as error:
         raise UnknownSchema(error.found, error.known, path) from None
     for name in bundle.files:
-        _check_plain(folder, name)
+        _check_file(folder, name)
     return bundle
 
 
@@ -69,11 +81,11 @@ def verify(folder: Path, bundle: Bundle) -> None:
     Check each file of the bundle in `folder` against its hash.
 
     Raises:
-        WrongHash: names the first file that is not the one that was written.
-        MissingFile: it is not there (any more), or cannot be read.
+        WrongHash: names the first file that was changed.
+        MissingFile: a file does not exist any more, or cannot be read.
     """
     for name, expected in bundle.files.items():
-        path = _check_plain(folder, name)
+        path = _check_file(folder, name)
         try:
             found = sha256(path)
         except OSError as error:
@@ -84,51 +96,55 @@ def verify(folder: Path, bundle: Bundle) -> None:
 
 def sha256(path: Path) -> str:
     """Return the hash of a file as the contract writes it. The global interpreter lock is free meanwhile."""
-    import hashlib  # only here: most readers of a bundle never hash
+    import hashlib  # here, because most readers of a bundle never hash
 
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def inside(folder: Path, name: str) -> Path:
-    """Return the real path of a bundle's file, which a link may not lead out of the folder that holds the bundle."""
+def resolve(folder: Path, name: str) -> Path:
+    """
+    Return the real path of a bundle's file.
+
+    Raises:
+        OutsideFolder: a link leads out of the folder.
+    """
     real = os.path.realpath(folder / name)
-    if not real.startswith(os.path.join(os.path.realpath(folder), "")):  # noqa: PTH118 - it ends with one slash, also for /
+    if not real.startswith(os.path.join(os.path.realpath(folder), "")):  # noqa: PTH118 - exactly one slash, also for /
         raise OutsideFolder(folder / name, folder)
     return Path(real)
 
 
 def find(path: Path) -> list[Found]:
     """
-    Return the bundles at `path`: a repository, the folder of one model, or one bundle. In order of name and version.
-
-    The model's name and version are those of the contract only where the folder's own names do not tell.
+    Return the bundles at `path` by name and version: a repository, the folder of one model, or one bundle.
 
     Raises:
-        NotABundle: there is no such folder, or no bundle in it.
+        NotABundle: the folder does not exist or contains no bundle.
     """
     try:
         if not path.is_dir():
-            raise NotABundle(path, "it is not a folder" if path.exists() else "there is no such folder")
+            raise NotABundle(path, "it is not a folder" if path.exists() else "the folder does not exist")
         if (path / CONTRACT).exists():
-            bundle = read(path)
-            return [Found(bundle.name, bundle.version, path)]
-        found = list(_versions(path)) or [
+            return [_open(path, path.absolute().parent.name, path.absolute().name)]
+        folders = _versions(path) or [
             version for model in sorted(path.iterdir()) if model.is_dir() for version in _versions(model)
         ]
     except OSError as error:
         raise NotABundle(path, f"{error.filename or path} cannot be read: {error.strerror}") from None
-    if not found:
-        raise NotABundle(path, "it holds no model; 'snooze convert ... --target' puts one there")
-    return found
+    if not folders:
+        raise NotABundle(path, "it contains no model; 'snooze convert ... --target' writes one")
+    found = [_open(folder, folder.absolute().parent.name, folder.name) for folder in folders]
+    return sorted(found, key=lambda one: (one.name, one.version))
 
 
 def latest(path: Path, version: int | None = None) -> Found:
     """
-    Return the one model at `path`: its highest version, or the one asked for.
+    Return the one model at `path`: its highest version, or the given one.
 
     Raises:
-        NoSuchModel: there is no such version, or `path` holds several models.
+        NoSuchModel: there is no such version, or `path` contains several models.
+        BundleError: its contract cannot be read.
     """
     found = find(path)
     models = sorted({one.name for one in found})
@@ -136,43 +152,45 @@ def latest(path: Path, version: int | None = None) -> Found:
         raise NoSuchModel(f"single model in {path}", [str(path / name) for name in models])
     for one in reversed(found):
         if version in (None, one.version):
+            assert one.bundle
             return one
-    raise NoSuchModel(f"version {version} of {models[0]!r}", [str(one.version) for one in found])
+    raise NoSuchModel(f"version {version} of '{models[0]}'", [str(one.version) for one in found])
 
 
-def _text(path: Path) -> bytes:
-    if not stat.S_ISREG(path.stat().st_mode):  # a named pipe would never end
-        raise InvalidContract("the file", "is not a plain file", path)
+def _open(folder: Path, name: str, number: str) -> Found:
+    try:
+        bundle = read(folder)
+    except BundleError as error:
+        return Found(name, int(number) if _is_version(number) else 1, folder, error)
+    return Found(bundle.name, bundle.version, folder, bundle)
+
+
+def _read_contract(path: Path) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode):  # reading a named pipe would never end
+        raise InvalidContract("the file", "is not a regular file", path)
     with path.open("rb") as file:
-        text = file.read(MOST_CONTRACT_BYTES + 1)
-    if len(text) > MOST_CONTRACT_BYTES:
-        raise InvalidContract("the file", f"is larger than {MOST_CONTRACT_BYTES} bytes", path)
+        text = file.read(MAX_CONTRACT_BYTES + 1)
+    if len(text) > MAX_CONTRACT_BYTES:
+        raise InvalidContract("the file", f"is larger than {MAX_CONTRACT_BYTES} bytes", path)
     return text
 
 
-def _check_plain(folder: Path, name: str) -> Path:
-    path = inside(folder, name)
+def _check_file(folder: Path, name: str) -> Path:
+    path = resolve(folder, name)
     try:
         mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise MissingFile(folder / name, "does not exist") from None
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise MissingFile(folder / name, "does not exist") from None
         raise MissingFile(folder / name, f"cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(mode):
         raise MissingFile(folder / name, "is not a regular file")
     return path
 
 
-def _versions(model: Path) -> Iterator[Found]:
-    name = os.path.basename(os.path.abspath(model))  # noqa: PTH100, PTH119 - "." has a name, and a link keeps its own
-    if not names.is_model_name(name):
-        return
-    numbers = sorted(
-        int(entry.name) for entry in model.iterdir() if _is_version(entry.name) and (entry / CONTRACT).exists()
-    )
-    for number in numbers:
-        yield Found(name, number, model / str(number))
+def _versions(model: Path) -> list[Path]:
+    return [entry for entry in model.iterdir() if _is_version(entry.name) and (entry / CONTRACT).exists()]
 
 
 def _is_version(name: str) -> bool:
-    return name.isascii() and name.isdigit() and name[0] != "0" and int(name) <= LARGEST_WHOLE
+    return name.isascii() and name.isdigit() and name[0] != "0" and len(name) < 17 and int(name) <= MAX_INTEGER

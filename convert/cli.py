@@ -68,7 +68,7 @@ def convert(arguments: argparse.Namespace) -> int:
     """Convert, and tell what was found."""
     import json
 
-    from snooze.bundle import encode
+    from snooze.bundle.codec import encode
     from snooze.convert.conversion import convert
     from snooze.convert.story import told
 

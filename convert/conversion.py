@@ -7,8 +7,9 @@ from typing import Final, Unpack
 
 import numpy as np
 
-from snooze.bundle import Draft, read
 from snooze.bundle.contract import Bundle
+from snooze.bundle.draft import Draft
+from snooze.bundle.store import read
 from snooze.convert import variants
 from snooze.convert.attempts import agree
 from snooze.convert.checks import golden

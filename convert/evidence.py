@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from snooze.bundle import write_samples
 from snooze.bundle.codec import SAMPLES
-from snooze.bundle.contract import Bundle, Data, Evidence, Source, Tolerance
+from snooze.bundle.contract import Bundle, Source, Tolerance
+from snooze.bundle.evidence import Data, Evidence
+from snooze.bundle.samples import write_samples
 from snooze.convert import profile
 from snooze.convert.attempts import Agreed, batching, judged
 from snooze.convert.checks import golden

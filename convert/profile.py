@@ -23,7 +23,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from snooze.bundle.contract import Profile, Run, Session
+from snooze.bundle.contract import Session
+from snooze.bundle.evidence import Profile, Run
 from snooze.convert.checks.cases import Arrays
 from snooze.convert.errors import Interrupted
 

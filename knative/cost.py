@@ -12,7 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from snooze.bundle.contract import Bundle, Run, Tensor
+from snooze.bundle.contract import Bundle, Tensor
+from snooze.bundle.evidence import Run
 from snooze.knative.calibration import MEASURED, Calibration
 from snooze.knative.errors import NoProfile
 

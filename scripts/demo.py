@@ -22,7 +22,9 @@ import tritonclient.http
 
 from snooze.benchmarks import cold_start
 from snooze.benchmarks.load import runner
-from snooze.bundle import Bundle, Samples, latest, matches, read, read_samples
+from snooze.bundle.contract import Bundle
+from snooze.bundle.samples import Sample, matches, read_samples
+from snooze.bundle.store import latest, read
 
 EXAMPLES = os.path.relpath(Path(__file__).parents[1] / "examples")
 MARK = ".made-by-scripts-demo"
@@ -141,7 +143,7 @@ def wait_until(what: str, holds: Callable[[], bool], seconds: float = 30.0) -> N
         time.sleep(0.01)
 
 
-def wake(served: Served, bundle: Bundle, samples: Samples) -> float:
+def wake(served: Served, bundle: Bundle, samples: Sample) -> float:
     """Wait until the server is gone; return the milliseconds from the request that wakes it to its right answer."""
     wait_until("no server process is left", lambda: not served.workers())
     before = time.perf_counter()
@@ -156,7 +158,7 @@ def wake(served: Served, bundle: Bundle, samples: Samples) -> float:
     return round(elapsed, 1)
 
 
-def infer(url: str, bundle: Bundle, samples: Samples) -> dict[str, Any]:
+def infer(url: str, bundle: Bundle, samples: Sample) -> dict[str, Any]:
     """Ask for the golden outputs by the Open Inference Protocol."""
     inputs = [
         {"name": one.name, "datatype": one.datatype, "shape": list(samples.inputs[one.name].shape),
@@ -173,7 +175,7 @@ def post(url: str, body: object) -> dict[str, Any]:
         return dict(json.loads(answer.read()))
 
 
-def predict(url: str, bundle: Bundle, samples: Samples) -> None:
+def predict(url: str, bundle: Bundle, samples: Sample) -> None:
     """Predict one row in three ways and say what came."""
     rows = samples.inputs["features"][:1]
     print("POST /v2/models/tumour/infer ", json.dumps(infer(url, bundle, samples)["outputs"][0]))

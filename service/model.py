@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from snooze.bundle.contract import Bundle, Tolerance
-from snooze.bundle.samples import Samples, matches, read_samples
+from snooze.bundle.contract import Bundle
+from snooze.bundle.samples import Sample, matches, read_samples
 from snooze.bundle.store import read, verify
 from snooze.service.errors import GoldenMismatch, InvalidRequest, RunFailed, UnusableModel
 from snooze.service.tensors import Array, Slot, slot
@@ -78,24 +78,24 @@ class Model:
                 raise InvalidRequest(f"model '{self.name}' does not take this input: {problem}") from None
             raise RunFailed(self.name, problem) from None
 
-    def prove(self, samples: Samples) -> None:
+    def prove(self, samples: Sequence[Sample]) -> None:
         """
         Check that the golden inputs give the golden outputs on this CPU.
 
         Raises:
             GoldenMismatch: names the first output that is not right, and how far it is off.
         """
-        got = self._attempt(samples.inputs)
-        for name, array in zip(self.output_names, got, strict=True):
-            golden, tolerance = samples.outputs[name], self.bundle.tolerance.get(name, Tolerance())
-            if not matches(array, golden, tolerance):
-                raise GoldenMismatch(self.folder, name, _worst(array, golden))
-        self.confident = self._gives_probabilities(samples)
+        for sample in samples:
+            for name, array in zip(self.output_names, self._attempt(sample.inputs), strict=True):
+                golden, tolerance = sample.outputs[name], self.bundle.tolerance[name]
+                if not matches(array, golden, tolerance):
+                    raise GoldenMismatch(self.folder, name, _worst(array, golden))
+        self.confident = all(self._gives_probabilities(sample) for sample in samples)
         self.proved = True
 
-    def warm_up(self, samples: Samples) -> None:
+    def warm_up(self, samples: Sequence[Sample]) -> None:
         """Run one golden row (all of them where rows cannot be told apart): the first run allocates."""
-        self._attempt({name: self._one_row(array) for name, array in samples.inputs.items()})
+        self._attempt({name: self._one_row(array) for name, array in samples[0].inputs.items()})
 
     def rows(self, feeds: Mapping[str, Array]) -> int:
         """Return how many rows a request holds."""
@@ -103,15 +103,15 @@ class Model:
             return 1
         return int(feeds[self._first].shape[self._axis])
 
-    def samples(self) -> Samples:
+    def samples(self) -> tuple[Sample, ...]:
         """Return the golden samples."""
         return read_samples(self.folder, self.bundle)
 
-    def _gives_probabilities(self, samples: Samples) -> bool:
+    def _gives_probabilities(self, sample: Sample) -> bool:
         """Return whether the golden scores are probabilities, as near as 8-bit arithmetic can say them."""
         for tensor in self.bundle.outputs:
             if tensor.role == "scores":
-                scores = samples.outputs[tensor.name]
+                scores = sample.outputs[tensor.name]
                 table = scores.reshape(len(scores), -1).astype(np.float64)
                 classes = table.shape[1]
                 off = table.sum(axis=1) - 1 if classes > 1 else np.zeros(1)  # one score speaks for two classes

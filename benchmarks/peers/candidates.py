@@ -18,7 +18,7 @@ from snooze.benchmarks.errors import InvalidData, InvalidOption, WrongAnswer
 from snooze.benchmarks.load.payloads import Payload, encode
 from snooze.bundle.contract import Bundle
 from snooze.bundle.datatypes import DATATYPES
-from snooze.bundle.samples import Samples, matches, read_samples
+from snooze.bundle.samples import Sample, matches, read_samples
 from snooze.bundle.store import latest, read
 
 PEERS: Final = Path(__file__).parent
@@ -31,7 +31,7 @@ class Golden:
 
     folder: Path
     bundle: Bundle
-    samples: Samples
+    samples: Sample
 
     @classmethod
     def of(cls, path: Path) -> "Golden":
@@ -44,7 +44,7 @@ class Golden:
         folder = latest(path).folder
         bundle = read(folder)
         samples = read_samples(folder, bundle)
-        first = Samples(
+        first = Sample(
             {name: array[:1] for name, array in samples.inputs.items()},
             {name: array[:1] for name, array in samples.outputs.items()},
         )

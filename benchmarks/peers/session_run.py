@@ -7,7 +7,8 @@ from statistics import median
 
 import onnxruntime
 
-from snooze.bundle import read, read_samples
+from snooze.bundle.samples import read_samples
+from snooze.bundle.store import read
 
 RUNS = 2000
 WARM_UP = 200

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from snooze.bundle import Samples
 from snooze.bundle.contract import Tolerance
+from snooze.bundle.samples import Sample
 from snooze.convert.checks.cases import Array, Arrays, Rows, joined
 from snooze.convert.checks.parity import margins
 from snooze.convert.frameworks.interface import Original
@@ -18,7 +18,7 @@ CLEAR: Final = {False: 0.01, True: 0.2}  # by how much a class must win, with we
 LOOSE: Final = 0.05  # int8 sums round differently with other instructions: a twentieth of an output's range
 
 
-def samples(runner: Runner, original: Original, rows: Rows, edges: Arrays | None, quantized: bool) -> Samples:
+def samples(runner: Runner, original: Original, rows: Rows, edges: Arrays | None, quantized: bool) -> Sample:
     """
     Return some rows, some edge rows among them, and the outputs that `runner` gives for them.
 
@@ -28,7 +28,7 @@ def samples(runner: Runner, original: Original, rows: Rows, edges: Arrays | None
     if edges is not None:
         parts.append(_clear(runner, original, edges, EDGES, quantized))
     inputs = runner.feed(joined(parts))
-    return Samples(inputs, runner.run(inputs))
+    return Sample(inputs, runner.run(inputs))
 
 
 def tolerances(parity: Mapping[str, Tolerance], outputs: Mapping[str, Array], quantized: bool) -> dict[str, Tolerance]:

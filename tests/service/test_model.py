@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tests.service.conftest import classifier, identity, publish, regressor, two_inputs
 
-from snooze.bundle import Samples, read
-from snooze.bundle.store import sha256
+from snooze.bundle.samples import Sample
+from snooze.bundle.store import read, sha256
 from snooze.service.errors import GoldenMismatch, InvalidRequest, RunFailed, UnusableModel
 from snooze.service.model import Model, load
 
@@ -51,7 +51,7 @@ def test_an_output_that_is_off_is_told_by_how_much(tmp_path: Path, graph: Any, g
     model = load("m", 1, publish(tmp_path, "m", graph), 1)
 
     with pytest.raises(GoldenMismatch) as caught:
-        model.prove(Samples(graph.golden, golden))
+        model.prove(Sample(graph.golden, golden))
 
     assert f"({worst})" in str(caught.value)
     assert caught.value.exit_code == 1
@@ -63,7 +63,7 @@ def test_another_shape_is_told(tmp_path: Path) -> None:
     model = load("m", 1, publish(tmp_path, "m", graph), 1)
 
     with pytest.raises(GoldenMismatch, match=r"expected shape \[1, 1\], got \[2, 1\]"):
-        model.prove(Samples(graph.golden, {"value": np.array([[6]], np.float32)}))
+        model.prove(Sample(graph.golden, {"value": np.array([[6]], np.float32)}))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_model_that_fails_on_its_own_samples_is_refused(tmp_path: Path) -> Non
     inputs = {**graph.golden, "weight": np.array([1, 2, 3])}
 
     with pytest.raises(UnusableModel):
-        model.prove(Samples(inputs, {}))
+        model.prove(Sample(inputs, {}))
 
 
 @pytest.mark.parametrize(("kind", "raised"), [("InvalidArgument", InvalidRequest), ("Fail", RunFailed)])

@@ -18,8 +18,8 @@ from uvicorn.config import Config
 from uvicorn.server import Server as Uvicorn
 
 from snooze.service.app import Application
+from snooze.service.http.protocol import KEEP_ALIVE, READ_TIMEOUT, Connection
 from snooze.service.listener import BACKLOG, Holder, turn_away
-from snooze.service.wire import KEEP_ALIVE, PATIENCE, Protocol
 
 IDLE: Final = "idle"
 ALONE: Final = "the process that held the socket is gone"
@@ -33,7 +33,7 @@ class Server(Uvicorn):
     """One server for one application. `on_ready` is called when requests are accepted."""
 
     def __init__(self, app: Application, holder: Holder, on_ready: Callable[[], None]) -> None:
-        super().__init__(_config(app))
+        super().__init__(configure(app))
         self._app = app
         self._holder = holder
         self._on_ready = on_ready
@@ -67,7 +67,7 @@ class Server(Uvicorn):
             if self._keeper is not None and os.getppid() != self._keeper:
                 self.why = ALONE
                 return
-            self._refuse_the_late(PATIENCE)
+            self._refuse_the_late(READ_TIMEOUT)
             try:
                 await asyncio.wait_for(self._stop.wait(), tick)
             except TimeoutError:
@@ -103,7 +103,7 @@ class Server(Uvicorn):
         allowed = max(idle, FIRST_REQUEST) if self._app.desk.touched == self._begun else idle
         if self._app.idle_for() < allowed:
             return False
-        return not any(connection.receives() for connection in self._connections())
+        return not any(connection.reads_body() for connection in self._connections())
 
     def _refuse_the_late(self, patience: float) -> None:
         assert self._loop is not None
@@ -111,8 +111,8 @@ class Server(Uvicorn):
         for connection in self._connections():
             connection.refuse_if_late(now, patience)
 
-    def _connections(self) -> list[Protocol]:
-        return [one for one in self.server_state.connections if isinstance(one, Protocol)]
+    def _connections(self) -> list[Connection]:
+        return [one for one in self.server_state.connections if isinstance(one, Connection)]
 
     def _succeeded(self) -> bool:
         """Return whether the socket stays open elsewhere: the keeper gives it up with us, but not when we are idle."""
@@ -131,7 +131,7 @@ class Server(Uvicorn):
         listener.close()
 
     def _protocol(self) -> asyncio.Protocol:
-        return Protocol(config=self.config, server_state=self.server_state, app_state={})
+        return Connection(config=self.config, server_state=self.server_state, app_state={})
 
 
 def _may_close(connection: Any, waited: float) -> bool:
@@ -142,11 +142,12 @@ def _may_close(connection: Any, waited: float) -> bool:
     return not cycle.response_complete or waited >= LINGER
 
 
-def _config(app: Application) -> Config:
+def configure(app: Any) -> Config:
+    """Return how uvicorn serves `app`."""
     return Config(
         app,
-        loop="uvloop" if _installed("uvloop") else "asyncio",
-        http=Protocol,
+        loop="uvloop",
+        http=Connection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -157,9 +158,3 @@ def _config(app: Application) -> Config:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
     )
-
-
-def _installed(package: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(package) is not None

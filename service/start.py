@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from snooze.service.listener import Holder
     from snooze.service.repository import Repository
 
-PACKAGES = ("numpy", "onnxruntime", "orjson", "starlette", "uvicorn", "h11")
+PACKAGES = ("numpy", "onnxruntime", "orjson", "starlette", "uvicorn", "httptools", "uvloop")
 ENVIRONMENT = {
     "ORT_DISABLE_TELEMETRY": "1",  # sent from the import on, otherwise
     "OPENBLAS_NUM_THREADS": "1",  # numpy multiplies nothing here; its threads cost 55 ms of CPU

@@ -10,9 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.service.conftest import Running, StartServer, classifier, publish
+from tests.service.conftest import DEADLINE, Running, StartServer, classifier, publish
 
 from snooze.service.idle import LISTENER
+
+pytestmark = pytest.mark.process
 
 ROWS = {"rows": [[0.5] * 30]}
 
@@ -44,7 +46,7 @@ def test_wakes_sleeps_and_wakes_again(start_server: StartServer, tumour: Path) -
 
     for turn in (1, 2):
         assert server.post("/predict", ROWS)["model"] == "tumour"
-        assert len(children(server.process.pid)) == 1
+        server.wait_for("woke in ", turn)
         server.wait_for("stopped (idle)", turn)
         server.wait_for("asleep, waiting on", turn + 1)
         assert children(server.process.pid) == []
@@ -86,7 +88,7 @@ def test_a_signal_ends_the_server_as_well(start_server: StartServer, tumour: Pat
     (child,) = children(server.process.pid)
     server.process.send_signal(number)
 
-    assert server.process.wait(5) == 0
+    assert server.process.wait(DEADLINE) == 0
     assert not Path(f"/proc/{child}").exists()
     assert server.text().endswith("snooze: stopped (SIGTERM)\nsnooze: stopped\n")
 
@@ -96,7 +98,7 @@ def test_a_server_that_cannot_start_is_not_tried_again_at_once(start_server: Sta
     server = keep(start_server, tmp_path / "models", "60s")
     (folder / "samples.npz").write_bytes(b"broken")
 
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as connection:
         connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = connection.recv(1000)
 
@@ -110,7 +112,7 @@ def test_a_broken_start_shows_before_anybody_connects(start_server: StartServer,
     code = "import sys; from snooze.cli import main; sys.exit(main())"
     server = start_server(command=("-c", code, "serve", str(tmp_path), "--idle", "60s"))
 
-    assert server.process.wait(10) == 2
+    assert server.process.wait(DEADLINE) == 2
     assert server.text().startswith(f"snooze: {tmp_path} is not a bundle: it holds no model")
 
 
@@ -133,7 +135,7 @@ def test_a_socket_can_be_handed_over_as_systemd_does(tumour: Path, tmp_path: Pat
         answer = server.post("/predict", ROWS)
 
         assert answer["model"] == "tumour"
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE) == 0
     assert "stopped (idle)" in server.text()
     assert LISTENER == 3
 
@@ -150,7 +152,7 @@ def test_the_shortest_idle_time_still_answers(start_server: StartServer, tumour:
 
 def test_who_connects_and_asks_nothing_does_not_keep_it_awake(start_server: StartServer, tumour: Path) -> None:
     server = keep(start_server, tumour, "1ms")
-    with socket.create_connection(("127.0.0.1", server.port), 10):
+    with socket.create_connection(("127.0.0.1", server.port), DEADLINE):
         server.wait_for("asleep, waiting on", 2)
     assert server.stop() == 0
 
@@ -159,10 +161,10 @@ def test_a_server_whose_keeper_was_killed_gives_up_the_port(start_server: StartS
     server = keep(start_server, tumour, "60s")
     server.post("/predict", ROWS)
     server.process.kill()
-    server.process.wait(5)
+    server.process.wait(DEADLINE)
 
-    server.wait_for("stopped (the process that held the socket is gone)", seconds=5)
-    end = time.monotonic() + 5
+    server.wait_for("stopped (the process that held the socket is gone)")
+    end = time.monotonic() + DEADLINE
     while True:
         try:
             socket.create_server(("127.0.0.1", server.port)).close()
@@ -211,7 +213,7 @@ def test_a_server_that_does_not_end_is_killed_after_its_grace(
     )
     server = start_server(command=("-c", program, f"{deaf}; time.sleep(60)"), SNOOZE_GRACE="0.1")
     server.wait_for("asleep, waiting on")
-    with socket.create_connection(("127.0.0.1", server.port), 10):
+    with socket.create_connection(("127.0.0.1", server.port), DEADLINE):
         server.wait_for("deaf")
         (child,) = children(server.process.pid)
 
@@ -233,7 +235,7 @@ def test_a_signal_between_the_command_and_its_keeper_is_not_lost(tumour: Path, n
         [sys.executable, "-c", program, "serve", str(tumour), "--idle", "60s", "--port", "0"],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=DEADLINE,
         check=False,
     )
 

@@ -1,0 +1,1 @@
+"""What the service adds to uvicorn's HTTP/1.1 protocol."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.end_to_end.pages import CONVERT, HTTP, KNATIVE, code, python_blocks, section, table
 
-from snooze.bundle import find, read
+from snooze.bundle.store import find
 from snooze.knative import sizing
 from snooze.knative.manifest import Options, build, reasons
 from snooze.service.app import Application, create_app
@@ -109,7 +109,7 @@ def test_every_route_stands_there(models: Path) -> None:
 
 @pytest.mark.slow
 def test_every_field_that_a_manifest_explains_stands_there(models: Path) -> None:
-    bundle = read(find(models)[0].folder)
+    bundle = find(models)[0].bundle
     size, asked = sizing.size(bundle, 50), Options(image="example.com/iris:1", name="iris")
     annotations = build(bundle, "sha256:0", size, asked)["spec"]["template"]["metadata"]["annotations"]
     page = section(KNATIVE, "## What the manifest says, and why")

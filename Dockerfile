@@ -1,24 +1,24 @@
-# The serving image: python, the serving set, Snooze's bundle and service packages, and a model repository.
+# The serving image: Python, the packages of knative/image/image.txt, Snooze's bundle and service packages, and models.
 #
 #   docker build --build-arg MODELS=models -t tumour:1 .
 #   docker run --read-only --cap-drop ALL -p 8080:8080 tumour:1
 #
-# MODELS is a model repository, a model's folder or one bundle, relative to this folder. Without it the image holds no
-# model: mount one at /models. BASE is any image with glibc and Python 3.13; only the build stage keeps its shell.
+# MODELS is a model repository, a model's folder or one bundle, relative to the build context. Without it the image holds
+# no model: mount one at /models. BASE is any image with glibc and Python 3.13; the build stage runs in it.
 ARG BASE=docker.io/library/python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /build
 
-# strip makes the serving set 17 MB smaller.
+# strip makes the installed packages 17 MB smaller.
 RUN command -v strip || { apt-get update && apt-get install -y --no-install-recommends binutils; }
 
-COPY requirements/image.txt requirements/build.txt requirements/
+COPY knative/image/image.txt knative/image/build.txt ./
 RUN install="python -m pip install --quiet --root-user-action ignore --no-deps --only-binary :all: --require-hashes" \
- && ${install} --target tools -r requirements/build.txt \
- && ${install} --target /opt/snooze --no-compile -r requirements/image.txt
+ && ${install} --target tools -r build.txt \
+ && ${install} --target /opt/snooze --no-compile -r image.txt
 
-COPY pyproject.toml README.md LICENSE cli.py ./
+COPY pyproject.toml README.md LICENSE Dockerfile cli.py ./
 COPY bundle bundle
 COPY convert convert
 COPY service service
@@ -27,9 +27,9 @@ COPY client client
 COPY benchmarks benchmarks
 RUN PYTHONPATH=tools python -m pip install --quiet --root-user-action ignore --no-deps --no-build-isolation \
       --no-compile --target /opt/snooze .
-RUN python knative/rootfs.py /opt/snooze /rootfs
+RUN python knative/image/rootfs.py /opt/snooze /rootfs
 
-# The models make a layer of their own, the last one: a new version of a model is a small push and a small pull.
+# The models are the last layer, so that pushing and pulling a new version of a model is quick.
 ARG MODELS=
 RUN --mount=type=bind,target=/context \
     mkdir -p /models \
@@ -51,6 +51,6 @@ ENV PATH=/usr/local/bin:/usr/bin \
     SNOOZE_MODELS=/models
 COPY --from=build /models/ /models/
 USER 65532:65532
-WORKDIR /tmp
+WORKDIR /
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "snooze.service"]

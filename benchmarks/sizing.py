@@ -26,11 +26,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-import snooze.knative.cost as cost
-import snooze.knative.sizing as sizing
 from snooze.bundle.contract import Bundle
+from snooze.bundle.evidence import Profile, read_profile
 from snooze.bundle.store import find, read
-from snooze.knative.calibration import Calibration, SeenError
+from snooze.knative.sizing import cost
+from snooze.knative.sizing.calibration import Calibration, Deviation
+from snooze.knative.sizing.prediction import predict
 
 RATES: Final = (20.0, 100.0, 500.0, 2000.0)
 ROWS: Final = (1, 16)
@@ -53,8 +54,12 @@ class Load:
     peak_bytes: float
 
     @property
+    def profile(self) -> Profile:
+        return read_profile(self.bundle)
+
+    @property
     def values(self) -> int:
-        return self.rows * (cost.values(self.bundle.inputs) + cost.values(self.bundle.outputs))
+        return self.rows * (cost.count_values(self.bundle.inputs) + cost.count_values(self.bundle.outputs))
 
 
 def measure(models: Path, rounds: int, seconds: float) -> list[Load]:
@@ -81,10 +86,10 @@ def fit(loads: Sequence[Load], interpreter_seconds: float) -> Calibration:
     out what would be.
     """
     best: tuple[float, NDArray[np.float64], float] | None = None
-    runs = np.array([cost.run_of(load.bundle, load.rows).cpu_seconds for load in loads])
+    runs = np.array([cost.run_of(load.profile, load.rows).cpu_seconds for load in loads])
     measured = np.array([load.cpu_seconds for load in loads])
     values = np.array([load.values for load in loads])
-    sizes = np.array([cost.model_bytes(load.bundle) for load in loads])
+    sizes = np.array([load.profile.model_bytes for load in loads])
     for cooling in COOLING_SECONDS:
         cold = np.array([1 / (1 + load.rps * cooling) for load in loads])
         terms = np.column_stack([np.ones(len(loads)), values, cold, cold * sizes])
@@ -104,7 +109,7 @@ def fit(loads: Sequence[Load], interpreter_seconds: float) -> Calibration:
         path_seconds=0.0,
         server_bytes=0,
     )
-    predicted = [sizing.predict(load.bundle, load.rps, load.rows, fitted) for load in loads]
+    predicted = [predict(load.bundle, load.profile, load.rps, load.rows, fitted) for load in loads]
     pairs = list(zip(loads, predicted, strict=True))
     return replace(
         fitted,
@@ -118,7 +123,7 @@ def errors(loads: Sequence[Load], interpreter_seconds: float) -> list[dict[str, 
     lines = []
     for load in loads:
         others = [other for other in loads if other.bundle.name != load.bundle.name] or list(loads)
-        guess = sizing.predict(load.bundle, load.rps, load.rows, fit(others, interpreter_seconds))
+        guess = predict(load.bundle, load.profile, load.rps, load.rows, fit(others, interpreter_seconds))
         lines.append(
             {
                 "model": load.bundle.name,
@@ -137,7 +142,7 @@ def errors(loads: Sequence[Load], interpreter_seconds: float) -> list[dict[str, 
 def _bearable(bundle: Bundle) -> Iterator[tuple[int, float]]:
     for rows in ROWS:
         for rps in RATES:
-            if sizing.predict(bundle, rps, rows).utilization <= MOST_UTILIZATION:
+            if predict(bundle, read_profile(bundle), rps, rows).utilization <= MOST_UTILIZATION:
                 yield rows, rps
 
 
@@ -214,7 +219,7 @@ def _non_negative(terms: NDArray[np.float64], wanted: NDArray[np.float64]) -> ND
 
 
 def _seen(off: list[float]) -> dict[str, float]:
-    return asdict(SeenError(typical=round(median(off), 3), largest=round(max(off), 3)))
+    return asdict(Deviation(typical=round(median(off), 3), largest=round(max(off), 3)))
 
 
 def _line(load: Load) -> str:
@@ -232,7 +237,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="of each load (6)")
     arguments = parser.parse_args()
     loads = measure(arguments.models, arguments.rounds, arguments.seconds)
-    interpreter = median(float(load.bundle.profile.more["interpreter_seconds"]) for load in loads)
+    interpreter = median(float(load.profile.interpreter_seconds) for load in loads)
     lines = errors(loads, interpreter)
     document = {
         "loads": [asdict(replace(load, bundle=load.bundle.name)) for load in loads],  # type: ignore[arg-type]

@@ -1,87 +1,58 @@
 """
-What can go wrong between a bundle and a Knative Service:
+The errors of sizing, describing and deploying a bundle; the root and `InvalidOption` are in `snooze.bundle.errors`:
 
 * KnativeError
-  - InvalidName        no Kubernetes name can be made of what was given
-  - InvalidOption      an option that no manifest can carry
-  - NoProfile          the bundle does not say how long its model runs, or what memory that takes
-  - TooSlow            the model cannot keep the promise that was asked for
-  - InvalidManifest    Knative or Snooze would refuse the manifest
-  - NotWritable        the manifest cannot be written to where it should go
-  - MissingExtra       an optional package is not installed
-  - MissingProgram     `kn` is not there
-  - KnFailed           `kn` said no
+  - InvalidName        a name that Kubernetes does not allow
+  - NoRunTimes         a profile without run times
+  - TooSlow            the model cannot meet the p99 that was asked for
+  - NotWritable        the manifest cannot be written to the file
+  - MissingProgram     `kn` is not installed
+  - KnFailed           `kn` ended with an error
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from snooze.knative.problems import Problem
+from snooze.bundle.errors import SnoozeError
+from snooze.bundle.units import format_duration
 
 
-class KnativeError(Exception):
+class KnativeError(SnoozeError):
     """A bundle cannot be sized, described or deployed."""
-
-    exit_code: int = 2
 
 
 class InvalidName(KnativeError):
-    """No Kubernetes name can be made of what was given."""
+    """A service name that Kubernetes does not allow, given or made from the model's name."""
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"service name {name!r}: {problem}; choose another with --name")
+        super().__init__(f"service name {name!r}: {problem}; choose another name with --name")
         self.name = name
         self.problem = problem
 
 
-class InvalidOption(KnativeError):
-    """An option that no manifest can carry."""
+class NoRunTimes(KnativeError):
+    """A profile without run times, from which nothing can be calculated."""
 
-    def __init__(self, option: str, problem: str) -> None:
-        super().__init__(f"{option}: {problem}")
-        self.option = option
-        self.problem = problem
-
-
-class NoProfile(KnativeError):
-    """The bundle does not say how long its model runs, or what memory that takes."""
-
-    def __init__(self, name: str, version: int, missing: str) -> None:
-        super().__init__(
-            f"{name} version {version} has no measured {missing} in its profile, so it cannot be sized; "
-            "convert the model again"
-        )
-        self.name = name
-        self.version = version
-        self.missing = missing
+    def __init__(self, cpu: str) -> None:
+        super().__init__(f"the profile measured on {cpu!r} has no run times; convert the model again")
+        self.cpu = cpu
 
 
 class TooSlow(KnativeError):
-    """The model cannot keep the promise that was asked for, however many pods there are."""
+    """The model cannot meet the p99 that was asked for, whatever the number of pods."""
 
     exit_code = 1
 
     def __init__(self, asked_seconds: float, best_seconds: float) -> None:
         super().__init__(
-            f"gate p99: {asked_seconds * 1e3:g} ms was asked for, but a single request alone takes "
-            f"{best_seconds * 1e3:.3g} ms; ask for a longer --p99 or serve a faster model"
+            f"check failed: a p99 of {format_duration(asked_seconds)} is not possible, because a single request takes "
+            f"{format_duration(best_seconds)}; ask for a longer --p99 or serve a faster model"
         )
         self.asked_seconds = asked_seconds
         self.best_seconds = best_seconds
 
 
-class InvalidManifest(KnativeError):
-    """Knative or Snooze would refuse the manifest."""
-
-    def __init__(self, problems: Sequence["Problem"]) -> None:
-        super().__init__("the manifest would be refused: " + " | ".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
-
-
 class NotWritable(KnativeError):
-    """The manifest cannot be written to where it should go."""
+    """The manifest cannot be written to the file."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"cannot write {path}: {problem}; choose another file with --output")
@@ -89,17 +60,8 @@ class NotWritable(KnativeError):
         self.problem = problem
 
 
-class MissingExtra(KnativeError):
-    """An optional package is not installed."""
-
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"'{package}' is not installed; run: pip install 'snooze[{extra}]'")
-        self.package = package
-        self.extra = extra
-
-
 class MissingProgram(KnativeError):
-    """A program that `--apply` runs is not there."""
+    """A program that `--apply` runs is not installed."""
 
     def __init__(self, program: str) -> None:
         super().__init__(

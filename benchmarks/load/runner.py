@@ -72,10 +72,12 @@ def _meter(pid: int | None, cgroup: Path | None) -> Meter | None:
 
 
 def _predict(bundle: Path, target: Target, rps: float) -> Mapping[str, float | None]:
-    from snooze.bundle.store import latest, read
-    from snooze.knative.sizing import predict
+    from snooze.bundle.evidence import read_profile
+    from snooze.bundle.store import latest
+    from snooze.knative.sizing.prediction import predict
 
-    prediction = predict(read(latest(bundle).folder), rps, rows=target.rows)
+    contract = latest(bundle).bundle
+    prediction = predict(contract, read_profile(contract), rps, target.rows)
     return {
         # At saturation the predicted latency is infinite, which JSON cannot say.
         "p50_ms": prediction.p50_seconds * 1000 if isfinite(prediction.p50_seconds) else None,

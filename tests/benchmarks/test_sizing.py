@@ -2,15 +2,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.knative.bundles import MEMORY, MIB, a_bundle
+from tests.knative.bundles import INTERPRETER_SECONDS, MIB, a_bundle
 
 from snooze.benchmarks import sizing as calibrate
 from snooze.benchmarks.sizing import Load
-from snooze.knative import sizing
-from snooze.knative.calibration import Calibration
+from snooze.bundle.evidence import read_profile
+from snooze.knative.sizing.calibration import Calibration
+from snooze.knative.sizing.prediction import predict
 
 TRUE = Calibration(
-    interpreter_seconds=0.05,
+    interpreter_seconds=INTERPRETER_SECONDS,
     request_seconds=100e-6,
     value_seconds=50e-9,
     cold_seconds=300e-6,
@@ -20,17 +21,17 @@ TRUE = Calibration(
     server_bytes=40 * MIB,
 )
 MODELS = [
-    a_bundle(name="small", columns=4, memory={**MEMORY, "model_bytes": 1_000}),
-    a_bundle(name="wide", columns=2000, memory={**MEMORY, "model_bytes": 100_000}),
-    a_bundle((1, 2e-4), (64, 1e-3), name="heavy", columns=200, memory={**MEMORY, "model_bytes": 10_000_000}),
-    a_bundle((1, 1e-4), (64, 5e-4), name="large", columns=100, memory={**MEMORY, "model_bytes": 4_000_000}),
+    a_bundle(name="small", columns=4, model_bytes=1_000),
+    a_bundle(name="wide", columns=2000, model_bytes=100_000),
+    a_bundle((1, 2e-4), (64, 1e-3), name="heavy", columns=200, model_bytes=10_000_000),
+    a_bundle((1, 1e-4), (64, 5e-4), name="large", columns=100, model_bytes=4_000_000),
 ]
 
 
 def shown(rps: float, rows: int, index: int) -> Load:
     """Return the load that a server shows whose constants are `TRUE`."""
     bundle = MODELS[index]
-    guess = sizing.predict(bundle, rps, rows, TRUE)
+    guess = predict(bundle, read_profile(bundle), rps, rows, TRUE)
     return Load(bundle, rows, rps, guess.p50_seconds, guess.p99_seconds, guess.cpu_cores / rps, guess.peak_bytes)
 
 

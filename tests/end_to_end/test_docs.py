@@ -24,13 +24,15 @@ from tests.end_to_end.pages import (
     table,
 )
 
+from snooze.bundle.limits import MEMORY_FACTOR
 from snooze.cli import COMMANDS
 from snooze.convert import data, profile, variants
 from snooze.convert import errors as refusals
 from snooze.convert.checks import golden, parity
 from snooze.convert.conversion import SYNTHETIC_ROWS
 from snooze.convert.quantization import candidates as quantize
-from snooze.knative import calibration, sizing
+from snooze.knative.sizing import size as sizing
+from snooze.knative.sizing.calibration import Calibration, read_figures
 from snooze.service import metrics, responses, settings
 from snooze.service.cli import OPTIONS
 from snooze.service.errors import InvalidSetting
@@ -180,16 +182,18 @@ def test_the_thresholds_of_converting_are_those_of_the_code(said: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        f"{calibration.BETA:g} × model bytes + {calibration.GAMMA_BYTES / 1e6:.0f} MB",
-        f"{sizing.MEMORY_HEADROOM:g} × the peak, + {calibration.BODY_FACTOR} × the largest body",
-        f"at least {sizing.LEAST_CPU * 1e3:.0f}m",
+        f"{sizing.MEMORY_HEADROOM:g} × the peak, + {read_figures().body_factor:g} × the largest body",
+        f"up to {MEMORY_FACTOR} times its size",
+        f"at least {sizing.MIN_CPU * 1e3:.0f}m",
         f"planned at {sizing.PLANNED_UTILIZATION:g} at most",
         f"at most {sizing.FEW_SLOTS} slots",
         f"under {sizing.CHEAP_SECONDS * 1e3:g} ms",
-        *(f"`{name}`" for name in calibration.Calibration.__slots__),
+        *(f"`{name}`" for name in Calibration.__slots__),
         *(
             f"| {figure} | {100 * seen.typical:.2g} % | {100 * seen.largest:.3g} % |"
-            for figure, seen in zip(("p50", "p99", "CPU", "peak memory"), calibration.ERRORS.values(), strict=True)
+            for figure, seen in zip(
+                ("p50", "p99", "CPU", "peak memory"), read_figures().deviations.values(), strict=True
+            )
         ),
     ],
 )

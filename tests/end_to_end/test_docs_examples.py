@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from tests.end_to_end.pages import CONVERT, HTTP, KNATIVE, code, python_blocks, section, table
 
-from snooze.bundle.store import find
-from snooze.knative import sizing
-from snooze.knative.manifest import Options, build, reasons
+from snooze.bundle.evidence import read_profile
+from snooze.bundle.store import find, read
+from snooze.knative.manifest.options import Options
+from snooze.knative.manifest.service import build, explain
+from snooze.knative.sizing.size import size
 from snooze.service.app import Application, create_app
 from snooze.service.routes import create_routes
 from snooze.service.settings import Settings
@@ -109,11 +111,12 @@ def test_every_route_stands_there(models: Path) -> None:
 
 @pytest.mark.slow
 def test_every_field_that_a_manifest_explains_stands_there(models: Path) -> None:
-    bundle = find(models)[0].bundle
-    size, asked = sizing.size(bundle, 50), Options(image="example.com/iris:1", name="iris")
-    annotations = build(bundle, "sha256:0", size, asked)["spec"]["template"]["metadata"]["annotations"]
-    page = section(KNATIVE, "## What the manifest says, and why")
+    bundle = read(find(models)[0].folder)
+    needed = size(bundle, read_profile(bundle), 50)
+    options = Options(image="example.com/iris:1", name="iris", scratch=True)
+    annotations = build(bundle, "sha256:0", needed, options)["spec"]["template"]["metadata"]["annotations"]
+    page = section(KNATIVE, "## Fields of the manifest")
 
-    for name in (*annotations, *(str(path[-1]) for path in reasons(size, asked))):
-        short = {"env": "SNOOZE_MAX_BODY", "volumeMounts": "volumes"}.get(name, name.rpartition("/")[2])
+    for name in (*annotations, *(str(path[-1]) for path in explain(needed, options))):
+        short = {"env": "SNOOZE_MAX_BODY"}.get(name, name.rpartition("/")[2])
         assert re.search(rf"\b{re.escape(short)}\b", page), f"{name} is not explained"

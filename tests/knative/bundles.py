@@ -1,40 +1,103 @@
-"""Bundles with made-up profiles: sizing is arithmetic on what a profile says."""
+"""Bundles with invented profiles: sizing is arithmetic on the figures of a profile."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from snooze.bundle.contract import Bundle, Evidence, Profile, Run, Session, Source, Tensor, Tolerance
+from snooze.bundle.codec import document
+from snooze.bundle.contract import Bundle, Session, Source, Tensor, Tolerance
+from snooze.bundle.evidence import (
+    Differences,
+    Evidence,
+    Memory,
+    MemorySteps,
+    Parity,
+    Profile,
+    QuantizationLimits,
+    Run,
+    read_profile,
+)
+from snooze.knative.sizing.calibration import read_figures
+from snooze.knative.sizing.prediction import Prediction, predict
+from snooze.knative.sizing.size import Size, size
 
-MIB = 2**20
-MEMORY: Mapping[str, Any] = {
-    "imported": {"anonymous": 20 * MIB, "resident": 40 * MIB, "peak": 40 * MIB},
-    "one_row": {"anonymous": 25 * MIB, "resident": 50 * MIB, "peak": 52 * MIB},
-    "runs": {"anonymous": 30 * MIB, "resident": 60 * MIB, "peak": 62 * MIB},
-    "model_bytes": 5 * MIB,
-}
+MIB: Final = 2**20
+INTERPRETER_SECONDS: Final = read_figures().calibration.interpreter_seconds
+MEMORY: Final = MemorySteps(
+    interpreter=Memory(anonymous=5 * MIB, resident=10 * MIB, peak=10 * MIB),
+    imported=Memory(anonymous=20 * MIB, resident=40 * MIB, peak=40 * MIB),
+    session=Memory(anonymous=24 * MIB, resident=48 * MIB, peak=48 * MIB),
+    one_row=Memory(anonymous=25 * MIB, resident=50 * MIB, peak=52 * MIB),
+    runs=Memory(anonymous=30 * MIB, resident=60 * MIB, peak=62 * MIB),
+)
+TOLERANCE: Final = {"probabilities": Tolerance(rtol=1e-4, atol=1e-5)}
+EVIDENCE: Final = Evidence(
+    data="given",
+    parity=Parity(
+        attempt="as it is",
+        verdict="agrees",
+        kind="smooth",
+        data=Differences(rows=100, worst=0.0, outliers=0, flips=0, near_ties=0),
+        edges=None,
+        edges_refused=(),
+        missing="refused",
+        tolerance=TOLERANCE,
+    ),
+    evaluation=None,
+    candidates=(),
+    chosen="fp32",
+    statistics={},
+    limits=QuantizationLimits(max_drop=1.0, max_flips=1.0, prefer="speed", rows=1, min_gain=1.15),
+    notes=(),
+    variants=(),
+)
+
+
+def a_profile(
+    *runs: tuple[int, float],
+    spread: float = 0.0,
+    threads: int = 1,
+    model_bytes: int = 5 * MIB,
+    interpreter_seconds: float = INTERPRETER_SECONDS,
+) -> Profile:
+    """Return a profile of runs (rows, seconds); by default one row takes 10 us."""
+    return Profile(
+        cpu="a CPU",
+        run=tuple(Run(rows, seconds, spread, seconds * threads) for rows, seconds in runs or ((1, 1e-5), (64, 1e-4))),
+        memory=MEMORY,
+        model_bytes=model_bytes,
+        interpreter_seconds=interpreter_seconds,
+        session_seconds=0.01,
+        session_cpu_seconds=0.01,
+    )
 
 
 def a_bundle(
-    *runs: tuple[int, float],
-    name: str = "tumour",
-    columns: int = 30,
-    memory: Mapping[str, Any] = MEMORY,
-    spread: float = 0.0,
-    threads: int = 1,
-    **more: Any,
+    *runs: tuple[int, float], name: str = "tumour", columns: int = 30, threads: int = 1, **changes: Any
 ) -> Bundle:
-    """Return a bundle whose model takes so many seconds for so many rows; one row in 10 us if nothing is said."""
-    measured = tuple(Run(rows, seconds, spread, seconds * threads) for rows, seconds in runs or ((1, 1e-5), (64, 1e-4)))
+    """Return a bundle with such a profile."""
     return Bundle(
         name=name,
         version=3,
         created="2026-11-21T01:02:03Z",
-        source=Source("scikit-learn", "1.9.1"),
+        source=Source("scikit-learn", "1.9.1", file=None, sha256=None, git=None, command=None),
         inputs=(Tensor("features", "FP32", (-1, columns)),),
         outputs=(Tensor("probabilities", "FP32", (-1, 2), "scores"),),
-        session=Session(intra_op_threads=threads),
-        tolerance={"probabilities": Tolerance(rtol=1e-4, atol=1e-5)},
-        evidence=Evidence("given"),
-        profile=Profile("a CPU", measured, memory, more),
+        task=None,
+        labels=None,
+        batching=None,
+        adapter=None,
+        session=Session("model.onnx", optimization="all", intra_op_threads=threads, run_in="loop"),
+        tolerance=TOLERANCE,
+        evidence=document(EVIDENCE),
+        profile=document(a_profile(*runs, threads=threads, **changes)),
         files={},
     )
+
+
+def size_of(bundle: Bundle, *arguments: Any, **options: Any) -> Size:
+    """Return the size of a service with the bundle's own profile."""
+    return size(bundle, read_profile(bundle), *arguments, **options)
+
+
+def predicted(bundle: Bundle, rps: float, rows: int = 1) -> Prediction:
+    """Return the prediction with the bundle's own profile."""
+    return predict(bundle, read_profile(bundle), rps, rows)

@@ -1,5 +1,5 @@
 """
-The printed command and the written manifest on a real Knative: answers by URL, scales to zero, wakes again.
+The printed commands and the written manifest on a real Knative: answers by URL, scales to zero, starts again.
 
 Run inside the cluster's network, with `kn` and `kubectl` on the PATH and SNOOZE_CLUSTER naming its command:
 
@@ -21,31 +21,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snooze.bundle.contract import Bundle
-from snooze.bundle.samples import Samples, read_samples
+from snooze.bundle.samples import read_samples
 from snooze.bundle.store import latest, read
 from snooze.cli import main
 
 pytestmark = pytest.mark.cluster
 Deploy = Callable[..., str]
-GONE_SECONDS = 120  # idle window, grace period, 30 s of drain
+MAX_DRAIN_SECONDS = 120  # idle window, grace period, 30 s of drain
 
 
 @pytest.fixture(scope="module")
 def cluster() -> None:
     command = os.environ.get("SNOOZE_CLUSTER")
     if not command:
-        pytest.skip("no cluster: SNOOZE_CLUSTER does not name a command")
+        pytest.skip("no cluster: SNOOZE_CLUSTER is not set")
     ready = subprocess.run(["kubectl", "get", "--raw", "/readyz"], capture_output=True, check=False)
     if ready.returncode != 0:
-        pytest.skip(f"no cluster: {command} is not up, or this is not run through '{command} exec'")
+        pytest.skip(f"no cluster: it is not up, or this does not run through '{command} exec'")
 
 
 @pytest.fixture(scope="module")
 def image(cluster: None) -> str:
     name = os.environ.get("SNOOZE_CLUSTER_IMAGE")
     if not name:
-        pytest.skip("no image: SNOOZE_CLUSTER_IMAGE does not name one that was pushed")
+        pytest.skip("no image: SNOOZE_CLUSTER_IMAGE is not set to one that was pushed")
     return name
 
 
@@ -53,7 +52,7 @@ def image(cluster: None) -> str:
 def folder(cluster: None) -> Path:
     path = os.environ.get("SNOOZE_CLUSTER_MODELS")
     if not path:
-        pytest.skip("no model: SNOOZE_CLUSTER_MODELS does not name the one in the image")
+        pytest.skip("no model: SNOOZE_CLUSTER_MODELS is not set to the one in the image")
     return latest(Path(path)).folder
 
 
@@ -75,49 +74,50 @@ def deploy(folder: Path, image: str, service: str, capsys: pytest.CaptureFixture
     return run
 
 
-def test_the_printed_command_makes_a_service_that_answers_sleeps_and_wakes(
+def test_the_printed_command_makes_a_service_that_answers_and_scales_to_zero_and_back(
     deploy: Deploy, service: str, folder: Path
 ) -> None:
-    said = deploy()
-    script = said[said.index("kn service create ") :]
+    output = deploy()
+    script = output[output.index("kn service create ") :]
     subprocess.run(["sh", "-e", "-c", script], check=True, capture_output=True, timeout=300)
 
     url = ready_url(service)
-    assert_right(url, folder)
-    assert_sleeps(service)
-    assert_right(url, folder)
+    assert_correct(url, folder)
+    assert_scales_to_zero(service)
+    assert_correct(url, folder)
     assert pods(service)
 
 
-def test_the_manifest_makes_a_service_that_answers_sleeps_and_wakes(deploy: Deploy, service: str, folder: Path) -> None:
-    deploy()
+@pytest.mark.parametrize("options", [[], ["--user", "none"], ["--scratch"]], ids=" ".join)
+def test_the_manifest_makes_a_service_that_answers_and_scales_to_zero_and_back(
+    options: list[str], deploy: Deploy, service: str, folder: Path
+) -> None:
+    deploy(*options)
     subprocess.run(["kubectl", "apply", "-f", f"{service}.yaml"], check=True, capture_output=True)
 
     url = ready_url(service)
-    assert_right(url, folder)
-    assert_sleeps(service)
-    assert_right(url, folder)
+    assert_correct(url, folder)
+    assert_scales_to_zero(service)
+    assert_correct(url, folder)
 
 
-def test_apply_waits_until_the_service_is_ready_and_changes_nothing_the_second_time(
-    deploy: Deploy, service: str, folder: Path
-) -> None:
+def test_apply_waits_until_the_service_is_ready_and_can_be_repeated(deploy: Deploy, service: str, folder: Path) -> None:
     deploy("--apply")
-    assert_right(ready_url(service), folder)
+    assert_correct(ready_url(service), folder)
     deploy("--apply")
 
     revisions = kubectl("get", "revision", "-l", f"serving.knative.dev/service={service}", "-o", "json")["items"]
     assert [revision["metadata"]["name"] for revision in revisions] == [f"{service}-00001"]
 
 
-def test_the_cluster_takes_the_manifest_without_a_warning(deploy: Deploy, service: str) -> None:
+def test_the_cluster_accepts_the_manifest_without_a_warning(deploy: Deploy, service: str) -> None:
     deploy("--private")
-    said = subprocess.run(
+    done = subprocess.run(
         ["kubectl", "apply", "--dry-run=server", "-f", f"{service}.yaml"], check=True, capture_output=True, text=True
     )
 
-    assert "created (server dry run)" in said.stdout
-    assert said.stderr == ""
+    assert "created (server dry run)" in done.stdout
+    assert done.stderr == ""
 
 
 def ready_url(service: str) -> str:
@@ -125,35 +125,31 @@ def ready_url(service: str) -> str:
     return str(kubectl("get", "ksvc", service, "-o", "json")["status"]["url"])
 
 
-def assert_right(url: str, folder: Path) -> None:
-    """Ask for the predictions of the bundle's own samples, and compare them with the outputs it promises."""
+def assert_correct(url: str, folder: Path) -> None:
+    """Ask for predictions of the bundle's golden samples, and compare them with the golden outputs."""
     bundle = read(folder)
-    samples = read_samples(folder, bundle)
-    request = urllib.request.Request(f"{url}/v2/models/{bundle.name}/infer", json.dumps(body(bundle, samples)).encode())
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        outputs = {output["name"]: output["data"] for output in json.load(answer)["outputs"]}
-    for name, expected in samples.outputs.items():
-        np.testing.assert_allclose(outputs[name], expected.ravel(), rtol=1e-4, atol=1e-5, err_msg=name)
-
-
-def body(bundle: Bundle, samples: Samples) -> dict[str, Any]:
-    return {
-        "inputs": [
+    for sample in read_samples(folder, bundle):
+        tensors = [
             {
                 "name": tensor.name,
                 "datatype": tensor.datatype,
-                "shape": list(samples.inputs[tensor.name].shape),
-                "data": samples.inputs[tensor.name].ravel().tolist(),
+                "shape": list(sample.inputs[tensor.name].shape),
+                "data": sample.inputs[tensor.name].ravel().tolist(),
             }
             for tensor in bundle.inputs
         ]
-    }
+        body = json.dumps({"inputs": tensors}).encode()
+        request = urllib.request.Request(f"{url}/v2/models/{bundle.name}/infer", body)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            outputs = {output["name"]: output["data"] for output in json.load(answer)["outputs"]}
+        for name, expected in sample.outputs.items():
+            np.testing.assert_allclose(outputs[name], expected.ravel(), rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def assert_sleeps(service: str) -> None:
-    end = time.monotonic() + GONE_SECONDS
+def assert_scales_to_zero(service: str) -> None:
+    end = time.monotonic() + MAX_DRAIN_SECONDS
     while pods(service):
-        assert time.monotonic() < end, f"{service} still runs after {GONE_SECONDS} s without a request"
+        assert time.monotonic() < end, f"{service} still runs after {MAX_DRAIN_SECONDS} s without a request"
         time.sleep(1)
 
 
@@ -163,6 +159,6 @@ def pods(service: str) -> list[Any]:
 
 
 def kubectl(*arguments: str) -> dict[str, Any]:
-    said = subprocess.run(["kubectl", *arguments], check=True, capture_output=True, text=True).stdout
-    answer: dict[str, Any] = json.loads(said)
-    return answer
+    output = subprocess.run(["kubectl", *arguments], check=True, capture_output=True, text=True).stdout
+    document: dict[str, Any] = json.loads(output)
+    return document

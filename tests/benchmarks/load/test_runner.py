@@ -153,11 +153,11 @@ def test_sets_the_prediction_beside_what_was_measured(
 ) -> None:
     asked: list[tuple[str, float, int]] = []
 
-    def predict(contract: Any, rps: float, rows: int = 1) -> Prediction:
+    def predict(contract: Any, profile: Any, rps: float, rows: int = 1) -> Prediction:
         asked.append((contract.name, rps, rows))
         return Prediction()
 
-    monkeypatch.setattr("snooze.knative.sizing.predict", predict)
+    monkeypatch.setattr("snooze.knative.sizing.prediction.predict", predict)
 
     report = run(double.url, model="tumour", rps=50, seconds=1, rows=2, bundle=bundle, pid=double.pid)
 

@@ -1,0 +1,1 @@
+"""The manifest of a Knative Service: options, fields, names, quantities and YAML."""

@@ -1,0 +1,1 @@
+"""Deployments: the manifest file and the `kn` commands that apply it."""

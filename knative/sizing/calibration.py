@@ -1,0 +1,95 @@
+"""
+The figures that sizing calculates with, read from `calibration.json`.
+
+The file records how they were measured; `snooze bench sizing` measures them and prints a document of this form.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+FILE: Final = Path(__file__).with_name("calibration.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """
+    The cost that the server adds to a model's own, on the machine where the measurements were taken.
+
+    Attributes:
+        interpreter_seconds: CPU time of a fixed piece of Python work on that machine, to compare machines by.
+        request_seconds: for each request.
+        value_seconds: for each number in the inputs and outputs, as JSON.
+        cold_seconds: for a request after a pause, when the CPU's caches are cold.
+        cold_byte_seconds: for each byte of the model in such a request.
+        cooling_seconds: mean time after which the caches are cold.
+        path_seconds: between client and server on one machine, the client's own part included.
+        server_bytes: resident memory of the server without a model. More than half of it are mapped files, and file
+            systems differ in how many of their pages the kernel maps at once: another file system showed 62 MB.
+    """
+
+    interpreter_seconds: float
+    request_seconds: float
+    value_seconds: float
+    cold_seconds: float
+    cold_byte_seconds: float
+    cooling_seconds: float
+    path_seconds: float
+    server_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """The difference between predicted and measured figures, as fractions of the measured: median and maximum."""
+
+    typical: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How the figures were measured; `loads` is the number of load tests."""
+
+    command: str
+    machine: str
+    date: str
+    models: tuple[str, ...]
+    loads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """
+    The contents of `calibration.json`.
+
+    `deviations` has an entry for each predicted figure, where every model was predicted from the others.
+    `body_factor` is the memory that a request takes beside the server's, as a multiple of the body's size. It was
+    measured with plain JSON; `snooze.bundle.limits` bounds it for every body.
+    """
+
+    measured: Measurement
+    calibration: Calibration
+    deviations: Mapping[str, Deviation]
+    body_factor: float
+    body_measured: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as a JSON object, in the form of `calibration.json`."""
+        return asdict(self)
+
+
+@cache
+def read_figures(path: Path = FILE) -> Figures:
+    """Return the figures of a calibration file."""
+    document = json.loads(path.read_text("utf-8"))
+    measured = document["measured"]
+    return Figures(
+        measured=Measurement(**{**measured, "models": tuple(measured["models"])}),
+        calibration=Calibration(**document["calibration"]),
+        deviations={name: Deviation(**entry) for name, entry in document["deviations"].items()},
+        body_factor=document["body_factor"],
+        body_measured=document["body_measured"],
+    )

@@ -1,71 +1,29 @@
-"""Turns a trained model into a bundle, through every gate, with the evidence for what it claims."""
+"""Turns a trained model into a bundle, with the evidence that it answers as the model did."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snooze.convert.conversion import Converted, convert
-    from snooze.convert.errors import (
-        ConversionError,
-        GraphRefused,
-        Interrupted,
-        InvalidData,
-        InvalidOption,
-        MissingExtra,
-        NotAModel,
-        NoWorkspace,
-        ParityRefused,
-        Refused,
-        Unfitted,
-        Unsupported,
-        Untrusted,
-    )
+    from snooze.convert.errors import ConversionError, GraphRefused, ParityRefused, Refused
     from snooze.convert.options import Options
 
-_HOMES = {
-    "conversion": ("Converted", "convert"),
-    "errors": (
-        "ConversionError",
-        "GraphRefused",
-        "Interrupted",
-        "InvalidData",
-        "InvalidOption",
-        "MissingExtra",
-        "NoWorkspace",
-        "NotAModel",
-        "ParityRefused",
-        "Refused",
-        "Unfitted",
-        "Unsupported",
-        "Untrusted",
-    ),
-    "options": ("Options",),
+_MODULES = {
+    "ConversionError": "errors",
+    "Converted": "conversion",
+    "GraphRefused": "errors",
+    "Options": "options",
+    "ParityRefused": "errors",
+    "Refused": "errors",
+    "convert": "conversion",
 }
 
-__all__ = [
-    "ConversionError",
-    "Converted",
-    "GraphRefused",
-    "Interrupted",
-    "InvalidData",
-    "InvalidOption",
-    "MissingExtra",
-    "NoWorkspace",
-    "NotAModel",
-    "Options",
-    "ParityRefused",
-    "Refused",
-    "Unfitted",
-    "Unsupported",
-    "Untrusted",
-    "convert",
-]
+__all__ = ["ConversionError", "Converted", "GraphRefused", "Options", "ParityRefused", "Refused", "convert"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: the command's help needs none of it."""
+    """Import a public name when it is first used: the command's help needs none of them."""
     from importlib import import_module
 
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"snooze.convert.{module}"), name)
-    raise AttributeError(f"module 'snooze.convert' has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'snooze.convert' has no attribute {name!r}")
+    return getattr(import_module(f"snooze.convert.{_MODULES[name]}"), name)

@@ -1,174 +1,174 @@
-"""Tries the ways to convert a model, the plainest first, until one answers as the original does."""
+"""Tries the ways to convert a model, the simplest first, until one answers as the original does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from snooze.bundle.contract import Batching, Tensor, Tolerance
+from snooze.bundle.errors import InvalidData, SnoozeError
+from snooze.bundle.evidence import Differences, FailedAttempt, Parity
 from snooze.convert.checks import graph as graphs
-from snooze.convert.checks.cases import Arrays, Rows, joined
-from snooze.convert.checks.parity import Comparison, compare, problem, tolerances
-from snooze.convert.checks.synthetic import edges, missing
-from snooze.convert.errors import ConversionError, InvalidData, ParityRefused, Refused, Unsupported
-from snooze.convert.frameworks.interface import Attempt, Original
-from snooze.convert.options import MOST_ROWS
+from snooze.convert.checks.cases import Case, join
+from snooze.convert.checks.dataset import Dataset
+from snooze.convert.checks.parity import compare, find_problem, tolerances
+from snooze.convert.checks.synthetic import edge_cases, missing_cases
+from snooze.convert.errors import ConversionError, GraphRefused, ParityRefused, Refused, Unsupported
+from snooze.convert.frameworks.interface import Attempt, Original, first_line
 from snooze.convert.runner import Runner
 
+MAX_BATCH_ROWS = 64  # up to which requests are joined
 
-class Answered(NamedTuple):
-    """Rows and what the original answers to them."""
 
-    inputs: Arrays
-    outputs: Arrays
+class Answers(NamedTuple):
+    """Cases, and the outputs for them."""
+
+    cases: tuple[Case, ...]
+    outputs: Sequence[Case]
 
 
 @dataclass(frozen=True)
 class Expected:
     """
-    What the original answers to the rows, to those edge rows that it takes, and to rows of missing values.
+    The original's answers to the data, to the edge cases that it accepts, and to cases with missing values.
 
-    The latter two are None where the original takes none of them; `refused` names the kinds that it does not take.
+    `edges` and `missing` are None if it accepts none of them; `refused` names the kinds that it does not accept.
     """
 
-    rows: Rows
-    outputs: Arrays
-    edges: Answered | None
-    missing: Answered | None
+    data: Dataset
+    outputs: Sequence[Case]
+    edges: Answers | None
+    missing: Answers | None
     refused: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Agreed:
-    """A graph that answers as the original does, and the figures that say so."""
+class Conversion:
+    """A graph that answers as the original does, and the evidence for it."""
 
     file: Path
     graph: Any
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     tolerance: Mapping[str, Tolerance]
-    trees: bool
     expected: Expected
-    parity: dict[str, Any]
+    parity: Parity
 
 
-def agree(original: Original, rows: Rows, work: Path) -> Agreed:
+def convert(original: Original, data: Dataset, work: Path) -> Conversion:
     """
-    Return the first way to convert that agrees with the original on the rows and on edge rows.
+    Return the first conversion that agrees with the original on the data and on edge cases.
 
     Raises:
-        Refused, Unsupported: none does; the error is that of the plainest way.
+        Refused, Unsupported: none does; the error is that of the simplest attempt.
     """
-    failed: list[dict[str, str]] = []
-    first: ConversionError | None = None
+    failed: list[FailedAttempt] = []
+    errors: list[ConversionError] = []
     for attempt in original.attempts:
         try:
-            return _agreed(original, rows, attempt, work, failed)
+            return _try(attempt, original, data, work, tuple(failed))
         except (Refused, Unsupported) as error:
-            first = first or error
-            failed.append({"conversion": attempt.name, "problem": str(error)})
-    assert first is not None
-    raise first
+            errors.append(error)
+            failed.append(FailedAttempt(attempt.name, str(error)))
+    raise errors[0]
 
 
-def _agreed(original: Original, rows: Rows, attempt: Attempt, work: Path, failed: list[dict[str, str]]) -> Agreed:
-    graph = attempt.graph()
+def check_parity(
+    original: Original,
+    attempt: str,
+    expected: Expected,
+    runner: Runner,
+    tolerance: Mapping[str, Tolerance],
+    trees: bool,
+) -> tuple[Parity, str | None]:
+    """
+    Return the parity of a graph with the original, and what is wrong with it, or None.
+
+    Made-up missing values are compared but do not decide, because some trees accept what they were not trained on.
+    Missing values in the user's rows do decide.
+    """
+
+    def differences(answers: Answers) -> Differences:
+        return compare(original, answers.outputs, runner.answer_all(answers.cases), tolerance).differences
+
+    data = differences(Answers(expected.data.cases, expected.outputs))
+    edges = differences(expected.edges) if expected.edges else None
+    problem = find_problem(data, trees)
+    if problem is None and edges is not None and (edge_problem := find_problem(edges, trees)):
+        problem = f"on edge cases, {edge_problem}"
+    missing = find_problem(differences(expected.missing), trees=False) if expected.missing else None
+    parity = Parity(
+        attempt=attempt,
+        verdict="refused" if problem else "agrees",
+        kind="trees" if trees else "smooth",
+        data=data,
+        edges=edges,
+        edges_refused=expected.refused,
+        missing="differs" if missing else "agrees" if expected.missing else "refused",
+        tolerance=tolerance,
+    )
+    return parity, problem
+
+
+def find_batching(
+    conversion: Conversion, runner: Runner, tolerance: Mapping[str, Tolerance], original: Original
+) -> Batching | None:
+    """Return how requests may be joined: None if a tensor has no rows, or if rows change each other's answers."""
+    if any(tensor.shape[:1] != (-1,) for tensor in (*conversion.inputs, *conversion.outputs)):
+        return None
+    rows = conversion.expected.data.request(3)
+    alone = join([runner.answer(rows.take(slice(at, at + 1))) for at in range(3)])
+    found = compare(original, [alone], [runner.answer(rows)], tolerance)
+    return None if found.outliers.any() or found.flips.any() else Batching(axis=0, max_rows=MAX_BATCH_ROWS)
+
+
+def _try(
+    attempt: Attempt, original: Original, data: Dataset, work: Path, failed: tuple[FailedAttempt, ...]
+) -> Conversion:
+    graph = attempt.convert()
     graphs.check(graph)
     file = work / "converted.onnx"
     file.write_bytes(graph.SerializeToString())
-    runner = loaded(file)
-    trees = bool(graphs.operators(graph) & set(graphs.TREES))
-    expected = _expected(original, rows, graphs.thresholds(graph))
+    expected = _expect(original, data, graphs.thresholds(graph))
+    trees = graphs.has_trees(graph)
     tolerance = tolerances(original, expected.outputs, trees)
-    parity, wrong = judged(original, expected, runner, tolerance, trees)
-    if wrong:
-        raise ParityRefused(
-            f"converted in {attempt.name}, the {original.model} answers otherwise: {wrong}", original.remedy
-        )
-    few, some = (rows.take(slice(count)).inputs for count in (1, 3))
-    signature = graphs.signature(graph, runner.feed(few), runner.run(few), runner.run(_three(some)), original.roles)
-    file.write_bytes(graph.SerializeToString())  # the signature put right
-    parity |= {"conversion": attempt.name, "failed": list(failed)}
-    return Agreed(file, graph, *signature, tolerance, trees, expected, parity)
-
-
-def judged(
-    original: Original, expected: Expected, runner: Runner, tolerance: Mapping[str, Tolerance], trees: bool
-) -> tuple[dict[str, Any], str | None]:
-    """
-    Return the figures of a graph's parity, and what is wrong with it, if anything.
-
-    Made-up rows of missing values are compared but do not decide: some trees take what they were never trained on.
-    Missing values in the rows given do decide, like everything in them.
-    """
-
-    def compared(rows: Answered | None) -> Comparison | None:
-        return compare(original, rows.outputs, runner.run_all(rows.inputs), tolerance) if rows else None
-
-    found = compare(original, expected.outputs, runner.run_all(expected.rows.inputs), tolerance)
-    edge, missing = compared(expected.edges), compared(expected.missing)
-    wrong = problem(found, trees)
-    if wrong is None and edge is not None:
-        edge_wrong = problem(edge, trees)
-        wrong = f"on edge rows, {edge_wrong}" if edge_wrong else None
-    figures = found.counts() | {
-        "edge_rows": len(edge.flips) if edge else 0,
-        "edge": edge.counts() if edge else {},
-        "edge_refused": list(expected.refused),
-        "missing": "refused" if missing is None else "differs" if problem(missing, trees=False) else "agrees",
-        "kind": "trees" if trees else "smooth",
-        "tolerance": {name: _written(one) for name, one in tolerance.items()},
-        "verdict": "refused" if wrong else "agrees",
-    }
-    return figures, wrong
-
-
-def batching(agreed: Agreed, runner: Runner, tolerance: Mapping[str, Tolerance], original: Original) -> Batching | None:
-    """
-    Return how requests may be joined, or None: where a dimension is not the rows', or rows change each other's answers.
-    """
-    if any(not tensor.shape or tensor.shape[0] != -1 for tensor in (*agreed.inputs, *agreed.outputs)):
-        return None
-    rows = _three(agreed.expected.rows.take(slice(3)).inputs)
-    alone = joined([runner.run({name: array[at : at + 1] for name, array in rows.items()}) for at in range(3)])
-    found = compare(original, alone, runner.run(rows), tolerance)
-    return None if found.outliers.any() or found.flips.any() else Batching(axis=0, max_rows=MOST_ROWS)
-
-
-def loaded(file: Path) -> Runner:
-    """
-    Return the model in a file, loaded.
-
-    Raises:
-        GraphRefused: ONNX Runtime refuses it.
-    """
     try:
-        return Runner(file)
+        runner = Runner(file)
+        parity, problem = check_parity(original, attempt.name, expected, runner, tolerance, trees)
+        runs = [runner.run(case.tensors) for case in _different(data)]
+    except (SnoozeError, ImportError, OSError):
+        raise
     except Exception as error:  # onnxruntime has no common base for its errors
-        if isinstance(error, ImportError | OSError) or type(error).__module__.startswith("snooze"):
-            raise
-        raise graphs.not_loaded(error) from None
+        reason = first_line(error).replace(str(file), "the graph")
+        what = f"ONNX Runtime cannot run the converted {original.model}: {reason}"
+        raise GraphRefused(what, original.remedy) from None
+    if problem:
+        what = f"converted in {attempt.name}, the {original.model} answers differently: {problem}"
+        raise ParityRefused(what, original.remedy)
+    inputs, outputs = graphs.signature(graph, runner.dtypes, runs, original.roles)
+    file.write_bytes(graph.SerializeToString())  # with the observed output shapes
+    return Conversion(file, graph, inputs, outputs, tolerance, expected, parity._replace(failed=failed))
 
 
-def _expected(original: Original, rows: Rows, thresholds: list[tuple[int, float]]) -> Expected:
+def _different(data: Dataset) -> Iterable[Case]:
+    """Yield cases of different numbers of rows and lengths, in which the shapes of outputs show."""
+    yield from (data.request(rows) for rows in (1, 3))
+    yield from data.take_evenly(8).cases if len(data.cases) > 1 else ()
+
+
+def _expect(original: Original, data: Dataset, thresholds: Sequence[tuple[int, float]]) -> Expected:
     refused: list[str] = []
 
-    def answered(kinds: dict[str, Arrays]) -> Answered | None:
-        taken = []
-        for kind, arrays in kinds.items():
+    def answer(kinds: Mapping[str, list[Case]]) -> Answers | None:
+        accepted: list[Case] = []
+        outputs: list[Case] = []
+        for kind, cases in kinds.items():
             try:
-                taken.append((arrays, original(arrays)))
-            except InvalidData:  # such as NaN to most of scikit-learn: then a request with it is wrong too
+                outputs += original.answer_all(cases)
+                accepted += cases
+            except InvalidData:  # as most of scikit-learn refuses NaN: such a request is invalid too
                 refused.append(kind)
-        return Answered(joined([one for one, _ in taken]), joined([one for _, one in taken])) if taken else None
+        return Answers(tuple(accepted), outputs) if accepted else None
 
-    edge, without = answered(edges(rows, thresholds)), answered(missing(rows))
-    return Expected(rows, original(rows.inputs), edge, without, tuple(refused))
-
-
-def _three(arrays: Arrays) -> Arrays:
-    return {name: array[[index % len(array) for index in range(3)]] for name, array in arrays.items()}
-
-
-def _written(tolerance: Tolerance) -> dict[str, Any]:
-    return {"exact": True} if tolerance.exact else {"rtol": tolerance.rtol, "atol": tolerance.atol}
+    edges, missing = answer(edge_cases(data, thresholds)), answer(missing_cases(data))
+    return Expected(data, original.answer_all(data.cases), edges, missing, tuple(refused))

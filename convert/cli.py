@@ -1,50 +1,52 @@
-"""`snooze convert`: arguments in, one function call, exit code out."""
+"""The command `snooze convert`."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from snooze.convert.frameworks.registry import NAMES
+
 EPILOG = """\
 examples:
-  # a scikit-learn pipeline; reading a joblib file runs the code in it, so say that you trust it
+  # a scikit-learn pipeline; reading a joblib file runs the code in it, so confirm that you trust it
   snooze convert tumour.joblib --trust --name tumour --target models --data rows.npz --labels malignant,benign
 
-  # a Keras net with rows to judge 8-bit versions by; rows.npz holds the inputs by name, and the labels as y
+  # a Keras network; rows.npz holds the inputs by name, and as y the labels, by which 8-bit versions are scored
   snooze convert digits.keras --name digits --target models --data rows.npz --max-drop 0.2
 
-  # rows from a table, and the form that starts soonest instead of the one that runs fastest
+  # rows from a table; serve the form that starts soonest instead of the one that runs fastest
   snooze convert prices.joblib --trust --name prices --target models --data sales.csv --label price --prefer start
 
-Without --data the rows to compare on are made up from the model's signature; no 8-bit version is tried then.
-A refused model leaves nothing behind. Exit codes: 0 done, 1 a gate said no, 2 the input or the usage is wrong.
+Without --data the rows for the checks are drawn from the model's signature, and no 8-bit version is tried.
+A refused model leaves nothing behind. Exit codes: 0 done, 1 a check failed, 2 the input or the usage is wrong.
 """
 
 
 def convert_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line of `snooze convert`."""
+    """Add the options of `snooze convert`."""
     parser.epilog = EPILOG
     parser.add_argument(
         "source", metavar="SOURCE", help="the trained model: .joblib, .pkl, .pickle (--trust) or .keras"
     )
     parser.add_argument("--name", required=True, metavar="NAME", help="the model's name in the repository")
     parser.add_argument(
-        "--target", required=True, metavar="FOLDER", help="the model repository; made if it is not there"
+        "--target", required=True, metavar="FOLDER", help="the model repository, created if it does not exist"
     )
-    rows = parser.add_argument_group("rows to compare on")
-    rows.add_argument("--data", type=Path, metavar="FILE", help="real rows: .npz (labels as y), .npy or .csv")
-    rows.add_argument("--label", metavar="COLUMN", help="the column of a .csv that holds the labels")
+    rows = parser.add_argument_group("rows for the checks")
+    rows.add_argument(
+        "--data", type=Path, metavar="FILE", help="real rows: .npz (labels as y), .npy, .csv, .jsonl or .json"
+    )
+    rows.add_argument("--label", metavar="COLUMN", help="the column of a table that holds the labels")
     rows.add_argument("--labels", metavar="A,B,...", help="names for the classes, in the order of the model's own")
     reading = parser.add_argument_group("reading the model")
-    reading.add_argument("--trust", action="store_true", help="read the file although reading it runs the code in it")
-    reading.add_argument(
-        "--from", dest="framework", choices=("sklearn", "keras"), help="whose file it is (by its name)"
-    )
+    reading.add_argument("--trust", action="store_true", help="read the file although that runs the code in it")
+    reading.add_argument("--from", dest="framework", choices=tuple(NAMES), help="its framework (default: by the file)")
     choosing = parser.add_argument_group("choosing what is served")
     choosing.add_argument(
         "--quantize",
-        choices=("auto", "off"),
+        choices=("auto", "none"),
         default="auto",
-        help="try 8-bit versions where there is something to gain",
+        help="try 8-bit versions if there is something to gain (default), or none",
     )
     choosing.add_argument(
         "--prefer",
@@ -53,32 +55,32 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
         help="the fastest run (default), the soonest start, or the smallest files",
     )
     choosing.add_argument(
-        "--max-drop", type=float, default=0.5, metavar="POINTS", help="most that 8 bits may cost the score (0.5)"
+        "--max-drop", type=float, default=0.5, metavar="POINTS", help="points of the score that 8 bits may lose (0.5)"
     )
     choosing.add_argument(
-        "--max-flips", type=float, default=2.0, metavar="PERCENT", help="most labels that 8 bits may flip (2)"
+        "--max-flips", type=float, default=2.0, metavar="PERCENT", help="percent of labels that 8 bits may change (2)"
     )
     choosing.add_argument(
-        "--rows", type=int, default=1, metavar="N", help="rows of a usual request, at which speed is measured (1)"
+        "--rows", type=int, default=1, metavar="N", help="rows of a usual request, with which speed is measured (1)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
 def convert(arguments: argparse.Namespace) -> int:
-    """Convert, and tell what was found."""
+    """Convert the model, and print what was found."""
     import json
 
     from snooze.bundle.codec import encode
+    from snooze.bundle.overview import overview
     from snooze.convert.conversion import convert
-    from snooze.convert.story import told
 
     converted = convert(
         arguments.source,
         name=arguments.name,
         target=arguments.target,
         data=arguments.data,
-        arguments=_given(),
-        progress=_progress if sys.stderr.isatty() else _silence,
+        arguments=sys.argv[sys.argv.index("convert") + 1 :] if "convert" in sys.argv else [],
+        progress=_print_progress if sys.stderr.isatty() else lambda step: None,
         label=arguments.label,
         labels=tuple(name.strip() for name in arguments.labels.split(",")) if arguments.labels is not None else None,
         trust=arguments.trust,
@@ -93,18 +95,9 @@ def convert(arguments: argparse.Namespace) -> int:
         document = {"folder": str(converted.folder), "report": str(converted.report)}
         print(json.dumps(document | {"bundle": json.loads(encode(converted.bundle))}, indent=2))
     else:
-        print(told(converted))
+        print(*overview(converted.folder, converted.bundle), sep="\n")
     return 0
 
 
-def _given() -> list[str]:
-    """Return what was given to `snooze convert`, whichever way it was started."""
-    return sys.argv[sys.argv.index("convert") + 1 :] if "convert" in sys.argv else []
-
-
-def _progress(step: str) -> None:
+def _print_progress(step: str) -> None:
     print(f"... {step}", file=sys.stderr, flush=True)
-
-
-def _silence(step: str) -> None:
-    """Say nothing: nobody watches."""

@@ -1,41 +1,36 @@
-"""A trained model in, a bundle with its evidence out: every step in order, every gate on the way."""
+"""Turns a trained model into a bundle with its evidence: every step and check in order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Unpack
 
-import numpy as np
-
 from snooze.bundle.contract import Bundle
 from snooze.bundle.draft import Draft
+from snooze.bundle.errors import InvalidOption
 from snooze.bundle.store import read
-from snooze.convert import variants
-from snooze.convert.attempts import agree
+from snooze.convert import attempts, variants
 from snooze.convert.checks import golden
-from snooze.convert.checks.cases import Array, Rows
+from snooze.convert.checks.cases import Array
+from snooze.convert.checks.dataset import Data, Dataset, load
 from snooze.convert.checks.score import class_names, targets
-from snooze.convert.checks.synthetic import drawn
-from snooze.convert.data import LABELS, checked, from_file
-from snooze.convert.errors import InvalidOption
-from snooze.convert.evidence import Findings, assembled
+from snooze.convert.checks.synthetic import draw_data
+from snooze.convert.evidence import Findings, write_bundle
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.options import Keywords, Options
 from snooze.convert.quantization import candidates
-from snooze.convert.report.page import REPORT, written
-from snooze.convert.source import Opened, described, opened
+from snooze.convert.report.page import REPORT, render
+from snooze.convert.source import Model, describe, read_model
 from snooze.convert.workspace import workspace
 
-SYNTHETIC_ROWS: Final = 512
-VARIANT_ROWS: Final = 64  # on which the forms of a model are compared with each other
+VARIANT_ROWS: Final = 64  # on which the forms of a model are compared
 
 Progress = Callable[[str], None]
-Data = str | Path | Array | Mapping[str, Array]
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A published bundle: where it lies and what it says."""
+    """A published bundle: its folder and its contract."""
 
     folder: Path
     bundle: Bundle
@@ -63,15 +58,16 @@ def convert(
     Args:
         source: a fitted scikit-learn estimator or a Keras model, or the path of a file that holds one.
         name: the model's name in the repository.
-        target: the folder of the repository; made if it is not there.
-        data: real rows: a file, or one array, or arrays by input name. Without, rows are drawn from the signature.
-        y: labels of `data`, where it is not a file.
-        arguments: the command line to remember, if there was one.
-        progress: is told each step.
+        target: the folder of the repository, created if it does not exist.
+        data: real rows: a file, one array, or arrays by input name. Without it, rows are drawn from the signature.
+        y: labels of `data`, if it is not a file.
+        arguments: the command line to record, if there was one.
+        progress: is called with each step.
         **options: see `Options`.
 
     Raises:
-        ConversionError: nothing was written; `Refused` where a gate said no.
+        ConversionError: the model was not converted; `Refused` if a check failed.
+        InvalidOption, InvalidData, MissingExtra: an option, the rows or the installation do not suit the model.
         BundleError: the bundle could not be stored.
     """
     asked = Options(**options)
@@ -79,59 +75,59 @@ def convert(
         raise InvalidOption("--target", "expected a folder, got an empty text; the current folder is '.'")
     draft = Draft(Path(target), name)
     progress("reading the model")
-    model = opened(source, asked.trust, asked.framework)
-    rows, original = _prepared(model, data, y, asked)
+    model = read_model(source, asked.trust, asked.framework)
+    rows, original = _prepare(model, data, y, asked)
+
+    def step(text: str) -> None:
+        draft.touch()  # a draft that nobody touches for a day is removed
+        progress(text)
+
     with draft, workspace() as work:
-        findings = _found(original, rows, asked, model.notes, work, progress)
-        progress("checking what will be served, and measuring it in fresh processes")
-        source_of = described(model, original.framework_version, original.framework, arguments)
-        bundle = assembled(name, source_of, findings, draft.folder, work)
-        (draft.folder / REPORT).write_text(written(bundle), "utf-8")
+        findings = _examine(original, rows, asked, model.warnings, work, step)
+        step("checking what will be served, and measuring it in fresh processes")
+        origin = describe(model, original, arguments)
+        bundle = write_bundle(name, origin, findings, draft.folder, work)
+        (draft.folder / REPORT).write_text(render(bundle), "utf-8")
         folder = draft.publish(bundle)
     return Converted(folder, read(folder))
 
 
-def _prepared(model: Opened, data: Data | None, y: Array | None, asked: Options) -> tuple[Rows, Original]:
-    """Return rows with their labels as the model's own classes or values, and the model itself."""
-    takes, columns = model.converter.inputs(model.model), model.converter.columns(model.model)
-    if isinstance(data, str | Path):
-        rows = from_file(Path(data), takes, columns, asked.label)
-    elif data is None:
-        if asked.label is not None or y is not None:
-            raise InvalidOption("--label", "labels need the rows they belong to; add --data")
-        rows = drawn(takes, SYNTHETIC_ROWS)
+def _prepare(model: Model, data: Data | None, labels: Array | None, asked: Options) -> tuple[Dataset, Original]:
+    """Return the data with labels as class numbers or values, and the original."""
+    framework = model.framework
+    inputs = framework.signature(model.model, data)
+    if data is None:
+        if asked.label is not None or labels is not None:
+            raise InvalidOption("--label", "labels need their rows; add --data")
+        rows = draw_data(inputs)
     else:
-        arrays = dict(data) if isinstance(data, Mapping) else {takes[0].name: np.asarray(data)}
-        rows = checked(arrays | ({} if y is None else {LABELS: np.asarray(y)}), takes, "data", columns)
-    original: Original = model.converter.original(model.model, rows.labels, asked.labels)
-    class_names(original, asked.labels)  # before anything takes long
+        rows = load(data, labels, inputs, framework.columns(model.model), asked.label)
+    original = framework.describe(model.model, inputs, rows.labels, asked.labels)
+    class_names(original, asked.labels)  # fails early
     return replace(rows, labels=targets(original, rows.labels, asked.labels)), original
 
 
-def _found(
-    original: Original, rows: Rows, asked: Options, notes: tuple[str, ...], work: Path, progress: Progress
+def _examine(
+    original: Original, data: Dataset, asked: Options, notes: tuple[str, ...], work: Path, step: Progress
 ) -> Findings:
-    """Find a graph that agrees with the original, the version of it to serve, and the form to serve that in."""
-    progress(f"converting, and comparing {len(rows)} rows with the original")
-    agreed = agree(original, rows, work)
-    progress("trying 8-bit candidates")
+    """Return a graph that agrees with the original, the version of it to serve, and the form in which it is served."""
+    step(f"converting, and comparing {len(data)} rows with the original")
+    conversion = attempts.convert(original, data, work)
+    step("trying 8-bit candidates")
     wanted = asked.quantize == "auto"
-    choice = candidates.choose(agreed.file, agreed.graph, original, rows, asked.limits, wanted, work)
-    assert choice.chosen.file is not None
-    quantized = choice.chosen.name != candidates.BASELINE
-    tolerance = golden.tolerances(agreed.tolerance, agreed.expected.outputs, quantized)
-    progress("measuring the forms that the model can be served in")
-    some = rows.at_most(VARIANT_ROWS).inputs
-    served = variants.choose(choice.chosen.file, quantized, original, some, tolerance, asked.limits, work)
+    choice = candidates.choose(conversion.file, conversion.graph, original, data, asked.limits, wanted, work)
+    tolerance = golden.tolerances(conversion.tolerance, conversion.expected.outputs, choice.quantized)
+    step("measuring the forms in which the model can be served")
+    some = data.take_evenly(VARIANT_ROWS)
+    served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.rows, asked.prefer, work)
     return Findings(
         original=original,
         names=class_names(original, asked.labels),
-        rows=rows,
+        data=data,
         limits=asked.limits,
         notes=notes,
-        agreed=agreed,
+        conversion=conversion,
         choice=choice,
-        quantized=quantized,
         tolerance=tolerance,
         served=served,
     )

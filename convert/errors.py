@@ -1,46 +1,25 @@
 """
-What can go wrong between a trained model and its bundle:
+Why a trained model was not converted:
 
 * ConversionError
-  - MissingExtra        a package that this conversion needs is not installed
-  - InvalidOption       an option of the command says something impossible
   - NotAModel           the file or object is not a model that can be read
-  - Untrusted           reading the file would run code, and nobody said that it may
+  - Untrusted           reading the file would run code, and the user did not allow it
   - Unfitted            the model was never trained
-  - Unsupported         a trained model, but of a kind that is not converted
-  - InvalidData         the rows given do not fit the model
-  - NoWorkspace         the temporary folder cannot be worked in
+  - Unsupported         the model is of a kind that cannot be converted
+  - NoWorkspace         the temporary folder cannot be used
   - Interrupted         a child process that measures did not finish
-  - Refused             a gate said no (exit code 1)
+  - Refused             a check failed (exit code 1)
     + GraphRefused      the converted graph cannot be served
-    + ParityRefused     the converted graph does not answer as the original does
+    + ParityRefused     the converted graph answers differently from the original
+
+`MissingExtra`, `InvalidOption` and `InvalidData` are in `snooze.bundle.errors`.
 """
 
-from typing import ClassVar
+from snooze.bundle.errors import SnoozeError
 
 
-class ConversionError(Exception):
-    """A model was not converted. Nothing of it is left in the target."""
-
-    exit_code: ClassVar[int] = 2
-
-
-class MissingExtra(ConversionError):
-    """A package that this conversion needs is not installed."""
-
-    def __init__(self, module: str, extra: str) -> None:
-        super().__init__(f"'{module}' is not installed; run: pip install 'snooze[{extra}]'")
-        self.module = module
-        self.extra = extra
-
-
-class InvalidOption(ConversionError):
-    """An option says something impossible."""
-
-    def __init__(self, option: str, problem: str) -> None:
-        super().__init__(f"{option}: {problem}")
-        self.option = option
-        self.problem = problem
+class ConversionError(SnoozeError):
+    """A model was not converted. Nothing is left in the target."""
 
 
 class NotAModel(ConversionError):
@@ -53,12 +32,11 @@ class NotAModel(ConversionError):
 
 
 class Untrusted(ConversionError):
-    """Reading the file would run code, and nobody said that it may."""
+    """Reading the file would run code, and the user did not allow it."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"{what} is a pickle, and reading a pickle runs whatever code is in it; "
-            "if you made the file or trust who did, add --trust"
+            f"{what}: reading this file runs the code in it; if you made it or trust its author, add --trust"
         )
         self.what = what
 
@@ -72,7 +50,7 @@ class Unfitted(ConversionError):
 
 
 class Unsupported(ConversionError):
-    """A trained model, but of a kind that is not converted."""
+    """The model is of a kind that cannot be converted."""
 
     def __init__(self, model: str, problem: str) -> None:
         super().__init__(f"{model} cannot be converted: {problem}")
@@ -80,22 +58,11 @@ class Unsupported(ConversionError):
         self.problem = problem
 
 
-class InvalidData(ConversionError):
-    """The rows given do not fit the model, or cannot be read."""
-
-    def __init__(self, what: str, problem: str) -> None:
-        super().__init__(f"{what}: {problem}")
-        self.what = what
-        self.problem = problem
-
-
 class NoWorkspace(ConversionError):
-    """The temporary folder cannot be worked in."""
+    """The temporary folder cannot be used."""
 
     def __init__(self, folder: str, problem: str) -> None:
-        super().__init__(
-            f"cannot work in the temporary folder {folder}: {problem}; make room, or set TMPDIR to another"
-        )
+        super().__init__(f"cannot use the temporary folder {folder}: {problem}; free space, or set TMPDIR to another")
         self.folder = folder
         self.problem = problem
 
@@ -110,24 +77,24 @@ class Interrupted(ConversionError):
 
 
 class Refused(ConversionError):
-    """A gate said no."""
+    """A check of the converted model failed."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code = 1
+    check = "check"
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{self.check} failed: {problem}; {remedy}")
+        self.problem = problem
+        self.remedy = remedy
 
 
 class GraphRefused(Refused):
     """The converted graph cannot be served."""
 
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"graph gate: {problem}; {remedy}")
-        self.problem = problem
-        self.remedy = remedy
+    check = "graph check"
 
 
 class ParityRefused(Refused):
-    """The converted graph does not answer as the original does."""
+    """The converted graph answers differently from the original."""
 
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"parity gate: {problem}; {remedy}")
-        self.problem = problem
-        self.remedy = remedy
+    check = "parity check"

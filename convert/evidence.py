@@ -1,27 +1,24 @@
-"""Puts together what a bundle holds: the files that are served, and the contract with all the evidence."""
+"""Puts together a bundle: the files that are served, and the contract with all the evidence."""
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from snooze.bundle.codec import SAMPLES
+from snooze.bundle.codec import SAMPLES, document
 from snooze.bundle.contract import Bundle, Source, Tolerance
-from snooze.bundle.evidence import Data, Evidence
+from snooze.bundle.evidence import Data, Evaluation, Evidence, Parity, QuantizationLimits
 from snooze.bundle.samples import write_samples
 from snooze.convert import profile
-from snooze.convert.attempts import Agreed, batching, judged
-from snooze.convert.checks import golden
-from snooze.convert.checks.cases import Rows
+from snooze.convert.attempts import Conversion, check_parity, find_batching
+from snooze.convert.checks import golden, statistics
+from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import compare
 from snooze.convert.checks.score import score
-from snooze.convert.checks.statistics import statistics
 from snooze.convert.errors import ParityRefused
 from snooze.convert.frameworks.interface import Original
-from snooze.convert.options import MOST_ROWS
-from snooze.convert.quantization.candidates import LEAST_GAIN, Choice, Limits
+from snooze.convert.quantization.candidates import Choice
 from snooze.convert.runner import Runner
 from snooze.convert.variants import Served
 
@@ -32,87 +29,89 @@ class Findings:
 
     original: Original
     names: tuple[str, ...] | None
-    rows: Rows
-    limits: Limits
+    data: Dataset
+    limits: QuantizationLimits
     notes: tuple[str, ...]
-    agreed: Agreed
+    conversion: Conversion
     choice: Choice
-    quantized: bool
     tolerance: Mapping[str, Tolerance]
     served: Served
 
 
-def assembled(name: str, source: Source, found: Findings, folder: Path, work: Path) -> Bundle:
+def write_bundle(name: str, source: Source, found: Findings, folder: Path, work: Path) -> Bundle:
     """
-    Put the served files and the golden samples into `folder`, and return the contract. Its version is not yet known.
+    Write the served files and the golden samples into `folder`, and return the contract. The draft sets its version.
 
     Raises:
-        ParityRefused: the served form does not answer as the original does.
+        ParityRefused: the served form answers differently from the original.
         Interrupted: a process that measures failed.
     """
     for path in found.served.folder.iterdir():
         shutil.copyfile(path, folder / path.name)
-    session = found.served.session
+    session, original, conversion = found.served.session, found.original, found.conversion
     runner = Runner(folder / session.file, session.optimization)
     parity = _parity(found, runner)
-    joining = batching(found.agreed, runner, found.tolerance, found.original)
-    edges = found.agreed.expected.edges
-    samples = golden.samples(runner, found.original, found.rows, edges.inputs if edges else None, found.quantized)
-    write_samples(folder / SAMPLES, samples)
-    most = joining.max_rows if joining else 1
+    batching = find_batching(conversion, runner, found.tolerance, original)
+    edges = Dataset(conversion.expected.edges.cases) if conversion.expected.edges else None
+    quantized = found.choice.quantized
+    write_samples(folder / SAMPLES, golden.choose_samples(runner, original, found.data, edges, quantized))
+    request = found.data.request(batching.max_rows if batching else 1)
+    costs = profile.measure(folder, session, request._replace(tensors=runner.feed(request.tensors)), work)
     return Bundle(
         name=name,
-        version=1,  # the draft numbers it
+        version=1,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         source=source,
-        inputs=found.agreed.inputs,
-        outputs=found.agreed.outputs,
+        inputs=conversion.inputs,
+        outputs=conversion.outputs,
+        task=original.task,
+        labels=found.names,
+        batching=batching,
+        adapter=None,
         session=session,
         tolerance=found.tolerance,
-        evidence=_evidence(found, runner, parity),
-        profile=profile.measure(folder, session, runner.feed(found.rows.at_most(MOST_ROWS).inputs), most, work),
-        files={},  # so does it list them
-        task=found.original.task,
-        labels=found.names,
-        batching=joining,
+        evidence=document(_evidence(found, runner, parity)),
+        profile=document(costs),
+        files={},  # the draft lists them
     )
 
 
-def _parity(found: Findings, runner: Runner) -> dict[str, Any]:
-    """Return the parity of what is served; for int8 that of the fp32 model behind it, and its own as `served`."""
-    agreed = found.agreed
-    if found.quantized:
-        outputs = runner.run_all(agreed.expected.rows.inputs)
-        served = compare(found.original, agreed.expected.outputs, outputs, agreed.tolerance)
-        return agreed.parity | {"served": served.counts()}
-    figures, wrong = judged(found.original, agreed.expected, runner, agreed.tolerance, agreed.trees)
-    if wrong:
-        raise ParityRefused(f"the form to be served answers otherwise: {wrong}", "report it with the model")
-    return agreed.parity | figures
+def _parity(found: Findings, runner: Runner) -> Parity:
+    """Return the parity of what is served; for an 8-bit version that of the fp32 model, and its own as `served`."""
+    conversion, expected = found.conversion, found.conversion.expected
+    if found.choice.quantized:
+        outputs = runner.answer_all(expected.data.cases)
+        served = compare(found.original, expected.outputs, outputs, conversion.tolerance).differences
+        return conversion.parity._replace(served=served)
+    before = conversion.parity
+    parity, problem = check_parity(
+        found.original, before.attempt, expected, runner, conversion.tolerance, before.kind == "trees"
+    )
+    if problem:
+        raise ParityRefused(f"the form to be served answers differently: {problem}", "report it with the model")
+    return parity._replace(failed=before.failed)
 
 
-def _evidence(found: Findings, runner: Runner, parity: dict[str, Any]) -> Evidence:
-    data: Data = "synthetic" if not found.rows.real else "given" if found.rows.labels is None else "labelled"
+def _evidence(found: Findings, runner: Runner, parity: Parity) -> Evidence:
+    data: Data = "synthetic" if not found.data.real else "given" if found.data.labels is None else "labelled"
     return Evidence(
         data=data,
         parity=parity,
-        evaluation=_evaluation(found, runner),
-        candidates=tuple(one.record() for one in found.choice.candidates),
-        chosen=found.choice.chosen.name,
-        statistics=statistics(found.rows),
-        more={
-            "limits": asdict(found.limits) | {"least_gain": LEAST_GAIN},
-            "notes": list(found.notes),
-            "variants": [one.record() for one in found.served.variants],
-        },
+        evaluation=_evaluate(found, runner),
+        candidates=found.choice.candidates,
+        chosen=found.choice.name,
+        statistics=statistics.describe(found.data),
+        limits=found.limits,
+        notes=found.notes,
+        variants=found.served.variants,
     )
 
 
-def _evaluation(found: Findings, runner: Runner) -> dict[str, Any]:
-    """Return the score of the original and of what is served, on rows that nothing was chosen by."""
-    rows = found.choice.report
-    if rows.labels is None:
-        return {}
-    before = score(found.original, found.original(rows.inputs), rows.labels)
-    after = score(found.original, runner.run_all(rows.inputs), rows.labels)
-    return {"metric": before.metric, "before": before.value, "after": after.value, "rows": len(rows)}
+def _evaluate(found: Findings, runner: Runner) -> Evaluation | None:
+    """Return the score of the original and of what is served, on data by which nothing was chosen."""
+    data, original = found.choice.report, found.original
+    if data.labels is None:
+        return None
+    before = score(original, original.answer_all(data.cases), data.labels)
+    after = score(original, runner.answer_all(data.cases), data.labels)
+    return Evaluation(before.metric, before.value, after.value, len(data))

@@ -1,25 +1,25 @@
-"""What a conversion is asked for, checked before anything is read."""
+"""The options of a conversion, checked before anything is read."""
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, TypedDict, get_args
+from typing import Literal, TypedDict, get_args
 
-from snooze.convert.errors import InvalidOption
-from snooze.convert.quantization.candidates import Limits, Prefer
-from snooze.convert.source import FRAMEWORKS, Framework
+from snooze.bundle.errors import InvalidOption
+from snooze.bundle.evidence import Prefer, QuantizationLimits
+from snooze.convert.attempts import MAX_BATCH_ROWS
+from snooze.convert.frameworks.registry import NAMES
+from snooze.convert.quantization.candidates import MIN_GAIN
 
-MOST_ROWS: Final = 64  # the largest batch that requests are joined to
-
-Quantize = Literal["auto", "off"]
+Quantize = Literal["auto", "none"]
 
 
 class Keywords(TypedDict, total=False):
-    """The options as keyword arguments; what each means and does by default says `Options`."""
+    """The options as keyword arguments; `Options` explains them and has their defaults."""
 
     label: str | None
     labels: tuple[str, ...] | None
     trust: bool
-    framework: Framework | None
+    framework: str | None
     quantize: Quantize
     prefer: Prefer
     max_drop: float
@@ -30,27 +30,27 @@ class Keywords(TypedDict, total=False):
 @dataclass(frozen=True)
 class Options:
     """
-    The options of a conversion; those of the command have the same names.
+    The options of a conversion, with the names that they have in the command.
 
     Args:
-        label: the column of a `.csv` that holds the labels.
+        label: the column of a table that holds the labels.
         labels: names for the classes, in the order of the model's own.
-        trust: the file may be read although reading it runs the code in it.
-        framework: whose file it is, where its name does not tell (`--from`).
-        quantize: "auto" tries 8-bit versions where there is something to gain, "off" does not.
-        prefer: what wins: the fastest run ("speed"), the soonest start ("start"), or the smallest files ("size").
-        max_drop: how many points 8 bits may cost the score (hundredths of accuracy or R²).
-        max_flips: how many percent of the labels 8 bits may change.
-        rows: rows of a usual request, at which speed is measured.
+        trust: read the file although reading it may run code in it.
+        framework: the framework of the file, if its name does not tell (`--from`).
+        quantize: "auto" tries 8-bit versions if there is something to gain, "none" does not.
+        prefer: what decides: the fastest run ("speed"), the soonest start ("start"), or the smallest files ("size").
+        max_drop: points (hundredths of accuracy or R²) that the score of an 8-bit version may lose.
+        max_flips: percent of the labels that an 8-bit version may change.
+        rows: rows of a usual request, with which speed is measured.
 
     Raises:
-        InvalidOption: names the option that says something impossible.
+        InvalidOption: an option has a value that it cannot have.
     """
 
     label: str | None = None
     labels: tuple[str, ...] | None = None
     trust: bool = False
-    framework: Framework | None = None
+    framework: str | None = None
     quantize: Quantize = "auto"
     prefer: Prefer = "speed"
     max_drop: float = 0.5
@@ -58,7 +58,7 @@ class Options:
     rows: int = 1
 
     def __post_init__(self) -> None:
-        choices = {"from": (self.framework, (None, *FRAMEWORKS)), "quantize": (self.quantize, get_args(Quantize))}
+        choices = {"from": (self.framework, (None, *NAMES)), "quantize": (self.quantize, get_args(Quantize))}
         for option, (value, known) in (choices | {"prefer": (self.prefer, get_args(Prefer))}).items():
             if value not in known:
                 raise InvalidOption(f"--{option}", f"expected one of {', '.join(filter(None, known))}, got {value!r}")
@@ -66,12 +66,12 @@ class Options:
             raise InvalidOption("--max-drop", f"expected points, 0 or more, got {self.max_drop:g}")
         if not 0 <= self.max_flips <= 100:
             raise InvalidOption("--max-flips", f"expected a percentage from 0 to 100, got {self.max_flips:g}")
-        if not 1 <= self.rows <= MOST_ROWS:
-            raise InvalidOption("--rows", f"expected 1 to {MOST_ROWS} rows a request, got {self.rows}")
+        if not 1 <= self.rows <= MAX_BATCH_ROWS:
+            raise InvalidOption("--rows", f"expected 1 to {MAX_BATCH_ROWS} rows a request, got {self.rows}")
         if self.labels is not None and (not all(self.labels) or len(set(self.labels)) < len(self.labels)):
             raise InvalidOption("--labels", f"expected different names, got {','.join(self.labels)!r}")
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> QuantizationLimits:
         """What an 8-bit candidate must keep."""
-        return Limits(self.max_drop, self.max_flips, self.prefer, self.rows)
+        return QuantizationLimits(self.max_drop, self.max_flips, self.prefer, self.rows, MIN_GAIN)

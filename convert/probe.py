@@ -1,8 +1,8 @@
 """
-A fresh process that loads one model, runs it, and prints as JSON what that took: `python -m snooze.convert.probe`.
+A fresh process that loads one model, runs it, and prints the cost as JSON: `python -m snooze.convert.probe`.
 
-It imports nothing of Snooze and nothing but numpy and onnxruntime, because what it imports is part of what it measures.
-`profile.py` starts it and explains the figures.
+It imports numpy, onnxruntime and the session options that the server uses, and nothing else, because its imports are
+part of the measurement. `profile.py` starts it and explains the figures.
 """
 
 import json
@@ -16,8 +16,8 @@ from typing import Any
 Figures = dict[str, int]
 STATUS_FIELDS = {"anonymous": "RssAnon", "resident": "VmRSS", "peak": "VmHWM"}
 ROUND_TRIPS = 2_000
-LEAST_RUNS = 3
-LONG = 1.0  # seconds of one run; more rows than take so long are not tried
+MIN_RUNS = 3
+LONG_RUN = 1.0  # seconds; more rows than those of a run this long are not measured
 
 
 def memory() -> Figures:
@@ -29,10 +29,10 @@ def memory() -> Figures:
 
 def interpreter_seconds() -> float:
     """
-    Return the CPU seconds that this Python on this machine takes for a fixed piece of work.
+    Return the CPU seconds that this Python on this machine needs for a fixed piece of work.
 
-    The work is 2,000 times `json.loads(json.dumps(body))` with `body` an inference request of 30 floats. The ratio of
-    two machines' figures scales what a Python server's own work costs from one to the other.
+    The work is 2,000 times `json.loads(json.dumps(body))` with an inference request of 30 floats. The ratio of two
+    machines' figures scales the cost of a Python server's own work from one to the other.
     """
     data = [index / 7 for index in range(30)]
     body = {"inputs": [{"name": "features", "shape": [1, 30], "datatype": "FP32", "data": data}]}
@@ -43,12 +43,12 @@ def interpreter_seconds() -> float:
 
 
 def sample(run: Callable[[], object], seconds: float) -> dict[str, Any]:
-    """Call `run` for `seconds`, at least thrice: each call's wall seconds, and the mean CPU seconds of a call."""
+    """Call `run` for `seconds`, at least three times; return wall seconds of each call and mean CPU seconds."""
     walls: list[float] = []
     clock, end = time.perf_counter, time.perf_counter() + seconds
     cpu = time.process_time()
     now = clock()
-    while now < end or len(walls) < LEAST_RUNS:
+    while now < end or len(walls) < MIN_RUNS:
         run()
         after = clock()
         walls.append(after - now)
@@ -57,19 +57,21 @@ def sample(run: Callable[[], object], seconds: float) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the figures for: model file, optimization, threads, file of inputs, rows (a,b,c), seconds for each."""
+    """
+    Print the figures.
+
+    Arguments: model file, optimization, threads, file of inputs, rows (a,b,c), seconds for each. The keys of the inputs
+    are `<row axis>/<name>`, without a number for a tensor without rows.
+    """
     file, optimization, threads, inputs, rows, seconds = arguments
     figures: dict[str, Any] = {"memory": {"interpreter": memory()}}
     import numpy as np
     import onnxruntime
 
+    from snooze.bundle.session import session_options
+
     figures["memory"]["imported"] = memory()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(threads)
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if optimization == "none":
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options = session_options(onnxruntime, "none" if optimization == "none" else "all", int(threads))
     begin, cpu = time.perf_counter(), time.process_time()
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     figures["session_seconds"] = time.perf_counter() - begin
@@ -77,17 +79,20 @@ def main(arguments: list[str]) -> None:
     figures["memory"]["session"] = memory()
 
     with np.load(inputs, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    feeds = {int(n): {name: array[: int(n)] for name, array in arrays.items()} for n in rows.split(",")}
+        tensors = [(*key.split("/", 1), archive[key]) for key in archive.files]
     figures["run"] = {}
-    for count, feed in feeds.items():
+    for count in map(int, rows.split(",")):
+        feed = {
+            name: array[(slice(None),) * int(axis) + (slice(count),)] if axis else array
+            for axis, name, array in tensors
+        }
         begin = time.perf_counter()
         session.run(None, feed)
         took = time.perf_counter() - begin
         figures["run"][count] = sample(partial(session.run, None, feed), float(seconds))
         figures["memory"]["runs"] = memory()
         figures["memory"].setdefault("one_row", figures["memory"]["runs"])
-        if took > LONG:
+        if took > LONG_RUN:
             break
     figures["interpreter_seconds"] = interpreter_seconds()
     json.dump(figures, sys.stdout)

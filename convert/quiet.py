@@ -1,4 +1,4 @@
-"""Keeps the chatter of frameworks off the user's terminal."""
+"""Keeps the output of frameworks off the user's terminal."""
 
 import logging
 import os
@@ -14,31 +14,31 @@ def quiet() -> Iterator[None]:
     """
     Silence warnings, logs and what native code writes to the terminal while a framework works.
 
-    Only for calls into a framework: nothing of ours is said in there. Errors pass through as exceptions.
+    Only for calls into a framework: messages of ours would be lost. Errors pass through as exceptions.
     """
     _flush()
-    nothing = _nothing()
-    kept = [os.dup(1), os.dup(2)]
+    null = _open_null()
+    saved = [os.dup(1), os.dup(2)]
     disabled = logging.root.manager.disable
     try:
         logging.disable(logging.CRITICAL)
         for descriptor in (1, 2):
-            os.dup2(nothing, descriptor)
-        # What Python prints may go elsewhere than to the terminal's descriptors, in a notebook for one.
+            os.dup2(null, descriptor)
+        # Python's own streams may lead elsewhere than to these descriptors, for example in a notebook.
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         _flush()
         logging.disable(disabled)
-        for descriptor, copy in zip((1, 2), kept, strict=True):
+        for descriptor, copy in zip((1, 2), saved, strict=True):
             os.dup2(copy, descriptor)
             os.close(copy)
-        os.close(nothing)
+        os.close(null)
 
 
-def _nothing() -> int:
-    """Return a descriptor of the null device. Where 0, 1 or 2 is closed it fills them, lest a file is opened there."""
+def _open_null() -> int:
+    """Return a descriptor of the null device above 2; fill closed ones below, so that no file gets their number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     return descriptor
@@ -46,5 +46,5 @@ def _nothing() -> int:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # as Python leaves it when its descriptor was closed before the start (`>&-`)
+        if stream is not None:  # None if its descriptor was closed before the start (`>&-`)
             stream.flush()

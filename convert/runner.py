@@ -1,26 +1,27 @@
-"""Runs a model file with ONNX Runtime, as it will be served: one thread, on the CPU."""
+"""Runs a model file with ONNX Runtime as it will be served: one thread, on the CPU."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import numpy as np
 
-from snooze.convert.checks.cases import Array, Arrays, joined
-from snooze.convert.errors import MissingExtra
+from snooze.bundle.contract import Optimization
+from snooze.bundle.datatypes import DATATYPES, ORT_TYPES
+from snooze.bundle.errors import MissingExtra
+from snooze.bundle.session import session_options
+from snooze.convert.checks.cases import Arrays, Case, run_in_parts
 
-CHUNK: Final = 256
 
-
-def runtime() -> Any:
+def import_onnxruntime() -> Any:
     """
     Return the module onnxruntime, with its telemetry off.
 
     Raises:
         MissingExtra: it is not installed.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # too late once it is imported
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when the module is imported
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
@@ -33,62 +34,31 @@ def runtime() -> Any:
 class Runner:
     """A loaded model file."""
 
-    def __init__(self, file: Path, optimization: Literal["none", "all"] = "all") -> None:
-        ort = runtime()
-        self.file = file
-        self.session = ort.InferenceSession(str(file), options(optimization), providers=["CPUExecutionProvider"])
-        self.dtypes = {value.name: _DTYPES[value.type] for value in self.session.get_inputs()}
+    def __init__(self, file: Path, optimization: Optimization = "all") -> None:
+        ort = import_onnxruntime()
+        options = session_options(ort, optimization)
+        self.session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        self.dtypes = {value.name: DATATYPES[ORT_TYPES[value.type]] for value in self.session.get_inputs()}
         self.names = [value.name for value in self.session.get_outputs()]
 
-    def feed(self, inputs: Arrays) -> Arrays:
-        """Return inputs with the datatypes that the model takes: what a request's numbers are turned into."""
+    def feed(self, tensors: Arrays) -> Arrays:
+        """Return inputs in the datatypes of the model, as the server converts a request."""
         with np.errstate(over="ignore"):  # beyond single precision is infinite, as in a request
-            return {name: inputs[name].astype(dtype) for name, dtype in self.dtypes.items()}
+            return {name: tensors[name].astype(dtype) for name, dtype in self.dtypes.items()}
 
-    def run(self, inputs: Arrays) -> Arrays:
-        """Return the outputs for all rows at once."""
-        return self._named(self.session.run(None, self.feed(inputs)))
+    def run(self, tensors: Arrays) -> Arrays:
+        """Return the outputs of one run."""
+        return dict(zip(self.names, self.session.run(None, self.feed(tensors)), strict=True))
 
-    def run_all(self, inputs: Arrays, chunk: int = CHUNK) -> Arrays:
-        """Return the outputs for any number of rows, a part of them at a time."""
-        feed, count = self.feed(inputs), len(next(iter(inputs.values())))
-        parts = (
-            {name: array[begin : begin + chunk] for name, array in feed.items()} for begin in range(0, count, chunk)
-        )
-        return joined([self._named(self.session.run(None, part)) for part in parts])
+    def answer(self, case: Case) -> Case:
+        """Return the outputs for a case, run in parts if it has many rows."""
+        return run_in_parts(case, self.run)
 
-    def call(self, inputs: Arrays) -> Callable[[], object]:
-        """Return a function that runs these rows once, for measuring."""
-        run, feed = self.session.run, self.feed(inputs)
+    def answer_all(self, cases: Sequence[Case]) -> list[Case]:
+        """Return the outputs for several cases."""
+        return [self.answer(case) for case in cases]
+
+    def prepare(self, case: Case) -> Callable[[], object]:
+        """Return a function that runs a case once, to measure it."""
+        run, feed = self.session.run, self.feed(case.tensors)
         return lambda: run(None, feed)
-
-    def _named(self, outputs: list[Array]) -> Arrays:
-        return dict(zip(self.names, outputs, strict=True))
-
-
-def options(optimization: Literal["none", "all"]) -> Any:
-    """Return the session options that serving uses."""
-    ort = runtime()
-    made = ort.SessionOptions()
-    made.intra_op_num_threads = 1
-    made.inter_op_num_threads = 1
-    made.log_severity_level = 3  # warnings of the converter's making are not the user's to act on
-    if optimization == "none":
-        made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return made
-
-
-_DTYPES: Final = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(float16)": "float16",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(int16)": "int16",
-    "tensor(int8)": "int8",
-    "tensor(uint64)": "uint64",
-    "tensor(uint32)": "uint32",
-    "tensor(uint16)": "uint16",
-    "tensor(uint8)": "uint8",
-    "tensor(bool)": "bool",
-}

@@ -1,85 +1,60 @@
-"""Where a model comes from: what kind of file or object it is, and how it is remembered in the bundle."""
+"""Where a model comes from: finds its framework, reads it, and describes it for the bundle."""
 
 import shlex
 import subprocess
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from snooze.bundle.contract import Source
 from snooze.bundle.store import sha256
 from snooze.convert.errors import NotAModel, Untrusted
+from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.registry import find, frameworks
 
-Framework = Literal["sklearn", "keras"]
-FRAMEWORKS: Final[tuple[Framework, ...]] = ("sklearn", "keras")
-SUFFIXES: Final[dict[str, Framework]] = {
-    ".joblib": "sklearn",
-    ".pkl": "sklearn",
-    ".pickle": "sklearn",
-    ".keras": "keras",
-}
-READS: Final = "what is read: .joblib, .pkl or .pickle with --trust (scikit-learn), .keras"
 GIT_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A model in memory, the framework it belongs to, and the file it was read from, if any."""
+class Model:
+    """A model in memory, its framework, the file it was read from, and warnings for the user about it."""
 
     model: Any
     framework: Framework
     file: Path | None = None
-    notes: tuple[str, ...] = ()  # what a user should mind
-
-    @property
-    def converter(self) -> ModuleType:
-        """The module that converts models of this framework."""
-        return converter(self.framework)
+    warnings: tuple[str, ...] = ()
 
 
-def converter(framework: Framework) -> ModuleType:
-    """Return the only module that imports this framework, which it does when one of its functions is called."""
-    if framework == "sklearn":
-        from snooze.convert.frameworks.sklearn import framework as sklearn
-
-        return sklearn
-    from snooze.convert.frameworks.keras import framework as keras
-
-    return keras
-
-
-def opened(source: object, trust: bool = False, framework: Framework | None = None) -> Opened:
+def read_model(source: object, trust: bool = False, framework: str | None = None) -> Model:
     """
     Return the model that `source` is or names.
 
     Args:
-        source: a fitted scikit-learn estimator, a Keras model, or the path of a file that holds one.
-        trust: whether the file may be read although reading it runs the code in it.
-        framework: whose file it is, where its name does not tell.
+        source: a model object, or the path of a file that holds one.
+        trust: whether the file may be read although that may run code in it.
+        framework: the name of the framework, if the file does not tell it.
 
     Raises:
         NotAModel: it is neither a model nor a file with one.
-        Untrusted: it is a pickle, and `trust` was not given.
+        Untrusted: reading the file may run code, and `trust` was not given.
     """
     if not isinstance(source, str | Path):
-        return Opened(source, _framework_of(source))
+        return Model(source, _recognize(source))
     path = Path(source)
     _check_file(path)
-    framework = framework or _framework_in(path)
-    if framework == "sklearn" and not trust:
+    found = find(framework) if framework else _recognize_file(path)
+    if found.needs_trust(path) and not trust:
         raise Untrusted(str(path))
-    model, notes = converter(framework).load(path)
-    return Opened(model, framework, path, notes)
+    model, warnings = found.load(path)
+    return Model(model, found, path, warnings)
 
 
-def described(model: Opened, version: str, name: str, arguments: Sequence[str] | None) -> Source:
-    """Return what the bundle says of the source: never more of the command line than snooze itself was given."""
+def describe(model: Model, original: Original, arguments: Sequence[str] | None) -> Source:
+    """Return the bundle's record of the source; its command line is that of `snooze convert` only."""
     return Source(
-        framework=name,
-        framework_version=version,
+        framework=original.framework,
+        framework_version=original.framework_version,
         file=model.file.name if model.file else None,
         sha256=sha256(model.file).removeprefix("sha256:") if model.file else None,
         git=_commit(),
@@ -87,39 +62,38 @@ def described(model: Opened, version: str, name: str, arguments: Sequence[str] |
     )
 
 
-def _framework_of(model: object) -> Framework:
-    families = {base.__module__.partition(".")[0] for base in type(model).__mro__}
-    for framework in FRAMEWORKS:
-        if framework in families:
+def _recognize(model: object) -> Framework:
+    for framework in frameworks():
+        if framework.recognizes(model):
             return framework
     kind = type(model)
-    raise NotAModel(f"{kind.__module__}.{kind.__qualname__}", "is neither a scikit-learn estimator nor a Keras model")
+    raise NotAModel(f"{kind.__module__}.{kind.__qualname__}", f"expected a file or a model ({_formats()})")
+
+
+def _recognize_file(path: Path) -> Framework:
+    """Return the framework by the file's suffix, otherwise by its content."""
+    for framework in frameworks():
+        if path.suffix.lower() in framework.suffixes:
+            return framework
+    for framework in frameworks():
+        if framework.recognizes_content(path):
+            return framework
+    raise NotAModel(str(path), f"is not a model that can be read; expected {_formats()}")
 
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        raise NotAModel(str(path), f"is a folder, expected a file; {READS}")
+        raise NotAModel(str(path), f"is a folder; expected {_formats()}")
     if not path.exists():
-        raise NotAModel(str(path), "there is no such file")
+        raise NotAModel(str(path), "does not exist")
     if not path.is_file():
-        raise NotAModel(str(path), f"is not a regular file; {READS}")
+        raise NotAModel(str(path), f"is not a regular file; expected {_formats()}")
     if path.stat().st_size == 0:
         raise NotAModel(str(path), "is empty; save the model again")
 
 
-def _framework_in(path: Path) -> Framework:
-    """Tell by the file's name, otherwise by its first bytes."""
-    if path.suffix.lower() in SUFFIXES:
-        return SUFFIXES[path.suffix.lower()]
-    with path.open("rb") as file:
-        begin = file.read(4)
-    if begin[:1] == b"\x80" and begin[1:2] in b"\x02\x03\x04\x05":  # a pickle of protocol 2 to 5
-        return "sklearn"
-    if begin[:2] == b"PK" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if "config.json" in archive.namelist():
-                return "keras"
-    raise NotAModel(str(path), f"is not a model that can be read; {READS}")
+def _formats() -> str:
+    return ", ".join(framework.formats for framework in frameworks())
 
 
 def _commit() -> str | None:

@@ -1,117 +1,129 @@
 """
-Which form of the chosen model is served: as converted or optimized ahead of time, with its weights inside or beside it,
-loaded with ONNX Runtime's optimization on or off. Each is measured; how they differ depends on the model.
+Which form of the chosen model is served: as converted or optimized ahead of time, with weights inside the file or
+beside it, loaded with ONNX Runtime's optimization on or off. Each form is measured, because the best one depends on the
+model.
 
-Ahead means level EXTENDED: the highest that is not bound to this CPU's vector width. A quantized graph as converted is
-never loaded with optimization off: it would run unfused, several times slower and with other rounding.
+Ahead of time means level EXTENDED, the highest that does not depend on this CPU's vector width. A quantized graph as
+converted is never loaded with optimization off: it would run unfused, several times slower and with other rounding.
 """
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from snooze.bundle.contract import Optimization, Session, Tolerance
-from snooze.convert import runner as running
-from snooze.convert.checks.cases import Arrays
+from snooze.bundle.evidence import Prefer, Variant
+from snooze.bundle.session import session_options
+from snooze.convert.checks.cases import Case
+from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import compare
 from snooze.convert.frameworks.interface import Original
-from snooze.convert.quantization.candidates import Limits, Prefer
 from snooze.convert.quantization.timing import run_seconds, start_seconds
 from snooze.convert.quiet import quiet
-from snooze.convert.runner import Runner
+from snooze.convert.runner import Runner, import_onnxruntime
 
 FILE: Final = "model.onnx"
 WEIGHTS: Final = "model.onnx.data"
-LEAST_BYTES_BESIDE: Final = 2**20  # below, mapping a second file costs more than it saves
-LEAST_BYTES_OF_A_TENSOR: Final = 1024
-MOST_SLOWER: Final = 1.05
-SHORT_RUN: Final = 0.5e-3  # seconds; a run this short is cheaper than handing it to a thread and back
+MIN_BYTES_BESIDE: Final = 2**20  # below, mapping a second file costs more than it saves
+MIN_TENSOR_BYTES_BESIDE: Final = 1024
+MAX_SLOWDOWN: Final = 1.05
+SHORT_RUN: Final = 0.5e-3  # seconds; handing a run this short to a thread costs more than it saves
 
 
-@dataclass
-class Variant:
-    """One form of the model in a folder of its own. Seconds of one run and of one start, and the bytes of its files."""
+class Form(NamedTuple):
+    """A form of the model in its own folder."""
 
     name: str
     folder: Path
     optimization: Optimization
-    figures: dict[str, Any] = field(default_factory=dict)
 
-    def record(self) -> dict[str, Any]:
-        """Return what the evidence holds."""
-        return {"name": self.name, "optimization": self.optimization, **self.figures}
+    def load(self) -> Runner:
+        return Runner(self.folder / FILE, self.optimization)
 
 
-@dataclass(frozen=True)
-class Served:
-    """The variant to serve, the session that goes with it, and all that were measured."""
+class Served(NamedTuple):
+    """The folder of the form to serve, the session for it, and the evidence of all forms."""
 
     folder: Path
     session: Session
-    variants: list[Variant]
+    variants: tuple[Variant, ...]
 
 
 def choose(
     file: Path,
     quantized: bool,
     original: Original,
-    rows: Arrays,
+    data: Dataset,
     tolerance: Mapping[str, Tolerance],
-    limits: Limits,
+    rows: int,
+    prefer: Prefer,
     work: Path,
 ) -> Served:
     """
-    Return the form of the model in `file` that starts soonest among those that run at most 5 % slower than the fastest.
+    Return the form of the model in `file` that starts soonest among those at most 5 % slower than the fastest.
 
-    With a preference for "start" or "size", the one that starts soonest or is smallest, however fast it runs. A form
-    that does not answer like the others, to `tolerance`, is left out.
+    With a preference for "start" or "size": the form that starts soonest or is smallest, however fast it runs. A form
+    whose outputs differ by more than `tolerance` is left out.
+
+    Args:
+        file: the chosen version of the model.
+        quantized: whether it is an 8-bit version.
+        original: what the outputs mean.
+        data: on which the forms are compared.
+        tolerance: how close their outputs must be.
+        rows: of a usual request, with which they are measured.
+        prefer: what decides.
+        work: a folder for the forms.
     """
-    expected = Runner(file).run(rows)
-    variants = []
-    for variant in forms(file, quantized, work):
-        got = Runner(variant.folder / FILE, variant.optimization).run(rows)
-        comparison = compare(original, expected, got, tolerance)
-        # The fused form of a quantized graph rounds otherwise: its labels were judged when it was chosen.
-        variant.figures["agrees"] = not (comparison.outliers.any() or (comparison.flips.any() and not quantized))
-        variants.append(variant)
-    agreeing = [variant for variant in variants if variant.figures["agrees"]]
-    measure(agreeing, {name: array[np.arange(limits.rows) % len(array)] for name, array in rows.items()})
-    best = preferred(agreeing, limits.prefer)
-    best.figures["chosen"] = True
+    expected = Runner(file).answer_all(data.cases)
+    forms = list(write_forms(file, quantized, work))
+    agree = {}
+    for form in forms:
+        found = compare(original, expected, form.load().answer_all(data.cases), tolerance)
+        # A fused quantized graph rounds differently; its labels were checked when it was chosen.
+        agree[form] = not (found.outliers.any() or (found.flips.any() and not quantized))
+    measured = measure([form for form in forms if agree[form]], data.request(rows))
+    best = select(measured, prefer)
+    variants = tuple(
+        measured[form]._replace(chosen=form == best)
+        if agree[form]
+        else Variant(form.name, form.optimization, agrees=False, chosen=False)
+        for form in forms
+    )
     session = Session(
         file=FILE,
         optimization=best.optimization,
         intra_op_threads=1,
-        run_in="loop" if best.figures["run_seconds"] < SHORT_RUN else "executor",
+        run_in="loop" if (measured[best].run_seconds or 0) < SHORT_RUN else "executor",
     )
     return Served(best.folder, session, variants)
 
 
-def forms(file: Path, quantized: bool, work: Path) -> Iterator[Variant]:
-    """Yield every form of a model that may be served."""
-    ahead = optimized(file, work / "ahead.onnx")
+def write_forms(file: Path, quantized: bool, work: Path) -> Iterator[Form]:
+    """Write and yield every form of a model that may be served."""
+    ahead = optimize(file, work / "ahead.onnx")
     for kind, source in (("as converted", file), ("optimized ahead", ahead)):
-        places = {"weights inside": _inside, "weights beside": _beside}
-        if weight_bytes(source) < LEAST_BYTES_BESIDE:
+        places = {"weights inside": _write_inside, "weights beside": _write_beside}
+        if weight_bytes(source) < MIN_BYTES_BESIDE:
             del places["weights beside"]
         for place, write in places.items():
-            folder = work / f"{kind}, {place}".replace(" ", "-")
+            name = f"{kind}, {place}"
+            folder = work / name.replace(", ", "-").replace(" ", "-")
             folder.mkdir()
             write(source, folder)
             if not (quantized and source == file):
-                yield Variant(f"{kind}, {place}", folder, "none")
-            yield Variant(f"{kind}, {place}", folder, "all")
+                yield Form(name, folder, "none")
+            yield Form(name, folder, "all")
 
 
-def optimized(file: Path, made: Path) -> Path:
+def optimize(file: Path, made: Path) -> Path:
     """Write the model as ONNX Runtime optimizes it at level EXTENDED, which is the same on every CPU."""
-    ort = running.runtime()
-    options = running.options("all")
+    ort = import_onnxruntime()
+    options = session_options(ort)
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(made)
     with quiet():
@@ -131,38 +143,51 @@ def weight_bytes(file: Path) -> int:
     )
 
 
-def measure(variants: list[Variant], rows: Arrays) -> None:
-    """Fill in the seconds of a run of these rows, of a start (load and first run), and the bytes."""
-    keys = {f"{variant.name}, {variant.optimization}": variant for variant in variants}
-    calls = {key: Runner(one.folder / FILE, one.optimization).call(rows) for key, one in keys.items()}
-    runs = run_seconds(calls)
+def measure(forms: list[Form], request: Case) -> dict[Form, Variant]:
+    """Return the seconds of a run and of a start (load and first run) of each form, and its bytes."""
+    keys = {f"{form.name}, {form.optimization}": form for form in forms}
+    runs = run_seconds({key: form.load().prepare(request) for key, form in keys.items()})
+    starts = start_seconds({key: partial(_start, form, request) for key, form in keys.items()})
+    return {
+        form: Variant(
+            form.name,
+            form.optimization,
+            agrees=True,
+            chosen=False,
+            bytes=sum(path.stat().st_size for path in form.folder.iterdir()),
+            start_seconds=starts[key],
+            run_seconds=runs[key],
+        )
+        for key, form in keys.items()
+    }
 
-    starts = start_seconds({key: partial(_start, one, rows) for key, one in keys.items()})
-    for key, variant in keys.items():
-        size = sum(path.stat().st_size for path in variant.folder.iterdir())
-        variant.figures |= {"run_seconds": runs[key], "start_seconds": starts[key], "bytes": size}
 
+def select(measured: Mapping[Form, Variant], prefer: Prefer) -> Form:
+    """Return the form that the measurements and the user's preference select."""
 
-def preferred(variants: list[Variant], prefer: Prefer) -> Variant:
-    """Return the variant that the measurements and the user's preference choose."""
+    def start(form: Form) -> float:
+        return float(measured[form].start_seconds or 0)
+
+    def run(form: Form) -> float:
+        return float(measured[form].run_seconds or 0)
+
     if prefer == "start":
-        return min(variants, key=lambda one: float(one.figures["start_seconds"]))
+        return min(measured, key=start)
     if prefer == "size":
-        return min(variants, key=lambda one: (int(one.figures["bytes"]), float(one.figures["start_seconds"])))
-    fastest = min(float(one.figures["run_seconds"]) for one in variants)
-    enough = [one for one in variants if one.figures["run_seconds"] <= MOST_SLOWER * fastest]
-    return min(enough, key=lambda one: float(one.figures["start_seconds"]))
+        return min(measured, key=lambda form: (measured[form].bytes or 0, start(form)))
+    fastest = min(map(run, measured))
+    return min((form for form in measured if run(form) <= MAX_SLOWDOWN * fastest), key=start)
 
 
-def _start(variant: Variant, rows: Arrays) -> None:
-    Runner(variant.folder / FILE, variant.optimization).call(rows)()
+def _start(form: Form, request: Case) -> None:
+    form.load().prepare(request)()
 
 
-def _inside(source: Path, folder: Path) -> None:
+def _write_inside(source: Path, folder: Path) -> None:
     shutil.copyfile(source, folder / FILE)
 
 
-def _beside(source: Path, folder: Path) -> None:
+def _write_beside(source: Path, folder: Path) -> None:
     import onnx
 
     onnx.save_model(
@@ -171,5 +196,5 @@ def _beside(source: Path, folder: Path) -> None:
         save_as_external_data=True,
         all_tensors_to_one_file=True,
         location=WEIGHTS,
-        size_threshold=LEAST_BYTES_OF_A_TENSOR,
+        size_threshold=MIN_TENSOR_BYTES_BESIDE,
     )

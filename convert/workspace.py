@@ -1,4 +1,4 @@
-"""The folder that a conversion works in, away from the repository, and what is said when that has no room."""
+"""The temporary folder of a conversion, outside the repository, and the error if it has no space."""
 
 import errno
 import os
@@ -9,45 +9,43 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from snooze.bundle.errors import BundleError
-from snooze.convert.errors import ConversionError, NoWorkspace
+from snooze.bundle.errors import SnoozeError
+from snooze.convert.errors import NoWorkspace
 
-ROOM: Final = 1024 * 1024  # bytes without which a folder is taken for full
+MIN_FREE_BYTES: Final = 1024 * 1024  # a folder with less is considered full
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def workspace() -> Iterator[Path]:
     """
-    Make a temporary folder and remove it at the end.
+    Create a temporary folder and remove it at the end.
 
     Raises:
-        NoWorkspace: it cannot be made; or what went wrong in here did so when it was full.
+        NoWorkspace: it cannot be created, or something failed while it was full.
     """
     try:
         folder = TemporaryDirectory(prefix="snooze-convert-")
     except OSError as error:
-        place: object = (
-            Path(error.filename).parent if error.filename else os.environ.get("TMPDIR", "that was looked for")
-        )
-        raise NoWorkspace(str(place), error.strerror or str(error)) from None
+        parent = Path(error.filename).parent if error.filename else os.environ.get("TMPDIR", "of this system")
+        raise NoWorkspace(str(parent), error.strerror or str(error)) from None
     with folder as name:
         try:
             yield Path(name)
-        except (ConversionError, BundleError):
+        except SnoozeError:
             raise
-        except Exception:  # native code that cannot write says anything, seldom that there is no space
-            reason = _full(Path(name))
+        except Exception:  # native code that cannot write rarely says that there is no space
+            reason = _find_shortage(Path(name))
             if reason is None:
                 raise
             raise NoWorkspace(tempfile.gettempdir(), reason) from None
 
 
-def _full(folder: Path) -> str | None:
-    """Return what the system says if there is no room in a folder."""
+def _find_shortage(folder: Path) -> str | None:
+    """Return the system's message if there is no space in a folder, otherwise None."""
     try:
-        with (folder / "room").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, ROOM)
+        with (folder / "space").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, MIN_FREE_BYTES)
     except OSError as error:
         return error.strerror if error.errno in FULL else None
     return None

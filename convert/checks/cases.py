@@ -1,7 +1,14 @@
-"""Rows of input: arrays by input name, their labels where there are any, and what is known about them."""
+"""
+Cases: the units in which a model is checked.
 
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+A case is one feed of a model, or the model's answer to it: one array for each tensor. Every tensor states the axis
+along which its rows lie, or None if it has no rows (a rank-0 threshold, a whole recording). A case with rows can be
+split, joined and sampled; a case without rows is always used as a whole and counts as one unit. Cases of one data set
+may have different lengths. Strings are arrays of `str` objects.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,36 +16,84 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
 
-
-@dataclass(frozen=True)
-class Rows:
-    """
-    Rows that a model takes: for each input an array whose first dimension is the row.
-
-    `labels` are class numbers (positions among the model's classes) or true values, one entry a row. `real` rows come
-    from a file; others were drawn from the model's signature.
-    """
-
-    inputs: Arrays
-    labels: Array | None = None
-    real: bool = True
-    columns: tuple[str, ...] | None = None  # names of the features, where the only input is a matrix
-
-    def __len__(self) -> int:
-        return len(next(iter(self.inputs.values())))
-
-    def take(self, index: Array | slice) -> "Rows":
-        """Return some of the rows."""
-        inputs = {name: array[index] for name, array in self.inputs.items()}
-        return replace(self, inputs=inputs, labels=None if self.labels is None else self.labels[index])
-
-    def at_most(self, count: int) -> "Rows":
-        """Return `count` rows spread evenly over all, or all where there are fewer."""
-        if len(self) <= count:
-            return self
-        return self.take(np.linspace(0, len(self) - 1, count).astype(np.int64))
+CHUNK: Final = 256  # rows that a framework or ONNX Runtime is given at once
 
 
-def joined(parts: list[Arrays]) -> Arrays:
-    """Return several batches as one."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+class Case(NamedTuple):
+    """Arrays by tensor name, and the row axis of each (None: the tensor has no rows)."""
+
+    tensors: Arrays
+    axes: Mapping[str, int | None]
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows, or None if no tensor has rows."""
+        counts = (self.tensors[name].shape[axis] for name, axis in self.axes.items() if axis is not None)
+        return next(counts, None)
+
+    @property
+    def units(self) -> int:
+        """The number of rows, or 1 if no tensor has rows."""
+        return 1 if self.rows is None else self.rows
+
+    def take(self, index: Array | slice) -> "Case":
+        """Return the case with some of its rows. Tensors without rows are kept as they are."""
+        tensors = {
+            name: array if (axis := self.axes[name]) is None else array[(slice(None),) * axis + (index,)]
+            for name, array in self.tensors.items()
+        }
+        return Case(tensors, self.axes)
+
+    def answer(self, outputs: Arrays) -> "Case":
+        """Return a model's outputs for this case. Those with as many entries as this case has rows have rows."""
+        rows = self.rows
+        axes = {name: 0 if rows is not None and array.shape[:1] == (rows,) else None for name, array in outputs.items()}
+        return Case(outputs, axes)
+
+    def by_unit(self, name: str) -> Array:
+        """Return a tensor with units along its first axis. A tensor without rows is repeated for every unit."""
+        array, axis = self.tensors[name], self.axes[name]
+        return np.broadcast_to(array, (self.units, *array.shape)) if axis is None else np.moveaxis(array, axis, 0)
+
+
+def rows_case(tensors: Arrays) -> Case:
+    """Return a case whose tensors all have their rows along axis 0."""
+    return Case(tensors, dict.fromkeys(tensors, 0))
+
+
+def split(case: Case, size: int) -> Iterator[Case]:
+    """Yield the case in parts of at most `size` rows. A case without rows is one part."""
+    if case.units <= size:
+        yield case
+        return
+    for begin in range(0, case.units, size):
+        yield case.take(slice(begin, begin + size))
+
+
+def join(parts: Sequence[Case]) -> Case:
+    """Return the parts of a case as one case, the inverse of `split`."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    tensors = {
+        name: array
+        if (axis := first.axes[name]) is None
+        else np.concatenate([one.tensors[name] for one in parts], axis)
+        for name, array in first.tensors.items()
+    }
+    return Case(tensors, first.axes)
+
+
+def run_in_parts(case: Case, run: Callable[[Arrays], Arrays], size: int = CHUNK) -> Case:
+    """Return a model's outputs for a case, at most `size` rows at once unless an output has no rows to join."""
+    parts = []
+    for part in split(case, size):
+        parts.append(part.answer(run(part.tensors)))
+        if part is not case and None in parts[-1].axes.values():
+            return case.answer(run(case.tensors))
+    return join(parts)
+
+
+def by_unit(cases: Sequence[Case], name: str) -> list[Array]:
+    """Return a tensor of several cases, units first: one array for each case."""
+    return [case.by_unit(name) for case in cases]

@@ -1,6 +1,6 @@
-"""The converted graph: its names put in order, the gates it must pass, and the signature it turns out to have."""
+"""The converted graph: tensor names, the checks that it must pass, and its signature as observed when it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from snooze.bundle.contract import Role, Tensor
@@ -12,15 +12,15 @@ from snooze.convert.frameworks.interface import first_line
 OPSET: Final = {"": 18, "ai.onnx.ml": 3}
 DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # "ai.onnx" is the long name of ""
 BATCH: Final = "batch"
-GRAIN: Final = 1 / 64
+THRESHOLD_GRID: Final = 1 / 64
 TREES: Final = ("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor")
+REMEDY: Final = "a step of the model has no ONNX counterpart; do that step before the rows are sent"
 
 
-def renamed(graph: Any, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> Any:
-    """Give inputs and outputs of a model other names, and their first dimension the name `batch`. Changes the model."""
-    wanted = {**inputs, **outputs}
+def rename(graph: Any, names: Mapping[str, str]) -> Any:
+    """Rename outputs of a model, and name the first dimension of its inputs and outputs `batch`. Changes the model."""
     taken = {name for node in graph.graph.node for name in (*node.input, *node.output)}
-    names = {new: f"{new}__inner" for old, new in wanted.items() if new != old and new in taken} | wanted
+    names = {new: f"{new}__inner" for old, new in names.items() if new != old and new in taken} | dict(names)
     for node in graph.graph.node:
         for places in (node.input, node.output):
             for index, name in enumerate(places):
@@ -37,26 +37,21 @@ def renamed(graph: Any, inputs: Mapping[str, str], outputs: Mapping[str, str]) -
 
 def check(graph: Any) -> None:
     """
-    Let a model pass, or say why it cannot be served.
+    Check that a model can be served.
 
     Raises:
-        GraphRefused: an operator of a domain that is not served, or the graph is not valid ONNX.
+        GraphRefused: it uses an operator of another domain, or is not valid ONNX.
     """
     import onnx
 
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in graph.graph.node if node.domain not in DOMAINS})
     if foreign:
         problem = f"operators of other domains: {', '.join(foreign)}"
-        raise GraphRefused(problem, "only standard ONNX operators are served; leave that step out of the model")
+        raise GraphRefused(problem, "only standard ONNX operators are served; do that step before the rows are sent")
     try:
         onnx.checker.check_model(graph, full_check=True)
     except Exception as error:  # the checker raises several unrelated kinds
-        raise GraphRefused(f"the converter made an invalid graph: {first_line(error)}", _REMEDY) from None
-
-
-def not_loaded(error: Exception) -> GraphRefused:
-    """Return the refusal of a graph that ONNX Runtime does not load."""
-    return GraphRefused(f"ONNX Runtime does not load the converted graph: {first_line(error)}", _REMEDY)
+        raise GraphRefused(f"the converter made an invalid graph: {first_line(error)}", REMEDY) from None
 
 
 def operators(graph: Any) -> set[str]:
@@ -64,46 +59,60 @@ def operators(graph: Any) -> set[str]:
     return {node.op_type for node in graph.graph.node}
 
 
+def has_trees(graph: Any) -> bool:
+    """Return whether a model contains tree ensembles."""
+    return bool(operators(graph) & set(TREES))
+
+
 def thresholds(graph: Any) -> list[tuple[int, float]]:
     """
-    Return (feature, threshold) of those splits on which a request's value may well lie.
+    Return (feature, threshold) of the tree splits on which a feature of a request may lie exactly.
 
-    These are the splits at multiples of 1/64 of trees that look at the model's only input as it is. A value on any
-    other threshold is one that single precision cannot tell from its neighbours anyway.
+    These are thresholds at multiples of 1/64 of trees that read the model's only input directly. Single precision
+    cannot distinguish other thresholds from their neighbours anyway.
     """
     if len(graph.graph.input) != 1:
         return []
     name = graph.graph.input[0].name
-    seen = {name} | {node.output[0] for node in graph.graph.node if node.op_type == "Cast" and node.input[0] == name}
+    direct = {name} | {node.output[0] for node in graph.graph.node if node.op_type == "Cast" and node.input[0] == name}
     splits: set[tuple[int, float]] = set()
     for node in graph.graph.node:
-        if node.op_type in TREES and node.input[0] in seen:
+        if node.op_type in TREES and node.input[0] in direct:
             values = {attribute.name: attribute for attribute in node.attribute}
             features, limits = values.get("nodes_featureids"), values.get("nodes_values")
             modes = values.get("nodes_modes")
             if features and limits and modes:
                 rows = zip(modes.strings, features.ints, limits.floats, strict=True)
-                splits |= {(feature, limit) for mode, feature, limit in rows if mode != b"LEAF" and limit % GRAIN == 0}
+                on_grid = {(at, limit) for mode, at, limit in rows if mode != b"LEAF" and limit % THRESHOLD_GRID == 0}
+                splits |= on_grid
     return sorted(splits)
 
 
 def signature(
-    graph: Any, inputs: Arrays, one: Arrays, several: Arrays, roles: Mapping[str, Role | None]
+    graph: Any, dtypes: Mapping[str, Any], runs: Sequence[Arrays], roles: Mapping[str, Role | None]
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """
-    Return inputs and outputs as they are when the model runs, and declare the outputs so in the model.
+    Return the inputs as declared, and the outputs as observed in several `runs`; declare the outputs so in the model.
 
-    Converters declare some output shapes wrongly; what came out for `one` row and for `several` does not lie.
+    Converters declare some output shapes wrongly. A dimension that differs between runs is variable.
+
+    Args:
+        graph: the model, which is changed.
+        dtypes: the datatype of each input when the model runs.
+        runs: the outputs of runs with different numbers of rows or lengths.
+        roles: what each output means.
     """
-    takes = tuple(Tensor(value.name, NAMES[inputs[value.name].dtype], _declared(value)) for value in graph.graph.input)
+    takes = tuple(Tensor(value.name, NAMES[dtypes[value.name]], _declared(value)) for value in graph.graph.input)
     gives = []
     for value in graph.graph.output:
-        few, many = one[value.name], several[value.name]
-        if few.ndim != many.ndim:
-            raise GraphRefused(f"output '{value.name}' changes its number of dimensions with the rows", _REMEDY)
-        shape = tuple(a if a == b else -1 for a, b in zip(few.shape, many.shape, strict=True))
+        arrays = [run[value.name] for run in runs]
+        if len({array.ndim for array in arrays}) > 1:
+            raise GraphRefused(f"output '{value.name}' changes its number of dimensions with the input", REMEDY)
+        shape = tuple(
+            sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*(a.shape for a in arrays), strict=True)
+        )
         _declare(value, shape)
-        gives.append(Tensor(value.name, NAMES[few.dtype], shape, roles.get(value.name)))
+        gives.append(Tensor(value.name, NAMES[arrays[0].dtype], shape, roles.get(value.name)))
     return takes, tuple(gives)
 
 
@@ -120,6 +129,3 @@ def _declare(value: Any, shape: tuple[int, ...]) -> None:
             dimension.dim_param = BATCH if index == 0 else f"{value.name}_{index}"
         else:
             dimension.dim_value = size
-
-
-_REMEDY: Final = "the model holds a step that has no ONNX counterpart; leave it out, and do it before the rows are sent"

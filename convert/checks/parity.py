@@ -1,110 +1,135 @@
 """
-Whether the converted graph answers as the original does: compared on rows, and on rows where conversions go wrong.
+Whether a converted graph answers as the original model does.
 
-What is asked, by kind of model (right conversions of some sixty models erred by a tenth of it at most):
+Tolerances by kind of output (correct conversions of about sixty models stayed within a tenth of them):
 
-* scores and other numbers of nets and of smooth models: within `1e-5 + 1e-4 * |value|` on every row;
-* predicted values: within `1e-5 * range + 1e-4 * |value|`, range being that of the original's answers;
-* scores of trees: within `1e-5`, but for 1 row in 1,000. Trees err by nothing or by a whole leaf, so rows are counted;
-* labels: equal, unless the original itself hesitates (its two best scores nearer than 1e-4).
+* scores and other numbers of networks and smooth models: `1e-5 + 1e-4 * |value|` on every row;
+* predicted values: `1e-5 * range + 1e-4 * |value|`, with the range of the original's answers;
+* scores of trees: `1e-5`, except on 1 row in 1,000. Trees differ by nothing or by a whole leaf, so rows are counted;
+* labels: equal, unless the original's two best scores are closer than 1e-4.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from snooze.bundle.contract import Tolerance
-from snooze.convert.checks.cases import Array, Arrays
+from snooze.bundle.evidence import Differences
+from snooze.convert.checks.cases import Array, Case
 from snooze.convert.errors import GraphRefused
 from snooze.convert.frameworks.interface import Original
 
 RTOL: Final = 1e-4
 ATOL: Final = 1e-5
 NEAR_TIE: Final = 1e-4
-TREE_OUTLIERS: Final = 1e-3  # the share of rows on which trees may differ
+MAX_TREE_OUTLIERS: Final = 1e-3  # share of rows on which trees may differ
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found, row by row. `worst` is the largest absolute difference of a number."""
+    """What a comparison found for each unit. `worst` is the largest absolute difference of a number."""
 
     worst: float
     outliers: Array
     flips: Array
     near_ties: Array
 
-    def counts(self) -> dict[str, Any]:
-        """Return the figures that the evidence holds."""
-        return {
-            "rows": len(self.flips),
-            "worst": float(np.nan_to_num(self.worst)),  # JSON knows no infinity
-            "outliers": int(self.outliers.sum()),
-            "flips": int(self.flips.sum()),
-            "near_ties": int(self.near_ties.sum()),
-        }
+    @property
+    def differences(self) -> Differences:
+        """The comparison as counts of units, for the evidence."""
+        return Differences(
+            rows=len(self.flips),
+            worst=float(np.nan_to_num(self.worst)),  # JSON has no infinity
+            outliers=int(self.outliers.sum()),
+            flips=int(self.flips.sum()),
+            near_ties=int(self.near_ties.sum()),
+        )
 
 
-def tolerances(original: Original, expected: Arrays, trees: bool) -> dict[str, Tolerance]:
-    """Return how near each output must come to the original's."""
+def tolerances(original: Original, expected: Sequence[Case], trees: bool) -> dict[str, Tolerance]:
+    """Return how close each output must come to the original's answers."""
     found: dict[str, Tolerance] = {}
-    for name, array in expected.items():
-        role = original.roles.get(name)
-        if array.dtype.kind not in "f" or role == "label":
+    for name in expected[0].tensors:
+        role, kind = original.roles.get(name), expected[0].tensors[name].dtype.kind
+        if kind != "f" or role == "label":
             found[name] = Tolerance(exact=True)
         elif role == "scores":
             found[name] = Tolerance(atol=ATOL) if trees else Tolerance(rtol=RTOL, atol=ATOL)
         else:
-            finite = array[np.isfinite(array)]
-            span = float(np.ptp(finite)) if finite.size else 0.0
-            found[name] = Tolerance(rtol=RTOL, atol=ATOL * max(span, ATOL))
+            found[name] = Tolerance(rtol=RTOL, atol=ATOL * max(span(expected, name), ATOL))
     return found
 
 
-def compare(original: Original, expected: Arrays, got: Arrays, tolerance: Mapping[str, Tolerance]) -> Comparison:
+def span(cases: Sequence[Case], name: str) -> float:
+    """Return the difference of an output's largest and smallest finite value."""
+    values = np.concatenate([case.tensors[name].reshape(-1) for case in cases])
+    finite = values[np.isfinite(values)]
+    return float(np.ptp(finite)) if finite.size else 0.0
+
+
+def compare(
+    original: Original, expected: Sequence[Case], got: Sequence[Case], tolerance: Mapping[str, Tolerance]
+) -> Comparison:
     """
-    Compare the outputs of a graph with those of the original for the same rows.
+    Compare a graph's outputs with the original's for the same cases.
 
     Raises:
-        GraphRefused: an output has another shape.
+        GraphRefused: an output has another shape than the original's.
     """
-    count = len(next(iter(expected.values())))
-    outliers, flips, worst = np.zeros(count, bool), np.zeros(count, bool), 0.0
-    for name, want in expected.items():
-        have = got[name]
-        if have.shape != want.shape:
-            problem = f"output '{name}' has shape {have.shape}, the original's has {want.shape}"
-            raise GraphRefused(problem, "this kind of model is not converted rightly; report it with the model")
-        if tolerance[name].exact:
-            flips |= _by_row(have.astype(object) != want.astype(object))
-            continue
-        difference = _differences(want, have)
-        limit = tolerance[name].atol + tolerance[name].rtol * np.abs(np.nan_to_num(want, posinf=0, neginf=0))
-        outliers |= _by_row(difference > limit)
-        worst = max(worst, float(difference.max(initial=0.0)))
-    for name in _deciding(original):
-        flips |= _winner(original, expected[name]) != _winner(original, got[name])
-    hesitates = _hesitates(original, expected, count)
-    return Comparison(worst, outliers, flips & ~hesitates, flips & hesitates)
-
-
-def problem(comparison: Comparison, trees: bool) -> str | None:
-    """Return what is wrong with a comparison, or None."""
-    figures = comparison.counts()
-    allowed = int(TREE_OUTLIERS * figures["rows"]) if trees else 0
-    if figures["flips"] == 0 and figures["outliers"] <= allowed:
-        return None
-    return (
-        f"{figures['outliers']} of {figures['rows']} rows differ by more than the tolerance "
-        f"(worst {figures['worst']:.2g}), {figures['flips']} labels flip"
+    found = [_compare(original, *pair, tolerance) for pair in zip(expected, got, strict=True)]
+    return Comparison(
+        max(one.worst for one in found),
+        np.concatenate([one.outliers for one in found]),
+        np.concatenate([one.flips for one in found]),
+        np.concatenate([one.near_ties for one in found]),
     )
 
 
-def margins(original: Original, outputs: Arrays) -> Array | None:
-    """Return by how much each row's class wins: the distance of the two best scores, or of the only one from 0."""
-    found = [_margin(original, outputs[name])[0] for name in _deciding(original)]
-    return np.minimum.reduce(found) if found else None
+def _compare(original: Original, expected: Case, got: Case, tolerance: Mapping[str, Tolerance]) -> Comparison:
+    count = expected.units
+    outliers, flips, worst = np.zeros(count, bool), np.zeros(count, bool), 0.0
+    for name, array in expected.tensors.items():
+        if got.tensors[name].shape != array.shape:
+            problem = f"output '{name}' has shape {got.tensors[name].shape}, the original's has {array.shape}"
+            raise GraphRefused(problem, "models of this kind are not converted correctly; please report it")
+        want, have = expected.by_unit(name), Case(got.tensors, expected.axes).by_unit(name)
+        if tolerance[name].exact:
+            flips |= _any(have.astype(object) != want.astype(object))
+            continue
+        difference = _differences(want, have)
+        limit = tolerance[name].atol + tolerance[name].rtol * np.abs(np.nan_to_num(want, posinf=0, neginf=0))
+        outliers |= _any(difference > limit)
+        worst = max(worst, float(difference.max(initial=0.0)))
+    near_tie = np.zeros(count, bool)
+    for name in _deciding(original):
+        want, have = expected.by_unit(name), Case(got.tensors, expected.axes).by_unit(name)
+        flips |= _any(_winner(original, want) != _winner(original, have))
+        margin, best = _margin(original, want)
+        near_tie |= margin <= NEAR_TIE * np.maximum(1.0, best)
+    return Comparison(worst, outliers, flips & ~near_tie, flips & near_tie)
+
+
+def find_problem(differences: Differences, trees: bool) -> str | None:
+    """Return what is wrong with a comparison, or None."""
+    allowed = int(MAX_TREE_OUTLIERS * differences.rows) if trees else 0
+    if differences.flips == 0 and differences.outliers <= allowed:
+        return None
+    return (
+        f"{differences.outliers} of {differences.rows} rows differ by more than the tolerance "
+        f"(worst {differences.worst:.2g}), {differences.flips} labels flip"
+    )
+
+
+def margins(original: Original, outputs: Sequence[Case]) -> Array | None:
+    """Return for each unit the distance of its two best scores (of a single score from 0), None without scores."""
+    names = _deciding(original)
+    if not names:
+        return None
+    return np.concatenate(
+        [np.minimum.reduce([_margin(original, case.by_unit(name))[0] for name in names]) for case in outputs]
+    )
 
 
 def _deciding(original: Original) -> list[str]:
@@ -114,13 +139,13 @@ def _deciding(original: Original) -> list[str]:
 
 
 def _winner(original: Original, scores: Array) -> Array:
-    if scores.shape[-1] == 1:
-        return np.asarray(scores[..., 0] > 0)
+    if scores.ndim == 1 or scores.shape[-1] == 1:
+        return np.asarray(scores > 0)
     return np.asarray(scores.argmin(-1) if original.lowest_wins else scores.argmax(-1))
 
 
 def _margin(original: Original, scores: Array) -> tuple[Array, Array]:
-    """Return each row's margin and the size of its best score, which says what is near."""
+    """Return each unit's margin, and its best score, in relation to which a margin is small."""
     flat = scores.reshape(len(scores), -1).astype(np.float64)
     if flat.shape[1] == 1:
         return np.abs(flat[:, 0]), np.abs(flat[:, 0])
@@ -128,21 +153,14 @@ def _margin(original: Original, scores: Array) -> tuple[Array, Array]:
     return best[:, 1] - best[:, 0], np.abs(best[:, 1])
 
 
-def _hesitates(original: Original, expected: Arrays, count: int) -> Array:
-    hesitates = np.zeros(count, bool)
-    for name in _deciding(original):
-        margin, size = _margin(original, expected[name])
-        hesitates |= margin <= NEAR_TIE * np.maximum(1.0, size)
-    return hesitates
-
-
 def _differences(want: Array, have: Array) -> Array:
-    """Return absolute differences: 0 between NaN and NaN or equal infinities, infinite where only one is NaN."""
+    """Return absolute differences: 0 between NaN and NaN or equal infinities, infinite if only one is NaN."""
     want, have = want.astype(np.float64), have.astype(np.float64)
     with np.errstate(invalid="ignore"):
         difference = np.where((want == have) | (np.isnan(want) & np.isnan(have)), 0.0, np.abs(want - have))
     return np.where(np.isnan(difference), np.inf, difference)
 
 
-def _by_row(mask: Array) -> Array:
+def _any(mask: Array) -> Array:
+    """Return for each unit whether anything in it is true."""
     return np.asarray(np.asarray(mask, bool).reshape(len(mask), -1).any(1))

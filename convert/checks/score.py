@@ -1,23 +1,22 @@
-"""How good answers are: labels brought to the model's own classes, and the score against them."""
+"""How good answers are: labels matched with the model's classes, and the score against them."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from snooze.convert.checks.cases import Array, Arrays
-from snooze.convert.errors import InvalidData, InvalidOption
-from snooze.convert.frameworks.interface import Original, numbers
+from snooze.bundle.errors import InvalidData, InvalidOption
+from snooze.convert.checks.cases import Array, Case
+from snooze.convert.frameworks.interface import Original, class_numbers
 
 Metric = Literal["accuracy", "R²"]
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """
-    A score of some outputs, 1 at best.
+    A score of some outputs, at best 1.
 
-    `accuracy` is the share of rows whose class is right; `R²` is 1 - (squared errors / squared distances from the
+    `accuracy` is the share of units whose class is right; `R²` is 1 - (squared errors / squared distances from the
     mean), over all values together.
     """
 
@@ -30,80 +29,82 @@ def class_names(original: Original, names: tuple[str, ...] | None) -> tuple[str,
     Return the names of the classes in the order of the columns of the scores: those given, or the model's own.
 
     Raises:
-        InvalidOption: there are not as many names as classes, or a label of the model would not tell its name.
+        InvalidOption: the number of names and classes differs, or the model's labels do not tell the order of names.
     """
     if original.classes is None:
         if names is not None:
-            raise InvalidOption("--labels", f"{original.model} has no classes to name")
+            raise InvalidOption("--labels", f"{original.model} has no classes to name; leave the option out")
         return None
     if names is not None and len(names) != len(original.classes):
-        raise InvalidOption("--labels", f"{len(names)} names for {len(original.classes)} classes")
-    if names is not None and original.classes != tuple(range(len(names))) and original.classes != names:
+        raise InvalidOption("--labels", f"expected {len(original.classes)} names, one for each class, got {len(names)}")
+    if names is not None and original.classes not in (tuple(range(len(names))), names):
         known = ", ".join(map(str, original.classes))
-        problem = f"the model's classes are {known}, and names only go with classes that are numbered from 0"
+        problem = f"the model's classes are {known}, and names are only for classes that are numbered from 0"
         raise InvalidOption("--labels", f"{problem}; train on the names, or leave the option out")
     return names or tuple(map(str, original.classes))
 
 
 def targets(original: Original, labels: Array | None, names: tuple[str, ...] | None) -> Array | None:
     """
-    Return labels as class numbers or true values, or None where there are none or the model has no use for them.
+    Return labels as class numbers or true values, or None if there are no labels or the model's task has no score.
 
-    Labels of classes are what the model calls them, the names given for them, or one column a class.
+    Labels of classes are the model's own, the given names, or one-hot.
 
     Raises:
-        InvalidData: a label that is no class, a row that marks none or several, no number where values are predicted.
+        InvalidData: a label is not a class, not one-hot, or not a finite number although values are predicted.
     """
     if labels is None or original.task not in ("classification", "regression"):
         return None
     if original.task == "regression":
         if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all():
-            raise InvalidData("the labels", f"{original.model} predicts values, so labels are finite numbers")
+            raise InvalidData("the labels", f"{original.model} predicts values, so expected finite numbers")
         return labels.reshape(len(labels), -1).astype(np.float64)
     classes = original.classes or ()
     if labels.ndim == 2 and labels.shape[1] == len(classes) > 1:
-        return _marked(labels)
+        return _from_one_hot(labels)
     if labels.ndim > 1 and labels.size != len(labels):
-        raise InvalidData("the labels", f"have shape {labels.shape}, expected one for each row")
+        raise InvalidData("the labels", f"expected one label for each row, got shape {labels.shape}")
     flat = labels.reshape(-1)
-    found = numbers(flat, classes)
+    found = class_numbers(flat, classes)
     if names is not None and (found < 0).any():
-        found = numbers(flat, names)
+        found = class_numbers(flat, names)
     if (found < 0).any():
         known = ", ".join(map(str, names or classes))
-        raise InvalidData("the labels", f"{flat[int((found < 0).argmax())]!s} is none of the classes {known}")
+        raise InvalidData("the labels", f"expected one of the classes {known}, got {flat[int((found < 0).argmax())]!s}")
     return found
 
 
-def _marked(labels: Array) -> Array:
-    """Return the class that each row of one column a class marks: 1 in its column, 0 in the others."""
+def _from_one_hot(labels: Array) -> Array:
     if labels.dtype.kind not in "biuf":
-        raise InvalidData("the labels", f"of one column a class are 0 and 1, got {labels.dtype}")
+        raise InvalidData("the labels", f"one-hot labels need numbers, got {labels.dtype}")
     wrong = ~np.isin(labels, (0, 1)).all(1) | (np.count_nonzero(labels, axis=1) != 1)
     if wrong.any():
         row = int(wrong.argmax())
-        problem = f"of one column a class hold one 1 a row and 0 besides; row {row} holds {labels[row].tolist()}"
-        raise InvalidData("the labels", f"{problem}; give one class a row as its number or name instead")
+        problem = f"one-hot labels need exactly one 1 per row and otherwise 0, row {row} has {labels[row].tolist()}"
+        raise InvalidData("the labels", f"{problem}; or give one class number or name per row")
     return np.asarray(labels.argmax(1))
 
 
-def score(original: Original, outputs: Arrays, truth: Array) -> Score:
-    """Return how near the outputs of some rows come to the `targets` of those rows."""
+def score(original: Original, outputs: Sequence[Case], truth: Array) -> Score:
+    """Return the score of outputs against the `targets` of their units."""
     if original.task == "classification":
-        decision = original.decision(outputs)
-        assert decision is not None
-        return Score("accuracy", float((decision == truth).mean()))
-    value = original.value(outputs)
-    assert value is not None
-    return Score("R²", r_squared(truth, value))
+        return Score("accuracy", float(np.mean(original.classify(outputs) == truth)))
+    values = original.values(outputs)
+    assert values is not None
+    return Score("R²", r_squared(truth, values))
 
 
-def r_squared(truth: Array, value: Array) -> float:
-    """Return 1 - (squared errors / squared distances of the truth from its mean), 0 where the truth never changes."""
-    if truth.shape != value.shape:
-        raise InvalidData("the labels", f"have {truth.shape[1]} values a row, the model predicts {value.shape[1]}")
+def r_squared(truth: Array, values: Array) -> float:
+    """
+    Return 1 - (squared errors / squared distances of the truth from its mean), 0 if the truth is constant.
+
+    Raises:
+        InvalidData: the numbers of columns differ, or the sums overflow.
+    """
+    if truth.shape != values.shape:
+        raise InvalidData("the labels", f"have {truth.shape[1]} values a row, the model predicts {values.shape[1]}")
     with np.errstate(over="ignore", invalid="ignore"):
-        spread, errors = (float((distance**2).sum()) for distance in (truth - truth.mean(0), truth - value))
+        spread, errors = (float((distance**2).sum()) for distance in (truth - truth.mean(0), truth - values))
     if not np.isfinite([spread, errors]).all():
-        raise InvalidData("the labels", "are too far from each other or from the predicted values to be scored")
+        raise InvalidData("the labels", "are too far from each other or from the predicted values for a score")
     return 1 - errors / spread if spread else 0.0

@@ -1,40 +1,47 @@
-"""Statistics of the inputs: what the model was converted on, to tell later whether requests still look like it."""
+"""Statistics of the input data, to tell later whether requests still look like the data of the conversion."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from snooze.convert.checks.cases import Array, Rows
+from snooze.bundle.evidence import Column, InputStatistics
+from snooze.convert.checks.cases import Array, by_unit
+from snooze.convert.checks.dataset import Dataset
 
-MOST_COLUMNS: Final = 1_000
-LARGEST_SQUARED: Final = 1e150
+MAX_COLUMNS: Final = 1_000
+MAX_SQUARED: Final = 1e150  # squares of larger numbers overflow a float
 
 
-def statistics(rows: Rows) -> dict[str, Any]:
+def describe(data: Dataset) -> dict[str, InputStatistics]:
     """
-    Return for each input its number of rows and, by column of a matrix (or for the whole of a larger or deeper array),
-    min, max, mean, standard deviation and the share that is missing. Empty for rows that were made up.
+    Return the statistics of each numeric input: by column of a matrix, over everything for other arrays.
+
+    Empty for drawn data.
     """
-    if not rows.real:
+    if not data.real:
         return {}
-    return {name: {"rows": len(array), "columns": _columns(array, rows.columns)} for name, array in rows.inputs.items()}
+    found = {name: by_unit(data.cases, name) for name in data.cases[0].tensors}
+    numeric = {name: arrays for name, arrays in found.items() if arrays[0].dtype.kind in "biuf"}
+    return {name: InputStatistics(len(data), _columns(arrays, data.columns)) for name, arrays in numeric.items()}
 
 
-def _columns(array: Array, names: tuple[str, ...] | None) -> list[dict[str, Any]]:
-    if array.ndim != 2 or array.shape[1] > MOST_COLUMNS:
-        return [_of("all", array)]
-    fitting = names if names is not None and len(names) == array.shape[1] else tuple(map(str, range(array.shape[1])))
-    return [_of(name, array[:, index]) for index, name in enumerate(fitting)]
+def _columns(arrays: list[Array], names: tuple[str, ...] | None) -> tuple[Column, ...]:
+    shapes = {array.shape[1:] for array in arrays}
+    width = shapes.pop()[0] if len(shapes) == 1 and arrays[0].ndim == 2 else 0
+    if not 0 < width <= MAX_COLUMNS:
+        return (_column("all", np.concatenate([array.reshape(-1) for array in arrays])),)
+    matrix = np.concatenate(arrays)
+    fitting = names if names is not None and len(names) == width else tuple(map(str, range(width)))
+    return tuple(_column(name, matrix[:, index]) for index, name in enumerate(fitting))
 
 
-def _of(name: str, values: Array) -> dict[str, Any]:
+def _column(name: str, values: Array) -> Column:
     values = values.astype(np.float64)
     known = values[np.isfinite(values)]
     missing = 1 - known.size / values.size if values.size else 0.0
     if not known.size:
-        return {"name": name, "min": None, "max": None, "mean": None, "std": None, "missing": missing}
-    size = float(np.abs(known).max())
-    scale = size if size > LARGEST_SQUARED else 1.0  # mean and deviation are never beyond the values, their sums may be
-    scaled = known / scale
-    found = {"min": known.min(), "max": known.max(), "mean": scaled.mean() * scale, "std": scaled.std() * scale}
-    return {"name": name, **{key: float(value) for key, value in found.items()}, "missing": missing}
+        return Column(name, None, None, None, None, missing)
+    largest = float(np.abs(known).max())
+    scale = largest if largest > MAX_SQUARED else 1.0  # the sums of huge values overflow, mean and deviation do not
+    mean, deviation = float((known / scale).mean() * scale), float((known / scale).std() * scale)
+    return Column(name, float(known.min()), float(known.max()), mean, deviation, missing)

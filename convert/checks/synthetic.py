@@ -1,92 +1,100 @@
-"""Rows made up: from a model's signature where none were given, and edge cases beside those that were."""
+"""Made-up data: drawn from a model's signature if there are no rows, and edge cases derived from the rows."""
 
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from snooze.bundle.contract import Tensor
-from snooze.bundle.datatypes import DATATYPES
-from snooze.convert.checks.cases import Arrays, Rows
+from snooze.bundle.rows import draw
+from snooze.convert.checks.cases import Array, Case, rows_case
+from snooze.convert.checks.dataset import Dataset
 
-SEED: Final = 20261121
-VARIABLE_SIZE: Final = 16  # what a variable dimension other than the row is given
-BASES: Final = 8  # rows that each kind of edge row is made from
-MOST_THRESHOLDS: Final = 256
+ROWS: Final = 512
+BASES: Final = 8  # units from which each kind of edge case is derived
+MAX_THRESHOLDS: Final = 256
 
 
-def drawn(inputs: tuple[Tensor, ...], count: int) -> Rows:
+def draw_data(inputs: Sequence[Tensor], count: int = ROWS) -> Dataset:
+    """Return `count` rows drawn from the signature, the same each time."""
+    return Dataset((rows_case(draw(inputs, count)),), real=False)
+
+
+def edge_cases(data: Dataset, thresholds: Sequence[tuple[int, float]]) -> dict[str, list[Case]]:
     """
-    Return `count` rows drawn from the signature alone: standard normal numbers, or small whole ones.
+    Return cases on which conversions fail although they agree on ordinary ones, by kind.
 
-    They are the same each time, and exact in single precision.
+    From some units: integers, zeros, negated, ten times as large, and the nearest neighbours in single precision;
+    the minimum and maximum of each feature; and one row on each of the `thresholds` (feature, value) of trees.
     """
-    generator = np.random.default_rng(SEED)
-    arrays: Arrays = {}
-    for tensor in inputs:
-        shape = (count, *(VARIABLE_SIZE if size == -1 else size for size in tensor.shape[1:]))
-        dtype = DATATYPES[tensor.datatype]
-        if dtype.kind == "f":
-            arrays[tensor.name] = generator.standard_normal(shape).astype(np.float32).astype(dtype)
-        else:
-            arrays[tensor.name] = generator.integers(0, 2, shape).astype(dtype)
-    return Rows(arrays, real=False)
-
-
-def edges(rows: Rows, thresholds: list[tuple[int, float]]) -> dict[str, Arrays]:
-    """
-    Return rows on which conversions go wrong although they agree on ordinary ones, by kind.
-
-    From the first rows: whole numbers, zeros, the smallest and largest of each feature, turned signs, ten times as far
-    out, and the nearest neighbours in single precision; and one row on each of the `thresholds` (feature, value) of
-    the trees, where a comparison turns.
-    """
-    bases = rows.at_most(BASES).inputs
-    with np.errstate(over="ignore"):  # ten times as far may be infinite
-        kinds = {kind: _mapped(bases, edge) for kind, edge in EDGES.items()}
-    for kind, extreme in (("smallest", np.min), ("largest", np.max)):
-        kinds[kind] = {name: extreme(array, axis=0, keepdims=True) for name, array in rows.inputs.items()}
+    bases = data.take_evenly(BASES).cases
+    with np.errstate(over="ignore"):  # ten times as large may be infinite
+        kinds = {kind: [_map(case, change) for case in bases] for kind, change in EDGES.items()}
+    for kind, extreme in EXTREMES.items():
+        kinds[kind] = [_reduce(case, extreme) for case in data.cases if case.rows]
     if thresholds:
-        kinds["on thresholds"] = _on_thresholds(rows.inputs, thresholds)
-    return kinds
+        kinds["on thresholds"] = [_on_thresholds(data.cases[0], thresholds)]
+    return {kind: cases for kind, cases in kinds.items() if cases}
 
 
-def missing(rows: Rows) -> dict[str, Arrays]:
-    """Return rows of which some or all features are missing (NaN), where an input can hold that."""
-    if not any(array.dtype.kind == "f" for array in rows.inputs.values()):
+def missing_cases(data: Dataset) -> dict[str, list[Case]]:
+    """Return cases in which some or all features are missing (NaN), if an input can hold NaN."""
+    first = data.cases[0].take(slice(1))
+    if not any(array.dtype.kind == "f" for array in first.tensors.values()):
         return {}
-    some, none = ({name: array[:1].copy() for name, array in rows.inputs.items()} for _ in range(2))
-    for name, array in some.items():
-        if array.dtype.kind == "f":
-            array.reshape(-1)[::2] = np.nan
-            none[name][...] = np.nan
-    return {"some missing": some, "all missing": none}
+    return {"some missing": [_map(first, _every_second_missing)], "all missing": [_map(first, _all_missing)]}
 
 
-def _mapped(arrays: Arrays, edge: Any) -> Arrays:
-    return {name: edge(array) if array.dtype.kind == "f" else array.copy() for name, array in arrays.items()}
+def _map(case: Case, change: Callable[[Array], Array]) -> Case:
+    """Return a case with its floating-point tensors changed."""
+    changed = {name: change(array) if array.dtype.kind == "f" else array for name, array in case.tensors.items()}
+    return Case(changed, case.axes)
 
 
-def _neighbour(direction: float) -> Any:
-    def neighbour(array: Any) -> Any:
+def _reduce(case: Case, extreme: Callable[..., Array]) -> Case:
+    """Return a case of one row: the extremes of each feature of numeric tensors, the first row of others."""
+    first = case.take(slice(1))
+    tensors = {
+        name: array
+        if (axis := case.axes[name]) is None or array.dtype.kind not in "biuf"
+        else extreme(case.tensors[name], axis=axis, keepdims=True)
+        for name, array in first.tensors.items()
+    }
+    return Case(tensors, case.axes)
+
+
+def _neighbour(direction: float) -> Callable[[Array], Array]:
+    def neighbour(array: Array) -> Array:
         return np.nextafter(array.astype(np.float32), np.float32(direction)).astype(array.dtype)
 
     return neighbour
 
 
-EDGES: Final = {
-    "whole numbers": np.round,
+def _all_missing(array: Array) -> Array:
+    return np.full_like(array, np.nan)
+
+
+def _every_second_missing(array: Array) -> Array:
+    array = array.copy()
+    array.reshape(-1)[::2] = np.nan
+    return array
+
+
+EDGES: Final[Mapping[str, Callable[[Array], Array]]] = {
+    "integers": np.round,
     "zeros": np.zeros_like,
-    "turned signs": np.negative,
-    "ten times as far": lambda array: array * 10,
-    "next above": _neighbour(np.inf),
-    "next below": _neighbour(-np.inf),
+    "negated": np.negative,
+    "ten times as large": lambda array: array * 10,
+    "next larger": _neighbour(np.inf),
+    "next smaller": _neighbour(-np.inf),
 }
+EXTREMES: Final[Mapping[str, Callable[..., Array]]] = {"minimum": np.min, "maximum": np.max}
 
 
-def _on_thresholds(arrays: Arrays, thresholds: list[tuple[int, float]]) -> Arrays:
-    ((name, array),) = arrays.items()
-    picked = thresholds[:: max(1, len(thresholds) // MOST_THRESHOLDS)][:MOST_THRESHOLDS]
+def _on_thresholds(case: Case, thresholds: Sequence[tuple[int, float]]) -> Case:
+    ((name, array),) = case.tensors.items()
+    picked = thresholds[:: max(1, len(thresholds) // MAX_THRESHOLDS)][:MAX_THRESHOLDS]
     rows = array[np.arange(len(picked)) % len(array)].copy()
     for row, (feature, value) in zip(rows, picked, strict=True):
         row[feature] = value
-    return {name: rows}
+    return rows_case({name: rows})

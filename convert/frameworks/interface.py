@@ -1,32 +1,49 @@
-"""A trained model as the rest of `convert` sees it, whatever framework it comes from."""
+"""
+What `convert` needs of a framework, and a trained model as the rest of `convert` sees it.
 
-from collections.abc import Callable, Mapping
+A new framework is a module or folder here that implements `Framework`, and a line in `registry.py`. Only that module or
+folder imports the framework's packages, inside the functions that need them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from snooze.bundle.contract import Role, Task, Tensor
-from snooze.convert.checks.cases import Array, Arrays
-from snooze.convert.errors import InvalidData
+from snooze.bundle.errors import InvalidData
+from snooze.convert.checks.cases import Array, Arrays, Case
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One way to convert a model. `graph` does it and returns an `onnx.ModelProto` with its final names."""
+class Loaded(NamedTuple):
+    """A model read from a file, and warnings for the user about it."""
+
+    model: Any
+    warnings: tuple[str, ...] = ()
+
+
+class Attempt(NamedTuple):
+    """One way to convert a model. `convert` returns an `onnx.ModelProto` whose tensors have their final names."""
 
     name: str
-    graph: Callable[[], Any]
+    convert: Callable[[], Any]
 
 
 @dataclass(frozen=True)
 class Original:
     """
-    A trained model: what it is, what it answers, and the ways to convert it, the plainest first.
+    A trained model: what it is, what it answers, and the ways to convert it, the simplest first.
 
-    `answer` takes the arrays of some rows and returns the outputs under the names and with the shapes of the graph.
-    `decides` names the output by which classes are told apart: the highest column wins, or the lowest with
-    `lowest_wins`, or the sign where there is only one column.
+    Args:
+        inputs: the signature's inputs.
+        roles: the outputs in the order of the graph, and what each means.
+        run: takes the input arrays and returns the outputs with the names and shapes of the graph.
+        classes: Python values in the order of the columns of the scores.
+        decides: the output by which classes are told apart: the highest column wins (the lowest with `lowest_wins`), or
+            the sign of a single column.
+        remedy: what to do if no attempt agrees with the model.
     """
 
     framework: str
@@ -34,51 +51,110 @@ class Original:
     model: str
     inputs: tuple[Tensor, ...]
     roles: Mapping[str, Role | None]
-    answer: Callable[[Arrays], Arrays]
+    run: Callable[[Arrays], Arrays]
     attempts: tuple[Attempt, ...]
     task: Task | None = None
-    classes: tuple[object, ...] | None = None  # Python values, in the order of the columns that tell them apart
+    classes: tuple[object, ...] | None = None
     decides: str | None = None
     lowest_wins: bool = False
-    columns: tuple[str, ...] | None = None
-    remedy: str = "convert parts of the model one by one to find the step that differs, and leave that step out"
+    remedy: str = "convert parts of the model one by one to find the step that differs, and do that step elsewhere"
 
-    def __call__(self, inputs: Arrays) -> Arrays:
+    def answer(self, case: Case) -> Case:
         """
-        Return the outputs for some rows.
+        Return the outputs for a case.
 
         Raises:
-            InvalidData: the model does not take these rows.
+            InvalidData: the model does not accept this input.
         """
         try:
-            return self.answer(inputs)
-        except (ValueError, TypeError, ArithmeticError) as error:
-            raise InvalidData("the rows given", f"{self.model} refuses them: {first_line(error)}") from None
+            return case.answer(self.run(case.tensors))
+        except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+            raise InvalidData("the input rows", f"{self.model} does not accept them: {first_line(error)}") from None
 
-    def decision(self, outputs: Arrays) -> Array | None:
-        """Return the class number that each row of outputs stands for, or None where there are no classes."""
+    def answer_all(self, cases: Sequence[Case]) -> list[Case]:
+        """Return the outputs for several cases. Raises InvalidData as `answer` does."""
+        return [self.answer(case) for case in cases]
+
+    def classify(self, outputs: Sequence[Case]) -> Array | None:
+        """Return the class number of each unit, or None if the model has no classes."""
+        found = [numbers for case in outputs if (numbers := self._classify(case)) is not None]
+        return np.concatenate(found) if len(found) == len(outputs) else None
+
+    def _classify(self, outputs: Case) -> Array | None:
         if self.classes is None:
             return None
-        if self.decides is not None and outputs[self.decides].ndim == 2:
-            scores = outputs[self.decides]
-            if scores.shape[1] == len(self.classes):
+        if self.decides is not None:
+            scores = outputs.by_unit(self.decides)
+            if scores.ndim == 2 and scores.shape[1] == len(self.classes):
                 return np.asarray(scores.argmin(1) if self.lowest_wins else scores.argmax(1))
-        label = next((outputs[name] for name, role in self.roles.items() if role == "label"), None)
-        return None if label is None else numbers(label.reshape(-1), self.classes)
+        label = self._with_role("label")
+        return None if label is None else class_numbers(outputs.by_unit(label).reshape(-1), self.classes)
 
-    def value(self, outputs: Arrays) -> Array | None:
-        """Return the predicted values, one row each, or None where the model predicts none."""
-        name = next((name for name, role in self.roles.items() if role == "value"), None)
-        return None if name is None else outputs[name].reshape(len(outputs[name]), -1)
+    def values(self, outputs: Sequence[Case]) -> Array | None:
+        """Return the predicted values, units first, or None if the model predicts no values."""
+        name = self._with_role("value")
+        if name is None:
+            return None
+        return np.concatenate([case.by_unit(name).reshape(case.units, -1) for case in outputs])
+
+    def _with_role(self, role: Role) -> str | None:
+        return next((name for name, found in self.roles.items() if found == role), None)
 
 
-def numbers(labels: Array, classes: tuple[object, ...]) -> Array:
-    """Return the position of each label among the classes, -1 for none. 1, 1.0 and True are the same class."""
+class Framework(Protocol):
+    """How models of one framework are recognised, loaded, described and converted."""
+
+    name: str  # as `--from` gives it
+    suffixes: tuple[str, ...]
+    formats: str  # the files that it reads, for messages and help
+
+    def recognizes_content(self, path: Path) -> bool:
+        """Return whether a file without a known suffix holds a model of this framework. Must not run code in it."""
+
+    def recognizes(self, model: object) -> bool:
+        """Return whether an object is a model of this framework."""
+
+    def needs_trust(self, path: Path) -> bool:
+        """Return whether loading the file may run code in it, so that the user must add `--trust`."""
+
+    def load(self, path: Path) -> Loaded:
+        """Return the model in a file. Raises NotAModel, MissingExtra."""
+
+    def signature(self, model: Any, sample: object | None) -> tuple[Tensor, ...]:
+        """
+        Return the inputs of a model, from the model if it knows them, otherwise from sample data.
+
+        Raises:
+            Unfitted: the model was not trained.
+            Unsupported: it takes something that is not served.
+        """
+
+    def columns(self, model: Any) -> tuple[str, ...] | None:
+        """Return the names of the features that the model was trained on, if it knows them."""
+
+    def describe(
+        self, model: Any, inputs: tuple[Tensor, ...], labels: Array | None, names: tuple[str, ...] | None
+    ) -> Original:
+        """
+        Return a model with what it answers and the ways to convert it.
+
+        Args:
+            inputs: its signature.
+            labels: the user's labels, if there are any: they may show that the model classifies.
+            names: the user's names for the classes, likewise.
+        """
+
+    def register_converters(self) -> None:
+        """Register converters for this framework's estimators inside scikit-learn pipelines, if it is installed."""
+
+
+def class_numbers(labels: Array, classes: tuple[object, ...]) -> Array:
+    """Return the position of each label among the classes, -1 for an unknown label. 1, 1.0 and True are equal."""
     position = {one: index for index, one in enumerate(classes)}
     return np.array([position.get(label, -1) for label in labels.tolist()], np.int64)
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name where it says nothing."""
+    """Return the first line of an error's message, without its full stop, or its class name."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0].rstrip(".") if lines else type(error).__name__

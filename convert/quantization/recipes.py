@@ -1,35 +1,35 @@
 """
-How 8-bit versions are built, and which fit a model's operators.
+How 8-bit versions are built, and which recipes suit a model's operators.
 
-Convolutions are calibrated (unsigned activations, signed weights per channel; their dynamic form is many times slower
-than fp32); MatMul, Gemm and LSTM without convolutions get dynamic signed weights, per tensor and per channel, and nets
-of MatMul and Gemm alone the calibrated form as well. Trees and linear models hold nothing to quantize.
+Convolutions are calibrated, with unsigned activations and signed weights per channel; their dynamic form is many times
+slower than fp32. MatMul, Gemm and LSTM without convolutions get signed dynamic weights, per tensor and per channel;
+networks of MatMul and Gemm alone also the calibrated form. Trees have nothing to quantize.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from snooze.convert.checks.cases import Arrays, Rows
+from snooze.convert.checks.cases import Arrays, split
+from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.graph import operators
 from snooze.convert.quiet import quiet
 from snooze.convert.runner import Runner
 
 QUANTIZABLE: Final = frozenset({"Conv", "MatMul", "Gemm", "LSTM", "Attention"})
 DENSE: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather")
+CALIBRATION_BATCH: Final = 32
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a candidate is built: from the prepared fp32 file, into another, with rows to calibrate by."""
+class Recipe(NamedTuple):
+    """A way to build a candidate: from the prepared fp32 file, into another, with data for calibration."""
 
     name: str
-    build: Callable[[Path, Path, Rows], None]
+    build: Callable[[Path, Path, Dataset], None]
 
 
 def recipes(graph: Any) -> list[Recipe]:
-    """Return the recipes that fit the operators of a model."""
+    """Return the recipes that suit the operators of a model."""
     found = operators(graph)
     static = Recipe("int8-static", _static)
     if "Conv" in found:
@@ -41,18 +41,17 @@ def recipes(graph: Any) -> list[Recipe]:
     return dynamic if found & {"LSTM", "GRU", "LayerNormalization", "Attention"} else [*dynamic, static]
 
 
-def prepare(file: Path, made: Path) -> Path:
-    """Write the model with its shapes inferred and constants folded, as the quantizer wants it."""
+def prepare(file: Path, made: Path) -> None:
+    """Write the model with inferred shapes and folded constants, as the quantizer needs it."""
     with quiet():
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         quant_pre_process(str(file), str(made), skip_symbolic_shape=True)
     _flatten_biases(made)
-    return made
 
 
 def _flatten_biases(file: Path) -> None:
-    """Give biases of shape [1, n], as scikit-learn's nets have them, the shape [n]: ORT 1.31 calibrates no others."""
+    """Change biases of shape [1, n], as in scikit-learn's networks, to [n]: ORT 1.31 calibrates no others."""
     import onnx
 
     model = onnx.load(file)
@@ -71,14 +70,14 @@ def _dynamic(file: Path, made: Path, per_channel: bool) -> None:
     )
 
 
-def _static(file: Path, made: Path, calibration: Rows) -> None:
+def _static(file: Path, made: Path, calibration: Dataset) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     # S8 activations are no faster than fp32 on x86, U8 weights give a third of the gain.
     quantize_static(
         str(file),
         str(made),
-        _Calibration(file, calibration.inputs),
+        _Calibration(file, calibration),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
@@ -87,14 +86,13 @@ def _static(file: Path, made: Path, calibration: Rows) -> None:
 
 
 class _Calibration:
-    """Rows one batch after another, as `quantize_static` asks for them."""
+    """The feeds of a data set one after another, as `quantize_static` asks for them."""
 
-    def __init__(self, file: Path, inputs: Arrays, batch: int = 32) -> None:
-        feed = Runner(file).feed(inputs)
-        count = len(next(iter(feed.values())))
-        self.batches = iter(
-            [{name: array[begin : begin + batch] for name, array in feed.items()} for begin in range(0, count, batch)]
+    def __init__(self, file: Path, data: Dataset) -> None:
+        feed = Runner(file).feed
+        self._feeds: Iterator[Arrays] = (
+            feed(part.tensors) for case in data.cases for part in split(case, CALIBRATION_BATCH)
         )
 
     def get_next(self) -> Arrays | None:
-        return next(self.batches, None)
+        return next(self._feeds, None)

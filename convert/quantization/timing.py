@@ -1,4 +1,4 @@
-"""How long things take, measured side by side: in turns, so that a drift of the machine hits all alike."""
+"""Measures alternatives side by side: in turns, so that a change in the machine's speed affects all of them."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,15 +6,15 @@ from statistics import median
 from typing import Final
 
 ROUNDS: Final = 5
-SECONDS: Final = 0.04  # for each thing in each round
-LEAST_STARTS: Final = 3
-MOST_STARTS: Final = 25
+SECONDS: Final = 0.04  # for each alternative in each round
+MIN_STARTS: Final = 3
+MAX_STARTS: Final = 25
 SECONDS_OF_STARTS: Final = 0.25
 WARM_UP: Final = 3
 
 
 def run_seconds(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Return for each call the seconds that one takes: the best round's median, which other work disturbs least."""
+    """Return the seconds of one call: the median of its best round, which other work disturbs least."""
     for call in calls.values():
         _warm_up(call)
     medians: dict[str, list[float]] = {name: [] for name in calls}
@@ -25,11 +25,11 @@ def run_seconds(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def start_seconds(starts: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Return for each start the median of as many as fit into a quarter of a second: three at least, 25 at most."""
+    """Return the median seconds of a start: of as many as fit into a quarter of a second, at least 3, at most 25."""
     taken: dict[str, list[float]] = {name: [] for name in starts}
-    for _ in range(MOST_STARTS):
+    for _ in range(MAX_STARTS):
         for name, start in starts.items():
-            if len(taken[name]) < LEAST_STARTS or sum(taken[name]) < SECONDS_OF_STARTS:
+            if len(taken[name]) < MIN_STARTS or sum(taken[name]) < SECONDS_OF_STARTS:
                 begin = time.perf_counter()
                 start()
                 taken[name].append(time.perf_counter() - begin)
@@ -37,7 +37,7 @@ def start_seconds(starts: Mapping[str, Callable[[], object]]) -> dict[str, float
 
 
 def _warm_up(call: Callable[[], object]) -> None:
-    """Call three times, or once where that takes long."""
+    """Call three times, or less often if that takes long."""
     end = time.perf_counter() + SECONDS
     for _ in range(WARM_UP):
         call()

@@ -1,33 +1,28 @@
-"""
-Functional Keras models as ONNX graphs, by tf2onnx and handlers for what it does not know.
+"""Converts functional Keras models to ONNX graphs with tf2onnx, with handlers for operators that it does not know."""
 
-Beside `from_tensorflow.py`, the only importer of keras, tensorflow and tf2onnx.
-"""
-
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from snooze.convert.checks.graph import BATCH, OPSET, renamed
-from snooze.convert.errors import MissingExtra, Unsupported
+from snooze.bundle.errors import MissingExtra
+from snooze.convert.checks.graph import BATCH, OPSET, rename
+from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import first_line
 from snooze.convert.quiet import quiet
 
-EXTRA: Final = "tensorflow"
 
-
-def graph(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
+def convert(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
     """
-    Return a functional model as an `onnx.ModelProto` with these outputs.
+    Return a functional model as an `onnx.ModelProto`.
 
     Args:
         model: the model.
-        name: what to call it in errors.
-        outputs: the names of the outputs, in the model's order.
-        binary: its only output is the probability of the second of two classes, and is to become a column for each.
+        name: the model's name in errors.
+        outputs: the names that the outputs get, in the model's order.
+        binary: the only output is the probability of the second of two classes; it becomes one column for each.
 
     Raises:
-        Unsupported: it holds something that ONNX has no operator for.
+        Unsupported: it contains something for which tf2onnx has no ONNX operator.
     """
     try:
         with quiet():
@@ -35,7 +30,7 @@ def graph(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in ("onnx", "tf2onnx"):
             raise
-        raise MissingExtra(error.name, extra=EXTRA) from None
+        raise MissingExtra(error.name, extra="tensorflow") from None
     _register_erfc()
     try:
         with quiet():
@@ -44,13 +39,13 @@ def graph(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
             )
     except Exception as error:  # converters raise whatever their own code runs into
         raise Unsupported(name, f"tf2onnx fails with {type(error).__name__}: {first_line(error)}") from None
-    # What tf2onnx does not know it leaves in the graph as it was in TensorFlow, and only logs it.
+    # tf2onnx leaves TensorFlow operators that it does not know in the graph, and only logs them.
     unknown = sorted({node.op_type for node in made.graph.node if node.op_type in _without_counterpart(made)})
     if unknown:
         raise Unsupported(
             name, f"tf2onnx has no operator for {', '.join(unknown)}; do that step before the rows are sent"
         )
-    made = renamed(made, {}, {value.name: new for value, new in zip(made.graph.output, outputs, strict=True)})
+    made = rename(made, {value.name: new for value, new in zip(made.graph.output, outputs, strict=True)})
     return _two_columns(made, outputs[0]) if binary else made
 
 
@@ -66,15 +61,15 @@ def _without_counterpart(graph: Any) -> set[str]:
 
 
 def _two_columns(graph: Any, name: str) -> Any:
-    """Turn the probability of the second class into those of both."""
+    """Replace the probability of the second class by those of both classes."""
     from onnx import TensorProto, helper, numpy_helper
 
-    graph = renamed(graph, {}, {name: "second_class"})
+    graph = rename(graph, {name: "second_class"})
     del graph.graph.output[:]
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "certainty"))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "one"))
     graph.graph.node.extend(
         [
-            helper.make_node("Sub", ["certainty", "second_class"], ["first_class"]),
+            helper.make_node("Sub", ["one", "second_class"], ["first_class"]),
             helper.make_node("Concat", ["first_class", "second_class"], [name], axis=1),
         ]
     )
@@ -83,7 +78,7 @@ def _two_columns(graph: Any, name: str) -> Any:
 
 
 class _Erfc:
-    """Erfc(x) = 1 - Erf(x): exact gelu is traced to it, and tf2onnx 1.17 does not know it."""
+    """Convert Erfc(x) to 1 - Erf(x): exact gelu uses it, and tf2onnx 1.17 does not know it."""
 
     @classmethod
     def version_9(cls, ctx: Any, node: Any, **kwargs: Any) -> None:
@@ -106,7 +101,7 @@ def _register_erfc() -> None:
 
 
 def _bucketize(ctx: Any, node: Any, name: str, arguments: Any) -> None:
-    """Bucketize(x) = how many boundaries are at most x: what keras.layers.Discretization is traced to."""
+    """Convert Bucketize(x), the number of boundaries that are at most x, which keras.layers.Discretization uses."""
     from onnx import TensorProto
 
     value, out = node.input[0], node.output[0]

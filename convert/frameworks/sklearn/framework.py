@@ -1,9 +1,8 @@
 """
-Models of scikit-learn. Beside `from_sklearn_graph.py`, the only importer of it.
+scikit-learn: fitted estimators and pipelines over one matrix of numbers.
 
-What is taken: fitted estimators and pipelines over one matrix of numbers. The input is called `features`. Outputs are
-`label` and `probabilities` (or `scores`, where a classifier has no probabilities), `label` and `score` or `distances`
-(outliers, clusters), `value`, or `embedding`.
+The input is `features`. Outputs are `label` and `probabilities` (or `scores`, for a classifier without probabilities),
+`label` and `score` or `distances` (outliers, clusters), `value`, or `embedding`.
 """
 
 import warnings
@@ -15,51 +14,119 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.bundle.contract import Role, Task, Tensor
+from snooze.bundle.errors import MissingExtra
 from snooze.convert.checks.cases import Array, Arrays
-from snooze.convert.errors import MissingExtra, NotAModel, Unfitted, Unsupported
-from snooze.convert.frameworks.interface import Original, first_line
-from snooze.convert.frameworks.sklearn.graph import FEATURES, attempts, listed, parts
+from snooze.convert.errors import NotAModel, Unfitted, Unsupported
+from snooze.convert.frameworks.interface import Framework, Loaded, Original, first_line
+from snooze.convert.frameworks.sklearn.graph import FEATURES, as_list, attempts, parts, register_linear_svc
 from snooze.convert.quiet import quiet
 
-EXTRA: Final = "sklearn"
+PICKLE_PROTOCOLS: Final = b"\x02\x03\x04\x05"
+
+Calls = dict[str, Callable[[Array], Any]]
 
 
-def load(path: Path) -> tuple[Any, tuple[str, ...]]:
+class ScikitLearn(Framework):
+    """Estimators in memory, or in joblib and pickle files."""
+
+    name = "sklearn"
+    suffixes = (".joblib", ".pkl", ".pickle")
+    formats = ".joblib, .pkl or .pickle with --trust (scikit-learn)"
+
+    def recognizes_content(self, path: Path) -> bool:
+        with path.open("rb") as file:
+            begin = file.read(2)
+        return begin[:1] == b"\x80" and begin[1:] in PICKLE_PROTOCOLS
+
+    def recognizes(self, model: object) -> bool:
+        return "sklearn" in {base.__module__.partition(".")[0] for base in type(model).__mro__}
+
+    def needs_trust(self, path: Path) -> bool:
+        return True
+
+    def load(self, path: Path) -> Loaded:
+        """Return the estimator in a joblib or pickle file; a warning says if another version saved it."""
+        import_sklearn()
+        import joblib
+        from sklearn.exceptions import InconsistentVersionWarning
+
+        try:
+            with quiet(), warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", InconsistentVersionWarning)
+                model = joblib.load(path)
+        except ModuleNotFoundError as error:
+            problem = f"needs the module '{error.name}' to be read; install it, or make it importable from here"
+            raise NotAModel(str(path), problem) from None
+        except (Exception, SystemExit) as error:  # a pickle can raise anything
+            raise NotAModel(str(path), f"cannot be read: {type(error).__name__}: {first_line(error)}") from None
+        if not self.recognizes(model):
+            raise NotAModel(str(path), f"contains a {type(model).__qualname__}, expected a scikit-learn estimator")
+        other = [one.message for one in caught if isinstance(one.message, InconsistentVersionWarning)]
+        return Loaded(model, tuple(map(_version_warning, other[:1])))  # one for each estimator of a pipeline
+
+    def signature(self, model: Any, sample: object | None = None) -> tuple[Tensor, ...]:
+        import_sklearn()
+        from sklearn.exceptions import NotFittedError
+        from sklearn.utils.validation import check_is_fitted
+
+        name = type(model).__name__
+        try:
+            with quiet():
+                check_is_fitted(model)
+        except NotFittedError:
+            raise Unfitted(name, "fit") from None
+        except TypeError:
+            raise NotAModel(name, "is not an estimator") from None
+        width = getattr(model, "n_features_in_", None)
+        if width is None:
+            raise Unsupported(name, "its input is not a matrix of numbers; convert the part behind the text encoding")
+        for part in parts(model):
+            picks = [pick for _, _, picks in getattr(part, "transformers", []) for pick in as_list(picks)]
+            if any(isinstance(pick, str) for pick in picks):
+                problem = "its ColumnTransformer selects columns by name, which needs a dataframe"
+                raise Unsupported(name, f"{problem}; select them by position")
+            if any(np.asarray(one).dtype.kind in "OUS" for one in as_list(getattr(part, "categories_", []))):
+                raise Unsupported(name, f"{type(part).__name__} was trained on strings; encode them as numbers before")
+        return (Tensor(FEATURES, "FP32", (-1, int(width))),)
+
+    def columns(self, model: Any) -> tuple[str, ...] | None:
+        names = getattr(model, "feature_names_in_", None)
+        return None if names is None else tuple(map(str, names))
+
+    def describe(
+        self,
+        model: Any,
+        inputs: tuple[Tensor, ...],
+        labels: Array | None = None,
+        names: tuple[str, ...] | None = None,
+    ) -> Original:
+        roles, task, calls, decides = _outputs(model)
+        remedy = _remedy(model)
+        return Original(
+            framework="scikit-learn",
+            framework_version=str(import_sklearn().__version__),
+            model=type(model).__name__,
+            inputs=inputs,
+            roles=roles,
+            run=lambda rows: _run(calls, rows),
+            attempts=tuple(attempts(model, tuple(roles), task)),
+            task=task,
+            classes=tuple(model.classes_.tolist()) if task == "classification" else None,
+            decides=decides,
+            lowest_wins=task == "clustering",
+            **({"remedy": remedy} if remedy else {}),
+        )
+
+    def register_converters(self) -> None:
+        register_linear_svc()
+
+
+FRAMEWORK: Final = ScikitLearn()
+
+
+def import_sklearn() -> ModuleType:
     """
-    Return the estimator in a joblib or pickle file, and what to mind about it: that another version saved it.
-
-    Reading the file runs the code in it: only for files that are trusted.
-
-    Raises:
-        NotAModel: it cannot be read, or holds something else.
-    """
-    sklearn()
-    import joblib
-    from sklearn.exceptions import InconsistentVersionWarning
-
-    try:
-        with quiet(), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", InconsistentVersionWarning)
-            model = joblib.load(path)
-    except ModuleNotFoundError as error:
-        problem = f"needs the module '{error.name}' to be read; install it, or make it importable from here"
-        raise NotAModel(str(path), problem) from None
-    except (Exception, SystemExit) as error:  # a pickle can raise anything
-        raise NotAModel(str(path), f"cannot be read: {type(error).__name__}: {first_line(error)}") from None
-    if "sklearn" not in {base.__module__.partition(".")[0] for base in type(model).__mro__}:
-        raise NotAModel(str(path), f"holds a {type(model).__qualname__}, not a scikit-learn estimator")
-    other = [one.message for one in caught if isinstance(one.message, InconsistentVersionWarning)]
-    return model, tuple(_version_note(one) for one in other[:1])  # one for each estimator of a pipeline
-
-
-def _version_note(warning: Any) -> str:
-    saved, here = warning.original_sklearn_version, warning.current_sklearn_version
-    return f"saved by scikit-learn {saved} and read by {here}: what it answers here may not be what it answered there"
-
-
-def sklearn() -> ModuleType:
-    """
-    Return the module sklearn, with skl2onnx known to be there as well.
+    Return the module sklearn, if skl2onnx is installed as well.
 
     Raises:
         MissingExtra: one of them is not installed.
@@ -71,93 +138,33 @@ def sklearn() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name not in ("onnx", "skl2onnx", "sklearn"):  # installed but broken: show the real cause
             raise
-        raise MissingExtra(error.name, extra=EXTRA) from None
+        raise MissingExtra(error.name, extra="sklearn") from None
     assert skl2onnx is not None
     module: ModuleType = sklearn
     return module
 
 
-def inputs(model: Any) -> tuple[Tensor, ...]:
-    """
-    Return what a fitted estimator takes: one matrix of as many columns as it was trained on.
-
-    Raises:
-        Unfitted: it was not trained.
-        Unsupported: it takes something else than a matrix of numbers.
-    """
-    sklearn()
-    from sklearn.exceptions import NotFittedError
-    from sklearn.utils.validation import check_is_fitted
-
-    name = type(model).__name__
-    try:
-        with quiet():
-            check_is_fitted(model)
-    except NotFittedError:
-        raise Unfitted(name, "fit") from None
-    except TypeError:
-        raise NotAModel(name, "is not an estimator") from None
-    width = getattr(model, "n_features_in_", None)
-    if width is None:
-        raise Unsupported(name, "it takes something else than a matrix of numbers, such as texts")
-    for part in parts(model):
-        picks = [pick for _, _, picks in getattr(part, "transformers", []) for pick in listed(picks)]
-        if any(isinstance(pick, str) for pick in picks):
-            problem = "its ColumnTransformer picks columns by name, which needs a dataframe; pick them by position"
-            raise Unsupported(name, problem)
-        if any(np.asarray(one).dtype.kind in "OUS" for one in listed(getattr(part, "categories_", []))):
-            raise Unsupported(name, f"{type(part).__name__} was trained on texts; encode them as numbers before")
-    return (Tensor(FEATURES, "FP32", (-1, int(width))),)
+def _version_warning(warning: Any) -> str:
+    saved, here = warning.original_sklearn_version, warning.current_sklearn_version
+    return f"saved by scikit-learn {saved} and read by {here}, where it may answer differently"
 
 
-def columns(model: Any) -> tuple[str, ...] | None:
-    """Return the names of the features, where the estimator was trained on named ones."""
-    names = getattr(model, "feature_names_in_", None)
-    return None if names is None else tuple(map(str, names))
+def _remedy(model: Any) -> str | None:
+    """Return what to do if no attempt agrees, if the model's parts show the cause."""
+    found = list(parts(model))
+    if any(getattr(part, "method", None) == "isotonic" for part in found):
+        return "isotonic calibration jumps at single values, so rounding changes it; calibrate with method='sigmoid'"
+    if any(type(part).__name__.startswith("RadiusNeighbors") for part in found):
+        return "the converter of radius neighbours fails for rows without neighbours; train a KNeighbors model instead"
+    if hasattr(model, "steps") and any("tree" in type(one).__module__ or hasattr(one, "n_estimators") for one in found):
+        return (
+            "a scaler in front of trees changes which side of a threshold a value falls on; train the trees without it"
+        )
+    return None
 
 
-def original(model: Any, labels: Array | None, names: tuple[str, ...] | None) -> Original:
-    """
-    Return a fitted estimator as an `Original`. What labels and names say, scikit-learn already knows.
-
-    Raises:
-        Unsupported: it is of a kind that has no answer to serve, such as a classifier of several outputs.
-    """
-    model = getattr(model, "best_estimator_", model)  # a search answers as the best that it found
-    roles, task, calls, decides = _answers(model)
-    classes = _classes(model, task)
-    return Original(
-        framework="scikit-learn",
-        framework_version=str(sklearn().__version__),
-        model=type(model).__name__,
-        inputs=inputs(model),
-        roles=roles,
-        answer=lambda rows: _answer(calls, rows),
-        attempts=tuple(attempts(model, tuple(roles), task)),
-        task=task,
-        classes=classes,
-        decides=decides,
-        lowest_wins=task == "clustering",
-        columns=columns(model),
-        **_remedy(model),
-    )
-
-
-def _remedy(model: Any) -> dict[str, str]:
-    """Return what to do where no way to convert agrees, if the model shows it."""
-    if any(getattr(part, "method", None) == "isotonic" for part in parts(model)):
-        return {"remedy": "isotonic calibration jumps where rounding decides; calibrate with method='sigmoid'"}
-    trees = any("tree" in type(part).__module__ or hasattr(part, "n_estimators") for part in parts(model))
-    if trees and hasattr(model, "steps"):
-        return {"remedy": "trees behind a scaler turn on the last digit; train them without it, they do not need one"}
-    return {}
-
-
-Calls = dict[str, Callable[[Array], Array]]
-
-
-def _answers(model: Any) -> tuple[dict[str, Role | None], Task, Calls, str | None]:
-    """Return outputs and their roles in the order that skl2onnx gives them, the task, the calls, and what decides."""
+def _outputs(model: Any) -> tuple[dict[str, Role | None], Task, Calls, str | None]:
+    """Return outputs and roles in the order of skl2onnx, the task, the call for each, and the output that decides."""
     from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
     if is_classifier(model):
@@ -172,7 +179,7 @@ def _answers(model: Any) -> tuple[dict[str, Role | None], Task, Calls, str | Non
         calls = {"label": model.predict, "scores": _scores(model)}
         return {"label": "label", "scores": "scores"}, "classification", calls, "scores"
     if is_outlier_detector(model) and hasattr(model, "predict"):
-        calls = {"label": model.predict, "score": model.decision_function}
+        calls = {"label": lambda rows: model.predict(rows).reshape(-1, 1), "score": model.decision_function}
         return {"label": "label", "score": "value"}, "outliers", calls, "score"
     if is_regressor(model):
         return {"value": "value"}, "regression", {"value": model.predict}, None
@@ -181,11 +188,14 @@ def _answers(model: Any) -> tuple[dict[str, Role | None], Task, Calls, str | Non
         return {"label": "label", "distances": None}, "clustering", calls, "distances"
     if hasattr(model, "transform"):
         return {"embedding": "embedding"}, "transform", {"embedding": model.transform}, None
-    raise Unsupported(type(model).__name__, "what it answers is neither a label, a value nor an embedding of new rows")
+    raise Unsupported(
+        type(model).__name__,
+        "it gives no label, value or embedding for new rows; train a model that predicts or transforms",
+    )
 
 
 def _scores(model: Any) -> Callable[[Array], Array]:
-    """Return the decision function with a column for each class, as skl2onnx gives it for two classes as well."""
+    """Return the decision function with one column for each class, also for two classes, as in the graph."""
 
     def scores(rows: Array) -> Array:
         decision = np.asarray(model.decision_function(rows))
@@ -194,18 +204,11 @@ def _scores(model: Any) -> Callable[[Array], Array]:
     return scores
 
 
-def _classes(model: Any, task: Task) -> tuple[object, ...] | None:
-    if task == "classification":
-        return tuple(model.classes_.tolist())
-    return None
-
-
-def _answer(calls: Calls, rows: Arrays) -> Arrays:
+def _run(calls: Calls, rows: Arrays) -> Arrays:
     (matrix,) = rows.values()
-    with quiet():  # scikit-learn warns of a matrix without the names of the dataframe it was trained on
-        answers = {name: np.asarray(call(matrix)) for name, call in calls.items()}
-    # Single values come as one column from the graph, as does the label of an outlier detector.
-    flat = [
-        name for name, array in answers.items() if array.ndim == 1 and not (name == "label" and "score" not in answers)
-    ]
-    return {name: array.reshape(-1, 1) if name in flat else array for name, array in answers.items()}
+    with quiet():  # scikit-learn warns of a matrix without the column names that it was trained with
+        answers = {name: call(matrix) for name, call in calls.items()}
+    arrays = {name: np.asarray(one.toarray() if hasattr(one, "toarray") else one) for name, one in answers.items()}
+    return {  # the graph gives single values as one column
+        name: array.reshape(-1, 1) if array.ndim == 1 and name != "label" else array for name, array in arrays.items()
+    }

@@ -1,8 +1,4 @@
-"""
-Fitted scikit-learn estimators as ONNX graphs, by skl2onnx and the remedies for what it does not do by itself.
-
-Beside `from_sklearn.py`, the only importer of scikit-learn and skl2onnx.
-"""
+"""Converts fitted scikit-learn estimators to ONNX graphs with skl2onnx, and works around what skl2onnx cannot do."""
 
 import copy
 from collections.abc import Iterator
@@ -11,24 +7,25 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.bundle.contract import Task
-from snooze.convert.checks.graph import OPSET, renamed
+from snooze.convert.checks.graph import OPSET, rename
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Attempt, first_line
+from snooze.convert.frameworks.registry import frameworks
 from snooze.convert.quiet import quiet
 
 FEATURES: Final = "features"
 
 
-def listed(value: Any) -> list[Any]:
-    """Return what is in a list, tuple or array, or the one thing that it is."""
+def as_list(value: Any) -> list[Any]:
+    """Return the items of a list, tuple or array, or a list of the value itself."""
     return list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
 
 
 def parts(model: Any) -> Iterator[Any]:
-    """Return the estimator and all those that it is made of."""
+    """Yield the estimator and, recursively, the estimators among its parameters."""
     yield model
     for value in model.get_params(deep=False).values():
-        for item in listed(value):
+        for item in as_list(value):
             for part in item if isinstance(item, tuple) else (item,):
                 if hasattr(part, "get_params") and not isinstance(part, type):
                     yield from parts(part)
@@ -36,10 +33,10 @@ def parts(model: Any) -> Iterator[Any]:
 
 def attempts(model: Any, outputs: tuple[str, ...], task: Task) -> Iterator[Attempt]:
     """
-    Yield ways to convert, the plainest first.
+    Yield ways to convert an estimator, the simplest first.
 
-    A scaler in front of trees is where the plain way goes wrong: scikit-learn scales in double precision, the graph in
-    single, and a value near a threshold lands on the other side of it.
+    The simplest fails for a scaler in front of trees: scikit-learn scales in double precision, the graph in single
+    precision, so a value close to a threshold can fall on its other side.
     """
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
@@ -56,7 +53,7 @@ def attempts(model: Any, outputs: tuple[str, ...], task: Task) -> Iterator[Attem
 
 
 def _with_cast(pipeline: Any) -> Any:
-    """Return a pipeline that is cast to single precision before its last step, as scikit-learn's trees do inside."""
+    """Return a pipeline with a cast to single precision before its last step, as in scikit-learn's trees."""
     from skl2onnx.sklapi import CastTransformer
     from sklearn.pipeline import Pipeline
 
@@ -73,13 +70,14 @@ def _graph(
         from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
         from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
-    _register_linear_svc()
+    for framework in frameworks():
+        framework.register_converters()
     model = _without_flat_votes(model)
-    # By default a classifier returns probabilities as a list of dicts, which no tensor can carry.
+    # By default a classifier returns probabilities as a list of dicts, which is not a tensor.
     options: dict[Any, Any] = {id(model): {"zipmap": False}} if task == "classification" else {}
     last = model.steps[-1][1] if hasattr(model, "steps") else model
     if "scores" in outputs and _has_raw_scores(last):
-        # Without it the two columns of a support vector machine are the wrong way round, beside a right label.
+        # Without it the two columns of a support vector machine are swapped, although the label is correct.
         options[id(last)] = {"zipmap": False, "raw_scores": True}
     kind = DoubleTensorType if double else FloatTensorType
     try:
@@ -87,22 +85,32 @@ def _graph(
             types = [(FEATURES, kind([None, model.n_features_in_]))]
             graph = convert_sklearn(model, initial_types=types, options=options | (more or {}), target_opset=OPSET)
     except (MissingConverter, MissingShapeCalculator) as error:
-        found = next((type(one).__name__ for one in parts(model) if type(one).__name__ in str(error)), "a step")
-        raise Unsupported(type(model).__name__, f"skl2onnx has no converter for {found}; leave it out") from None
+        raise Unsupported(type(model).__name__, _missing_converter(model, str(error))) from None
     except Exception as error:  # converters raise whatever their own code runs into
-        problem = f"skl2onnx fails with {type(error).__name__}: {first_line(error)}"
+        problem = f"skl2onnx fails with {type(error).__name__}: {first_line(error)}; train another kind of model"
         raise Unsupported(type(model).__name__, problem) from None
-    del graph.graph.output[len(outputs) :]  # a classifier without scores still declares some
-    graph = renamed(graph, {}, {value.name: name for value, name in zip(graph.graph.output, outputs, strict=True)})
+    del graph.graph.output[len(outputs) :]  # declared also for a classifier without scores
+    graph = rename(graph, {value.name: name for value, name in zip(graph.graph.output, outputs, strict=True)})
     return _two_columns(graph) if "scores" in outputs and len(model.classes_) == 2 else graph
 
 
+def _missing_converter(model: Any, error: str) -> str:
+    """Return the problem and the advice for an estimator, or a part of it, that skl2onnx does not know."""
+    part = next((one for one in parts(model) if type(one).__name__ in error), model)
+    if part is model:
+        return "skl2onnx has no converter for it; train another kind of model"
+    advice = (
+        "do that step before the rows are sent" if hasattr(part, "transform") else "train it with another estimator"
+    )
+    return f"skl2onnx has no converter for its part {type(part).__name__}; {advice}"
+
+
 def _two_columns(graph: Any) -> Any:
-    """Give the scores of two classes a column for each. Some converters do, others make one column of both."""
+    """Give the scores of two classes one column each: some converters do, others give one column for both."""
     from onnx import helper, numpy_helper
 
     declared = next(value for value in graph.graph.output if value.name == "scores")
-    graph = renamed(graph, {}, {"scores": "decision"})
+    graph = rename(graph, {"scores": "decision"})
     last = numpy_helper.from_array(np.array([-1], np.int64), "last_column")
     graph.graph.initializer.append(last)
     graph.graph.node.extend(
@@ -124,8 +132,8 @@ def _has_raw_scores(estimator: Any) -> bool:
     return converter is not None and "raw_scores" in (getattr(converter, "_options", None) or {})
 
 
-def _register_linear_svc() -> None:
-    """Let LinearSVC know the option zipmap: skl2onnx 1.20 passes it on to it and then refuses it."""
+def register_linear_svc() -> None:
+    """Register LinearSVC with the option zipmap, which skl2onnx 1.20 passes to it in a pipeline and then refuses."""
     with quiet():
         from skl2onnx import update_registered_converter
         from skl2onnx.common._registration import _converter_pool, _shape_calculator_pool
@@ -143,7 +151,7 @@ def _register_linear_svc() -> None:
 
 
 def _without_flat_votes(model: Any) -> Any:
-    """Return a VotingClassifier as skl2onnx takes it. The setting only shapes `transform`, which is not converted."""
+    """Return a copy with the only setting of VotingClassifier that skl2onnx accepts; it changes just `transform`."""
     from sklearn.ensemble import VotingClassifier
 
     if not any(isinstance(part, VotingClassifier) for part in parts(model)):

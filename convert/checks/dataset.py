@@ -1,0 +1,94 @@
+"""The data that a model is checked on: cases, and their labels if there are any."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from snooze.bundle.contract import Tensor
+from snooze.bundle.errors import InvalidData
+from snooze.bundle.rows import Rows, fit, read
+from snooze.convert.checks.cases import Array, Case
+
+MAX_ROWS: Final = 20_000
+
+Data = str | Path | Array | Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """
+    Cases, and what is known about them.
+
+    `labels` has one entry for each unit, over all cases in order: whatever the user gave, later (see `score.targets`)
+    class numbers or true values. `real` data comes from the user; other data was drawn from the model's signature.
+    `columns` are the names of the features if the only input is a matrix.
+    """
+
+    cases: tuple[Case, ...]
+    labels: Array | None = None
+    real: bool = True
+    columns: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return sum(case.units for case in self.cases)
+
+    def take(self, index: Array) -> "Dataset":
+        """Return the units with these numbers, those of one case together."""
+        begins = np.cumsum([0, *(case.units for case in self.cases)])
+        owners = np.searchsorted(begins, index, side="right") - 1
+        parts = [
+            (case.take(index[owners == at] - begins[at]), index[owners == at])
+            for at, case in enumerate(self.cases)
+            if (owners == at).any()
+        ]
+        taken = np.concatenate([numbers for _, numbers in parts])
+        labels = None if self.labels is None else self.labels[taken]
+        return replace(self, cases=tuple(case for case, _ in parts), labels=labels)
+
+    def take_evenly(self, count: int) -> "Dataset":
+        """Return `count` units spread evenly over all, or everything if there are fewer."""
+        if len(self) <= count:
+            return self
+        return self.take(np.linspace(0, len(self) - 1, count).astype(np.int64))
+
+    def request(self, rows: int) -> Case:
+        """Return a feed of `rows` rows, those of the first case repeated as needed; a case without rows as it is."""
+        first = self.cases[0]
+        return first.take(np.arange(rows) % first.units)
+
+
+def load(
+    data: Data, labels: Array | None, inputs: Sequence[Tensor], columns: tuple[str, ...] | None, label: str | None
+) -> Dataset:
+    """
+    Return the user's rows as a data set that fits a signature; of more than 20,000 rows that many, spread evenly.
+
+    Args:
+        data: a file, the only input's array, or arrays by input name with labels as `y`.
+        labels: labels of the rows, if `data` is not a file.
+        inputs: the signature.
+        columns: the names of the features that the model was trained on, if it knows them.
+        label: the column of a table that holds the labels.
+
+    Raises:
+        InvalidData: the file cannot be read, or its rows do not fit.
+    """
+    if isinstance(data, str | Path):
+        source, rows = str(data), read(Path(data), label)
+    else:
+        source = "data"
+        arrays = {name: np.asarray(array) for name, array in data.items()} if isinstance(data, Mapping) else None
+        labels = None if labels is None else np.asarray(labels)
+        rows = Rows({"": np.asarray(data)}, labels) if arrays is None else Rows(arrays, arrays.pop("y", labels))
+    case = Case(fit(rows, inputs, source, columns), {tensor.name: _row_axis(tensor) for tensor in inputs})
+    if rows.labels is not None and len(rows.labels) != case.units:
+        raise InvalidData(source, f"has {case.units} rows, but {len(rows.labels)} labels")
+    names = tuple(rows.arrays) if len(rows.arrays) > len(inputs) == 1 else columns
+    return Dataset((case,), rows.labels, columns=columns or names).take_evenly(MAX_ROWS)
+
+
+def _row_axis(tensor: Tensor) -> int | None:
+    return 0 if tensor.shape[:1] == (-1,) else None

@@ -1,0 +1,24 @@
+"""The frameworks that `convert` knows, by the name that `--from` gives them. Importing this module imports none."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from snooze.convert.frameworks.interface import Framework
+
+NAMES: Final = {
+    "sklearn": "snooze.convert.frameworks.sklearn.framework",
+    "keras": "snooze.convert.frameworks.keras.framework",
+}  # each module holds its `FRAMEWORK`
+
+
+def find(name: str) -> "Framework":
+    """Return a framework by its name."""
+    framework: Framework = import_module(NAMES[name]).FRAMEWORK
+    return framework
+
+
+def frameworks() -> "Iterator[Framework]":
+    """Yield every framework."""
+    yield from map(find, NAMES)

@@ -9,101 +9,88 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import tritonclient.http
 
 from snooze.benchmarks import cold_start
 from snooze.benchmarks.load import runner
 from snooze.bundle.contract import Bundle
+from snooze.bundle.evidence import read_evidence
 from snooze.bundle.samples import Sample, matches, read_samples
-from snooze.bundle.store import latest, read
+from snooze.bundle.store import latest
+from snooze.client import v2
+from snooze.client.exchange import Address, exchange
 
 EXAMPLES = os.path.relpath(Path(__file__).parents[1] / "examples")
 MARK = ".made-by-scripts-demo"
 RPS = 300
-SECONDS = 8
 IDLE = 2.0
+MAX_WAIT_SECONDS = 60.0
 SNOOZE = str(Path(sys.executable).with_name("snooze"))
 
 
-@dataclass
-class Served:
-    """A running `snooze serve --idle`, the parent that holds the socket."""
-
-    process: "subprocess.Popen[bytes]"
-    url: str
-
-    def workers(self) -> list[psutil.Process]:
-        return [child for child in psutil.Process(self.process.pid).children() if child.status() != "zombie"]
-
-
-def main(folder: Path) -> None:
-    """Run every step in `folder`, which is made anew; whatever fails ends the demo with its own message."""
-    began = float(os.environ.get("SNOOZE_DEMO_STARTED", time.time()))
+def main(folder: Path, seconds: float) -> None:
+    """Run every step in `folder`, which is created anew. A step that fails ends the demo with its own message."""
+    started = float(os.environ.get("SNOOZE_DEMO_STARTED", time.time()))
     if folder.exists() and not (folder / MARK).exists():
-        sys.exit(f"scripts/demo: {folder} is not an earlier demo's, so it is not made anew; name another --folder")
+        sys.exit(f"scripts/demo: {folder} was not created by a demo and is not cleared; choose another --folder")
     shutil.rmtree(folder, ignore_errors=True)
     models = folder / "models"
     models.mkdir(parents=True)
     (folder / MARK).touch()
-    step("1 of 7", "train two models on data that scikit-learn carries")
+    announce("1 of 7", "train two models on data that comes with scikit-learn")
     run(sys.executable, f"{EXAMPLES}/tumour/train.py", str(folder / "tumour"))
     run(sys.executable, f"{EXAMPLES}/digits/train.py", str(folder / "digits"))
-    step("2 of 7", "convert both, through every gate")
+    announce("2 of 7", "convert both, with every check")
     convert(folder / "tumour", models, "model.joblib", "--trust", "--labels", "malignant,benign")
     convert(folder / "digits", models, "model.keras", "--labels", ",".join("0123456789"))
     run(SNOOZE, "inspect", str(models), "--verify")
-    tumour = latest(models / "tumour").folder
-    bundle = read(tumour)
-    samples = read_samples(tumour, bundle)
-
-    step(
-        "3 of 7",
-        f"serve, scaled to zero: the server starts with the first connection and ends {IDLE:g} s after the last",
+    found = latest(models / "tumour")
+    sample = read_samples(found.folder, found.bundle)[0]
+    announce(
+        "3 of 7", f"serve, scaled to zero: the first connection starts the server, which ends after {IDLE:g} s idle"
     )
-    with serve(models, folder / "serve.log") as served:
-        wake_ms = [wake(served, bundle, samples) for _ in range(3)]
-        step("4 of 7", "predict: Open Inference V2, /predict, tritonclient")
-        predict(served.url, bundle, samples)
-        step("5 of 7", f"load test: {RPS} requests/s offered for {SECONDS} s, beside what the profile predicts")
-        loaded = runner.run(
-            served.url, model="tumour", data=folder / "tumour/rows.npz", rps=RPS, seconds=SECONDS, bundle=tumour,
-            pid=served.process.pid,
+    with serve(models, folder / "serve.log") as (parent, url):
+        wake_ms = [wake(parent, url, found.bundle, sample) for _ in range(3)]
+        announce("4 of 7", "predict: the command, and the client of Triton with binary tensors")
+        run(SNOOZE, "predict", f"{url}/v2/models/tumour", "--row", ",".join(map(str, sample.inputs["features"][0])))
+        predict_with_triton(url, sample)
+        announce("5 of 7", f"load test: {RPS} requests/s for {seconds:g} s, next to what the profile predicts")
+        report = runner.run(
+            url, model="tumour", data=folder / "tumour/rows.npz", rps=RPS, seconds=seconds, bundle=found.folder,
+            pid=parent.pid,
         )  # fmt: skip
-        print(loaded.as_text())
-    cold = cold_start.measure(tumour, runs=5)
-    step("6 of 7", "the sized Knative manifest, and the kn command for it")
+        print(report.as_text())
+    cold = cold_start.measure(found.folder, runs=5)
+    announce("6 of 7", "the sized Knative manifest, and the kn command for it")
     manifest = folder / "tumour.yaml"
     run(SNOOZE, "deploy", str(models / "tumour"), "--image", "registry.example.com/tumour:1", "--rps", str(RPS),
         "--output", str(manifest))  # fmt: skip
-    step("7 of 7", "what was measured")
+    announce("7 of 7", "results")
     summary = {
-        "seconds": round(time.time() - began, 1),
-        "models": {name: figures(models / name) for name in ("tumour", "digits")},
+        "seconds": round(time.time() - started, 1),
+        "models": {name: describe(latest(models / name).bundle) for name in ("tumour", "digits")},
         "wake_ms": wake_ms,
         "cold_start": {"wall_ms": cold.wall_ms, "cpu_ms": cold.cpu_ms},
-        "load": loaded.as_dict(),
+        "load": report.as_dict(),
         "manifest": str(manifest),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    tell(summary, folder)
+    print_summary(summary, folder)
 
 
-def step(number: str, what: str) -> None:
-    """Print what comes next."""
-    print(f"\n\033[1m[{number}] {what}\033[0m" if sys.stdout.isatty() else f"\n[{number}] {what}", flush=True)
+def announce(number: str, step: str) -> None:
+    """Print the next step."""
+    print(f"\n\033[1m[{number}] {step}\033[0m" if sys.stdout.isatty() else f"\n[{number}] {step}", flush=True)
 
 
 def run(*command: str) -> None:
-    """Show a command and run it; its failure is the demo's."""
+    """Print a command and run it. If it fails, the demo ends."""
     shown = shlex.join(Path(word).name if word in (sys.executable, SNOOZE) else word for word in command)
     print(f"$ {shown}", flush=True)
     code = subprocess.run(command, check=False).returncode
@@ -112,96 +99,79 @@ def run(*command: str) -> None:
 
 
 def convert(trained: Path, models: Path, file: str, *options: str) -> None:
-    """Convert the model that was trained into a folder, with the rows beside it that it has not seen."""
-    name, rows = trained.name, str(trained / "rows.npz")
-    run(SNOOZE, "convert", str(trained / file), "--name", name, "--target", str(models), "--data", rows, *options)
+    """Convert the trained model in a folder, with the held-out rows beside it."""
+    run(SNOOZE, "convert", str(trained / file), "--name", trained.name, "--target", str(models),
+        "--data", str(trained / "rows.npz"), *options)  # fmt: skip
 
 
 @contextmanager
-def serve(models: Path, log: Path) -> Iterator[Served]:
-    """Start the parent that holds the socket, on a free port, and end it."""
+def serve(models: Path, log: Path) -> Iterator[tuple[psutil.Process, str]]:
+    """Run `snooze serve --idle` on a free port; yield the parent that holds the socket, and its URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = (SNOOZE, "serve", str(models), "--port", str(port), "--idle", f"{IDLE:g}s")
     print(f"$ {shlex.join(['snooze', *command[1:]])} &", flush=True)
     with log.open("wb") as file, subprocess.Popen(command, stderr=file) as process:
         try:
-            if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
-                os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})  # load and server on different cores
+            parent = psutil.Process(process.pid)
+            cores = parent.cpu_affinity()
+            parent.cpu_affinity(cores[:1])  # the load generator uses the others
             wait_until("the socket is open", lambda: "waiting" in log.read_text())
-            yield Served(process, f"http://127.0.0.1:{port}")
+            yield parent, f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
 
 
-def wait_until(what: str, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: str, holds: Callable[[], bool]) -> None:
     """Wait until `holds()`, or end the demo."""
-    until = time.monotonic() + seconds
+    end = time.monotonic() + MAX_WAIT_SECONDS
     while not holds():
-        if time.monotonic() > until:
-            sys.exit(f"scripts/demo: waited {seconds:g} s in vain until {what}")
+        if time.monotonic() > end:
+            sys.exit(f"scripts/demo: after {MAX_WAIT_SECONDS:g} s it is still not true that {condition}")
         time.sleep(0.01)
 
 
-def wake(served: Served, bundle: Bundle, samples: Sample) -> float:
-    """Wait until the server is gone; return the milliseconds from the request that wakes it to its right answer."""
-    wait_until("no server process is left", lambda: not served.workers())
-    before = time.perf_counter()
-    answer = infer(served.url, bundle, samples)
-    elapsed = (time.perf_counter() - before) * 1e3
-    for output in answer["outputs"]:
-        golden = samples.outputs[output["name"]]
-        got = np.array(output["data"], golden.dtype).reshape(output["shape"])
-        if not matches(got, golden, bundle.tolerance[output["name"]]):
-            sys.exit(f"scripts/demo: the first answer is wrong: {output}")
-    print(f"at zero; a request woke it and had its right answer after {elapsed:.0f} ms", flush=True)
-    return round(elapsed, 1)
+def wake(parent: psutil.Process, url: str, bundle: Bundle, sample: Sample) -> float:
+    """Wait until the server has ended; return the milliseconds from the request that wakes it to the right answer."""
+    wait_until("no server runs", lambda: all(child.status() == psutil.STATUS_ZOMBIE for child in parent.children()))
+    payload = v2.encode(sample.inputs, bundle.inputs, "samples.npz")
+    model = v2.ServedModel(Address.parse(url), bundle.name)
+    start = time.perf_counter()
+    answer = exchange(model.address, "POST", f"{model.path}/infer", payload)
+    elapsed_ms = (time.perf_counter() - start) * 1e3
+    for name, got in v2.decode(answer).items():
+        if not matches(got, sample.outputs[name], bundle.tolerance[name]):
+            sys.exit(f"scripts/demo: output {name!r} of the first answer is wrong: {got}")
+    print(f"no server was running; a request started it and got the right answer after {elapsed_ms:.0f} ms", flush=True)
+    return round(elapsed_ms, 1)
 
 
-def infer(url: str, bundle: Bundle, samples: Sample) -> dict[str, Any]:
-    """Ask for the golden outputs by the Open Inference Protocol."""
-    inputs = [
-        {"name": one.name, "datatype": one.datatype, "shape": list(samples.inputs[one.name].shape),
-         "data": samples.inputs[one.name].ravel().tolist()}
-        for one in bundle.inputs
-    ]  # fmt: skip
-    return post(f"{url}/v2/models/{bundle.name}/infer", {"inputs": inputs})
-
-
-def post(url: str, body: object) -> dict[str, Any]:
-    """Return the JSON answer to a JSON body."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        return dict(json.loads(answer.read()))
-
-
-def predict(url: str, bundle: Bundle, samples: Sample) -> None:
-    """Predict one row in three ways and say what came."""
-    rows = samples.inputs["features"][:1]
-    print("POST /v2/models/tumour/infer ", json.dumps(infer(url, bundle, samples)["outputs"][0]))
-    print("POST /models/tumour/predict  ", json.dumps(post(f"{url}/models/tumour/predict", {"rows": rows.tolist()})))
+def predict_with_triton(url: str, sample: Sample) -> None:
+    """Predict one row with the unmodified client of Triton."""
+    row = sample.inputs["features"][:1]
     with tritonclient.http.InferenceServerClient(url.removeprefix("http://")) as client:
-        tensor = tritonclient.http.InferInput("features", list(rows.shape), "FP32")
-        tensor.set_data_from_numpy(rows)
+        tensor = tritonclient.http.InferInput("features", list(row.shape), "FP32")
+        tensor.set_data_from_numpy(row)
         answer = client.infer("tumour", [tensor])
-        print("tritonclient, binary tensors ", answer.as_numpy("label"), answer.as_numpy("probabilities"))
+        print("tritonclient:", answer.as_numpy("label"), answer.as_numpy("probabilities"))
 
 
-def figures(model: Path) -> dict[str, Any]:
-    """Return what the evidence of a model's latest version says, as the summary wants it."""
-    evidence = read(latest(model).folder).evidence
-    chosen = next((one for one in evidence.candidates if one["name"] == evidence.chosen), {})
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """Return the evidence of a bundle for the summary."""
+    evidence = read_evidence(bundle)
+    chosen = next((one for one in evidence.candidates if one.name == evidence.chosen), None)
+    assert evidence.evaluation is not None, "the demo converts with labelled rows"
     return {
-        "parity_worst": evidence.parity["worst"],
-        "flips": evidence.parity["flips"],
+        "parity_worst": evidence.parity.data.worst,
+        "flips": evidence.parity.data.flips,
         "chosen": evidence.chosen,
-        "speedup": chosen.get("speedup") or 1.0,  # nothing to compare with where nothing could be quantized
-        "score_before": evidence.evaluation["before"],
-        "score_after": evidence.evaluation["after"],
+        "speedup": (chosen and chosen.speedup) or 1.0,  # none is known where nothing could be quantized
+        "score_before": evidence.evaluation.before,
+        "score_after": evidence.evaluation.after,
     }
 
 
-def tell(summary: dict[str, Any], folder: Path) -> None:
+def print_summary(summary: dict[str, Any], folder: Path) -> None:
     """Print the closing table, the reports and what to try next."""
     rows: list[tuple[str, str]] = []
     for name, model in summary["models"].items():
@@ -210,17 +180,16 @@ def tell(summary: dict[str, Any], folder: Path) -> None:
             (f"{name}: chosen", f"{model['chosen']}, {model['speedup']:.2f} x the speed of fp32"),
             (f"{name}: score before, after", f"{model['score_before']:.4f}, {model['score_after']:.4f}"),
         ]
-    loaded, predicted = summary["load"], summary["load"]["predicted"]
+    load, predicted, cold = summary["load"], summary["load"]["predicted"], summary["cold_start"]
     rows += [
         ("wake from zero to right answer", ", ".join(f"{ms:.0f}" for ms in summary["wake_ms"]) + " ms"),
-        ("spawn to right answer, no --idle", "{wall_ms:.0f} ms, {cpu_ms:.0f} ms CPU".format(**summary["cold_start"])),
-        ("load: offered, achieved", f"{loaded['offered_rps']:.0f}, {loaded['achieved_rps']:.0f} requests/s"),
-        ("load: errors; p50, p99", f"{loaded['errors']}; {loaded['p50_ms']:.2f}, {loaded['p99_ms']:.2f} ms"),
-        *(
-            (f"load: {key}, predicted", beside(loaded[key], predicted[key]))
-            for key in ("p50_ms", "cpu_cores", "peak_mib")
-        ),
-        ("seconds in all", f"{summary['seconds']:.0f}"),
+        ("spawn to right answer, no --idle", f"{cold['wall_ms']:.0f} ms, {cold['cpu_ms']:.0f} ms CPU"),
+        ("load: offered, achieved", f"{load['offered_rps']:.0f}, {load['achieved_rps']:.0f} requests/s"),
+        ("load: errors; p50, p99", f"{load['errors']}; {load['p50_ms']:.2f}, {load['p99_ms']:.2f} ms"),
+        ("load: p50 measured, predicted", compare(load["p50_ms"], predicted["p50_ms"]) + " ms"),
+        ("load: CPU measured, predicted", compare(load["cpu_cores"], predicted["cpu_cores"]) + " cores"),
+        ("load: peak measured, predicted", compare(load["peak_mib"], predicted["peak_mib"]) + " MiB"),
+        ("seconds in total", f"{summary['seconds']:.0f}"),
     ]
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"  {name:<{width}}  {value}" for name, value in rows))
@@ -234,20 +203,21 @@ def tell(summary: dict[str, Any], folder: Path) -> None:
     print(f"  {snooze} size {folder}/models/tumour --rps 1000 --p99 20ms")
 
 
-def beside(measured: float | None, predicted: float) -> str:
+def compare(measured: float | None, predicted: float) -> str:
     """Return a measured figure, the predicted one and its error."""
     if measured is None:
         return f"not measured, {predicted:.3g}"
-    return f"{measured:.3g}, {predicted:.3g} ({(predicted / measured - 1) * 100:+.0f} %)"
+    return f"{measured:.3g}, {predicted:.3g} ({predicted / measured - 1:+.0%})"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument(
-        "--folder", type=Path, default=Path("build/demo"), help="made anew; the demo writes nowhere else"
+        "--folder", type=Path, default=Path("build/demo"), help="created anew; the demo writes nowhere else"
     )
+    parser.add_argument("--seconds", type=float, default=8.0, help="duration of the load test (8)")
     arguments = parser.parse_args()
     try:
-        main(arguments.folder)
+        main(arguments.folder, arguments.seconds)
     except KeyboardInterrupt:
         sys.exit(130)

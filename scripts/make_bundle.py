@@ -1,5 +1,5 @@
 """
-Make a small real bundle for trying things out: scikit-learn's breast cancer data, logistic regression, real gates.
+Convert a small real model to try things out: logistic regression on the breast cancer data of scikit-learn.
 
     python scripts/make_bundle.py REPOSITORY [--name NAME]
 """
@@ -11,7 +11,7 @@ from snooze.convert import convert
 
 
 def main(repository: Path, name: str) -> None:
-    """Convert a freshly trained model into the next version of `name` in `repository`."""
+    """Train a model and convert it to the next version of `name` in `repository`."""
     import numpy as np
     from sklearn.datasets import load_breast_cancer
     from sklearn.linear_model import LogisticRegression
@@ -26,7 +26,7 @@ def main(repository: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Make a small real bundle.")
+    parser = argparse.ArgumentParser(description="Convert a small real model.")
     parser.add_argument("repository", type=Path)
     parser.add_argument("--name", default="tumour")
     arguments = parser.parse_args()

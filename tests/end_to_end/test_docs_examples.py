@@ -15,7 +15,7 @@ import pytest
 from tests.end_to_end.pages import CONVERT, HTTP, KNATIVE, code, python_blocks, section, table
 
 from snooze.bundle.evidence import read_profile
-from snooze.bundle.store import find, read
+from snooze.bundle.store import find
 from snooze.knative.manifest.options import Options
 from snooze.knative.manifest.service import build, explain
 from snooze.knative.sizing.size import size
@@ -111,7 +111,7 @@ def test_every_route_stands_there(models: Path) -> None:
 
 @pytest.mark.slow
 def test_every_field_that_a_manifest_explains_stands_there(models: Path) -> None:
-    bundle = read(find(models)[0].folder)
+    bundle = find(models)[0].bundle
     needed = size(bundle, read_profile(bundle), 50)
     options = Options(image="example.com/iris:1", name="iris", scratch=True)
     annotations = build(bundle, "sha256:0", needed, options)["spec"]["template"]["metadata"]["annotations"]

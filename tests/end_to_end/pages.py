@@ -1,4 +1,4 @@
-"""The pages that people read, and how the tests read them."""
+"""The Markdown pages, and functions to read them."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def table(text: str) -> list[list[str]]:
 
 
 def code(text: str) -> list[str]:
-    """Return what stands between backticks."""
+    """Return the spans between backticks."""
     return re.findall(r"`([^`\n]+)`", text)
 
 

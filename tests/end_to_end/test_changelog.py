@@ -1,4 +1,4 @@
-"""The changelog tells of the version that is built."""
+"""The changelog describes the version that is built."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The pages of docs/ say what the code does: settings, routes, metrics, errors, options, and examples that run."""
+"""The pages of docs/ agree with the code: settings, metrics, errors, options, thresholds, links and names."""
 
 import argparse
 import re
@@ -38,7 +38,7 @@ from snooze.service.cli import OPTIONS
 from snooze.service.errors import InvalidSetting
 from snooze.service.ledger import PHASES
 
-# Where the options of a command are told.
+# The page that documents the options of a command.
 HOMES = {
     "convert": CONVERT,
     "inspect": SETTINGS,
@@ -51,7 +51,7 @@ HOMES = {
 
 
 def options_of() -> dict[str, dict[str, Any]]:
-    """Return for each command its options and their defaults."""
+    """Return the options of each command with their defaults."""
     found = {}
     for name, command in COMMANDS.items():
         module, function, _ = command
@@ -67,7 +67,7 @@ SETTING_ROWS = {code(row[0])[0]: row for row in table(SETTINGS) if code(row[0]) 
 
 
 @pytest.mark.parametrize("variable", [variable for variable, _, _ in settings.documented()])
-def test_every_setting_stands_there_with_its_option_default_and_limits(variable: str) -> None:
+def test_every_setting_is_documented_with_option_default_and_limits(variable: str) -> None:
     name, default = next(
         (one.name, one.default) for one in fields(settings.Settings) if one.metadata["variable"] == variable
     )
@@ -87,11 +87,11 @@ def test_every_setting_stands_there_with_its_option_default_and_limits(variable:
             assert settings.parse(name, choice, variable) == choice
 
 
-def test_no_setting_stands_there_that_is_none() -> None:
+def test_every_documented_setting_exists() -> None:
     assert set(SETTING_ROWS) == {variable for variable, _, _ in settings.documented()}
 
 
-def test_the_fixed_environment_stands_there() -> None:
+def test_the_fixed_environment_is_documented() -> None:
     from snooze.service.start import ENVIRONMENT
 
     rows = table(section(SETTINGS, "## The fixed environment"))
@@ -99,10 +99,10 @@ def test_the_fixed_environment_stands_there() -> None:
 
 
 @pytest.mark.parametrize(("command", "option"), [(name, one) for name, all_of in OPTIONS_OF.items() for one in all_of])
-def test_every_option_is_told(command: str, option: str) -> None:
+def test_every_option_is_documented(command: str, option: str) -> None:
     home = HOMES[command]
     home = next((line for line in home.splitlines() if line.startswith(f"| `snooze {command} ")), home)
-    assert re.search(rf"`?{option}\b(?!-)", home), f"{option} of snooze {command} is told nowhere"
+    assert re.search(rf"`?{option}\b(?!-)", home), f"{option} of snooze {command} is not documented"
 
 
 @pytest.mark.parametrize(
@@ -114,22 +114,22 @@ def test_every_option_is_told(command: str, option: str) -> None:
         if isinstance(default, int | float | str) and not isinstance(default, bool)
     ],
 )
-def test_the_defaults_of_options_are_told(page: str, option: str, default: float | str) -> None:
+def test_the_defaults_of_options_are_documented(page: str, option: str, default: float | str) -> None:
     row = next(row for row in table(page) if option in code(row[0]))
     assert (default if isinstance(default, str) else f"{default:g}") in row[-2]
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_no_page_uses_an_option_that_is_none(name: str) -> None:
+def test_no_page_uses_an_unknown_option(name: str) -> None:
     for command, given in re.findall(r"^snooze (bench load|\w+)(.*)$", PAGES[name].replace("\\\n", " "), re.MULTILINE):
         used = re.findall(r"(?<= )--[a-z0-9-]+", given.split("#")[0].split(" | ")[0])
         assert set(used) <= set(OPTIONS_OF[command]), f"{name}: snooze {command}{given}"
     for span in code(PAGES[name]):
         if re.fullmatch(r"--[a-z0-9-]+", span):
-            assert any(span in known for known in OPTIONS_OF.values()), f"{name} tells of {span}"
+            assert any(span in known for known in OPTIONS_OF.values()), f"{name} mentions {span}"
 
 
-def test_every_metric_stands_there_with_its_labels() -> None:
+def test_every_metric_is_documented_with_its_labels() -> None:
     families = [one for one in vars(metrics.Metrics()).values() if isinstance(one, metrics.Family)]
     rows = {name: row for row in table(section(HTTP, "## Metrics")) for name in code(row[0])}
 
@@ -141,28 +141,28 @@ def test_every_metric_stands_there_with_its_labels() -> None:
     assert set(code(rows["snooze_refused_total"][3])) == set(responses.REASONS.values())
 
 
-def test_every_status_of_an_error_stands_there() -> None:
-    statuses = set(responses.STATUS.values()) | {431}  # that of a head without end, before there is a request
+def test_every_error_status_is_documented() -> None:
+    statuses = set(responses.STATUS.values()) | {431}  # for a head that does not end, before there is a request
     assert [int(row[0]) for row in table(section(HTTP, "## Errors"))] == sorted(statuses)
 
 
-def test_every_refusal_of_a_conversion_stands_there() -> None:
+def test_every_refusal_of_a_conversion_is_documented() -> None:
     known = {name for name in vars(refusals) if isinstance(getattr(refusals, name), type)}
     rows = table(section(CONVERT, "## What a refusal means"))
     assert {code(row[0])[0] for row in rows} == known - {"ConversionError", "Refused", "ClassVar"}
 
 
-def number(value: float) -> str:
+def format_power(value: float) -> str:
     return f"{value:.0e}".replace("e-0", "e-")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sentence",
     [
-        f"{number(parity.ATOL)} + {number(parity.RTOL)} × \\|value\\|",
-        f"{number(parity.ATOL)} × their range + {number(parity.RTOL)} × \\|value\\|",
+        f"{format_power(parity.ATOL)} + {format_power(parity.RTOL)} × \\|value\\|",
+        f"{format_power(parity.ATOL)} × their range + {format_power(parity.RTOL)} × \\|value\\|",
         f"but for {parity.TREE_OUTLIERS * 1000:g} row in 1,000",
-        f"two best scores nearer than {number(parity.NEAR_TIE)}",
+        f"two best scores nearer than {format_power(parity.NEAR_TIE)}",
         f"fewer than {quantize.LEAST_ROWS} of them",
         f"a quarter ({quantize.LEAST_CALIBRATION} to {quantize.MOST_CALIBRATION}) calibrates",
         f"does not run {quantize.LEAST_GAIN:g} times as fast as fp32",
@@ -175,12 +175,12 @@ def number(value: float) -> str:
         f"took more than {profile.MOST_SECONDS:.0f} s",
     ],
 )
-def test_the_thresholds_of_converting_are_those_of_the_code(said: str) -> None:
-    assert said in one_line(CONVERT)
+def test_the_thresholds_of_a_conversion_are_those_of_the_code(sentence: str) -> None:
+    assert sentence in one_line(CONVERT)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sentence",
     [
         f"{sizing.MEMORY_HEADROOM:g} × the peak, + {read_figures().body_factor:g} × the largest body",
         f"up to {MEMORY_FACTOR} times its size",
@@ -197,18 +197,18 @@ def test_the_thresholds_of_converting_are_those_of_the_code(said: str) -> None:
         ),
     ],
 )
-def test_the_figures_of_sizing_are_those_of_the_code(said: str) -> None:
-    assert said in one_line(KNATIVE)
+def test_the_figures_of_sizing_are_those_of_the_code(sentence: str) -> None:
+    assert sentence in one_line(KNATIVE)
 
 
-def test_the_build_arguments_of_the_image_stand_there() -> None:
+def test_the_build_arguments_of_the_image_are_documented() -> None:
     arguments = re.findall(r"^ARG (\w+)=(.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     rows = {code(row[0])[0]: row[1].strip("`") for row in table(section(KNATIVE, "## The image"))}
     assert rows == {name: default or "none" for name, default in arguments}
 
 
 @pytest.mark.parametrize("name", MARKDOWN)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_have_targets(name: str) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", MARKDOWN[name]):
         path = ((ROOT / name).parent / target).resolve() if target else ROOT / name
         assert path.exists(), f"{name} links to {target}"
@@ -218,7 +218,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MARKDOWN)
-def test_no_page_names_a_file_or_module_that_is_not_there(name: str) -> None:
+def test_every_named_file_and_module_exists(name: str) -> None:
     for path in re.findall(rf"(?<![\w/.~-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w*]", MARKDOWN[name]):
         assert list(ROOT.glob(path)), f"{name} names {path}"
     for module in re.findall(r"(?<![\w/.])snooze((?:\.\w+)+)\b(?!/)", MARKDOWN[name]):
@@ -228,6 +228,6 @@ def test_no_page_names_a_file_or_module_that_is_not_there(name: str) -> None:
 
 
 def test_every_block_of_python_is_run_by_a_test() -> None:
-    """That of bundle.md by the tests of the bundle; the others below."""
+    """Those of bundle.md by tests/bundle, the others by test_docs_examples.py."""
     with_python = {name: len(python_blocks(text)) for name, text in MARKDOWN.items() if python_blocks(text)}
     assert with_python == {"docs/bundle.md": 1, "docs/convert.md": 1, "docs/http.md": 1}

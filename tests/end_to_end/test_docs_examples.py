@@ -1,4 +1,4 @@
-"""The examples of docs/ run: the Python of convert.md, and against a server of its model all that http.md shows."""
+"""The examples of docs/ run: the Python of convert.md, and every exchange of http.md against a server of its model."""
 
 import contextlib
 import json
@@ -23,11 +23,13 @@ from snooze.service.app import Application, create_app
 from snooze.service.routes import create_routes
 from snooze.service.settings import Settings
 
+pytestmark = [pytest.mark.process, pytest.mark.framework]
+
 HEADERS_OF_ANY_SERVER = {"date", "content-type", "content-length", "allow", "vary"}
 
 
 def served_routes(application: Application) -> set[str]:
-    """Return every path that is served, with `{model}` and `{version}` where a model's name and number stand."""
+    """Return every path that is served, with `{model}` and `{version}` as placeholders."""
     cold: Any = create_routes(application.repository, application.desk)
     paths = {route.path for route in cold._app.routes} | set(application._hot)
     return {re.sub(r"/versions/\d+", "/versions/{version}", path.replace("/iris", "/{model}")) for path in paths}
@@ -35,7 +37,7 @@ def served_routes(application: Application) -> set[str]:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository that the example of convert.md makes."""
+    """The repository that the example of convert.md creates."""
     folder = tmp_path_factory.mktemp("docs")
     (example,) = python_blocks(CONVERT)
     run: Callable[..., None] = exec
@@ -46,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(models: Path) -> Iterator[str]:
-    """Where a real server serves it."""
+    """The URL of a server of that repository."""
     command = [sys.executable, "-m", "snooze.cli", "serve", str(models), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:
@@ -59,7 +61,7 @@ def url(models: Path) -> Iterator[str]:
 
 
 def ask(url: str, method: str, body: str) -> tuple[Any, set[str]]:
-    """Return what a server answers, an error as well, and the names of the headers."""
+    """Return the answer of a server, also of an error, and the names of its headers."""
     request = urllib.request.Request(
         url, body.encode() or None, {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}, method=method
     )
@@ -71,29 +73,27 @@ def ask(url: str, method: str, body: str) -> tuple[Any, set[str]]:
             return json.load(error), {name.lower() for name in error.headers}
 
 
-def alike(got: Any, shown: Any) -> bool:
-    """Return whether two documents are equal but for the last digits of numbers with a fraction."""
+def is_close(got: Any, shown: Any) -> bool:
+    """Return whether two documents are equal, except for the last digits of floats."""
     if isinstance(shown, dict) and isinstance(got, dict):
-        return got.keys() == shown.keys() and all(alike(got[key], shown[key]) for key in shown)
+        return got.keys() == shown.keys() and all(is_close(got[key], shown[key]) for key in shown)
     if isinstance(shown, list) and isinstance(got, list):
-        return len(got) == len(shown) and all(map(alike, got, shown))
+        return len(got) == len(shown) and all(map(is_close, got, shown))
     return bool(got == (pytest.approx(shown, rel=1e-3) if isinstance(shown, float) else shown))
 
 
 EXCHANGES = re.findall(r"```http\n(\w+) (\S+)\n+(.*?)```\n\n```json\n(.*?)```", HTTP, re.DOTALL)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "body", "shown"), EXCHANGES)
 def test_the_examples_of_http_are_answered_as_shown(url: str, method: str, path: str, body: str, shown: str) -> None:
     got, headers = ask(url + path, method, body)
 
-    assert alike(got, json.loads(shown)), got
-    told = {name.lower() for row in table(section(HTTP, "## Headers")) for name in code(row[0])}
-    assert headers - {"connection"} <= told | HEADERS_OF_ANY_SERVER
+    assert is_close(got, json.loads(shown)), got
+    documented = {name.lower() for row in table(section(HTTP, "## Headers")) for name in code(row[0])}
+    assert headers - {"connection"} <= documented | HEADERS_OF_ANY_SERVER
 
 
-@pytest.mark.slow
 def test_the_client_of_triton_runs_as_shown(url: str) -> None:
     pytest.importorskip("tritonclient.http")
     (example,) = python_blocks(HTTP)
@@ -102,15 +102,13 @@ def test_the_client_of_triton_runs_as_shown(url: str) -> None:
     run(example.replace("127.0.0.1:8080", url.removeprefix("http://")), {})
 
 
-@pytest.mark.slow
-def test_every_route_stands_there(models: Path) -> None:
+def test_every_route_is_documented(models: Path) -> None:
     application = create_app(Settings(models=(models,), log="off"))
     rows = table(HTTP.split("\n## infer\n")[0])
     assert {path for row in rows for path in code(row[1])} == served_routes(application)
 
 
-@pytest.mark.slow
-def test_every_field_that_a_manifest_explains_stands_there(models: Path) -> None:
+def test_every_explained_field_of_a_manifest_is_documented(models: Path) -> None:
     bundle = find(models)[0].bundle
     needed = size(bundle, read_profile(bundle), 50)
     options = Options(image="example.com/iris:1", name="iris", scratch=True)

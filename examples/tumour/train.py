@@ -1,5 +1,5 @@
 """
-Train a tumour classifier on the breast cancer data that scikit-learn carries, and keep rows it has not seen.
+Train a tumour classifier on the breast cancer data of scikit-learn, and save the held-out rows.
 
     python examples/tumour/train.py FOLDER      writes model.joblib and rows.npz (inputs by name, classes as y)
 """
@@ -20,15 +20,16 @@ def main(folder: Path) -> None:
     from sklearn.preprocessing import StandardScaler
 
     rows, classes = load_breast_cancer(return_X_y=True)
-    rows = rows.astype(np.float32)  # what a client sends, so what the model should be trained on
-    seen, unseen, classes_seen, classes_unseen = train_test_split(
+    rows = rows.astype(np.float32)  # clients send float32, so train on it
+    train, test, train_classes, test_classes = train_test_split(
         rows, classes, test_size=0.4, random_state=0, stratify=classes
     )
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(seen, classes_seen)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, train_classes)
     folder.mkdir(parents=True, exist_ok=True)
     joblib.dump(model, folder / "model.joblib")
-    np.savez(folder / "rows.npz", features=unseen, y=classes_unseen)
-    print(f"{len(seen)} rows seen, accuracy on {len(unseen)} unseen {model.score(unseen, classes_unseen):.3f}")
+    np.savez(folder / "rows.npz", features=test, y=test_classes)
+    accuracy = model.score(test, test_classes)
+    print(f"trained on {len(train)} rows; accuracy on {len(test)} held-out rows: {accuracy:.3f}")
 
 
 if __name__ == "__main__":

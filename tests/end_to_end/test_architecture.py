@@ -1,59 +1,56 @@
-"""The arrows of the architecture: who may import whom, and where the large packages may be met."""
+"""The rules of the architecture: which package may import what, and where things have their place."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-PACKAGES = ("bundle", "convert", "service", "client", "knative", "benchmarks")
 FRAMEWORKS = {"sklearn", "skl2onnx", "joblib", "tensorflow", "keras", "tf2onnx"}
 MAY_IMPORT = {
-    "bundle": {"bundle"},
-    "convert": {"bundle", "convert"},
-    "service": {"bundle", "service"},
-    "knative": {"bundle", "knative"},
-    "benchmarks": {"bundle", "client", "knative", "benchmarks"},
-    "client": {"bundle", "client"},
+    "bundle": set(),
+    "convert": {"bundle"},
+    "service": {"bundle"},
+    "client": {"bundle"},
+    "knative": {"bundle", "client"},
+    "benchmarks": {"bundle", "client", "knative"},
 }
 THIRD_PARTY = {
     "bundle": {"numpy"},
     "convert": {"numpy", "onnx", "onnxruntime"} | FRAMEWORKS,
     "service": {"numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson"},
-    "knative": {"numpy", "yaml"},
     "client": {"numpy"},
-    "benchmarks": {
-        "numpy",
-        "locust",
-        "gevent",
-        "geventhttpclient",
-        "psutil",
-        "onnxruntime",
-        "fastapi",
-        "pydantic",
-        "uvicorn",
-    },
+    "knative": {"numpy", "yaml"},
+    "benchmarks": {"numpy", "locust", "gevent", "geventhttpclient", "psutil"},
 }
+# The servers that we compare with, each in a process of its own.
+PEERS = {"fastapi", "pydantic", "onnxruntime", "uvicorn"}
+RE_EXPORTING = {"convert/__init__.py", "service/__init__.py"}
 
 
-def folder(package: str) -> Path:
+def package_folder(package: str) -> Path:
     spec = find_spec(f"snooze.{package}")
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for package in PACKAGES:
-        for path in sorted(folder(package).rglob("*.py")):
-            yield package, path
+@cache
+def modules() -> dict[str, Path]:
+    """Return every source module: `convert/checks/parity.py` to where it is installed."""
+    found: dict[str, Path] = {}
+    for package in MAY_IMPORT:
+        folder = package_folder(package)
+        found |= {f"{package}/{path.relative_to(folder).as_posix()}": path for path in sorted(folder.rglob("*.py"))}
+    return found
 
 
-def imported(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the full name of each import, and whether it stands inside a function."""
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the full name of each import, and whether it is inside a function."""
     tree = ast.parse(path.read_text())
     inside = {
         id(node)
@@ -69,48 +66,54 @@ def imported(path: Path) -> Iterator[tuple[str, bool]]:
             yield node.module or "", id(node) in inside
 
 
-ALL_MODULES = [pytest.param(package, path, id=f"{package}/{path.name}") for package, path in modules()]
-
-
-@pytest.mark.parametrize(("package", "path"), ALL_MODULES)
-def test_follows_the_arrows(package: str, path: Path) -> None:
-    for name, _ in imported(path):
+@pytest.mark.parametrize("module", modules())
+def test_imports_follow_the_arrows(module: str) -> None:
+    package = module.split("/")[0]
+    for name, _ in imports(modules()[module]):
         if name.startswith("snooze."):
-            assert name.split(".")[1] in MAY_IMPORT[package], f"{path} imports {name}"
+            assert name.split(".")[1] in MAY_IMPORT[package] | {package}, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize(("package", "path"), ALL_MODULES)
-def test_knows_only_the_third_parties_of_its_package(package: str, path: Path) -> None:
-    for name, _ in imported(path):
+@pytest.mark.parametrize("module", modules())
+def test_third_parties_are_those_of_the_package(module: str) -> None:
+    allowed = THIRD_PARTY[module.split("/")[0]] | (PEERS if module.startswith("benchmarks/peers/") else set())
+    for name, _ in imports(modules()[module]):
         top = name.split(".")[0]
         if top != "snooze" and top not in sys.stdlib_module_names:
-            assert top in THIRD_PARTY[package], f"{path} imports {name}"
+            assert top in allowed, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize(("package", "path"), ALL_MODULES)
-def test_meets_frameworks_only_inside_functions_of_their_modules(package: str, path: Path) -> None:
-    for name, inside_function in imported(path):
+@pytest.mark.parametrize("module", modules())
+def test_frameworks_are_imported_only_inside_functions_of_their_room(module: str) -> None:
+    for name, inside_function in imports(modules()[module]):
         if name.split(".")[0] in FRAMEWORKS:
-            assert package == "convert"
-            assert path.parents[1].name == "frameworks", f"{path} imports {name}"
-            assert inside_function, f"{path} imports {name} at module level"
+            assert module.startswith("convert/frameworks/"), f"{module} imports {name}"
+            assert inside_function, f"{module} imports {name} at module level"
 
 
-def test_only_the_sizing_of_knative_is_used_by_benchmarks() -> None:
-    for path in folder("benchmarks").rglob("*.py"):
-        for name, _ in imported(path):
-            if name.startswith("snooze.knative"):
-                assert name.startswith("snooze.knative.sizing"), f"{path} imports {name}"
+def test_benchmarks_use_only_the_sizing_of_knative() -> None:
+    for module, path in modules().items():
+        for name, _ in imports(path):
+            if module.startswith("benchmarks/") and name.startswith("snooze.knative"):
+                assert name.startswith("snooze.knative.sizing"), f"{module} imports {name}"
 
 
+@pytest.mark.parametrize("module", [name for name in modules() if name.endswith("__init__.py")])
+def test_an_init_file_holds_a_docstring_only(module: str) -> None:
+    tree = ast.parse(modules()[module].read_text())
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1 or module in RE_EXPORTING, f"{module} holds more than a docstring"
+
+
+@pytest.mark.process
 def test_the_command_imports_no_package_before_it_is_asked_to() -> None:
     code = "import sys, snooze.cli; print(*sorted(name for name in sys.modules if name.startswith('snooze.')))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert loaded == ["snooze.cli"]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_importing_a_package_does_no_work(package: str) -> None:
-    code = f"import sys, snooze.{package}; print(*(set(sys.modules) & {{'numpy', 'onnxruntime', 'locust', 'yaml'}}))"
+@pytest.mark.process
+def test_importing_a_package_does_no_work() -> None:
+    code = f"import sys, {', '.join(f'snooze.{package}' for package in MAY_IMPORT)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert loaded == []
+    assert not {"numpy", "onnxruntime", "locust", "yaml", "starlette"} & set(loaded)

@@ -1,141 +1,246 @@
 """
-The ASGI application. What a cold start or a busy server touches is dispatched by one look-up and answered here:
-predictions, health, readiness. Everything else is a Starlette application that is imported with its first request,
-because its import would cost every first answer 10 to 20 ms.
+The ASGI application: one routing table, and the caller of the endpoints over ASGI.
+
+The table lists every path. Predictions and probes are expanded to exact paths and found by one look-up. All others form
+a Starlette application that is imported with its first request: the import would cost each cold start 10 to 20 ms.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Executor
 from time import perf_counter
+from typing import Any, Final
 
 import orjson
 
-from snooze.service import plain, v2
 from snooze.service.cpu import allowed
-from snooze.service.endpoint import Desk, Endpoint
-from snooze.service.errors import MethodNotAllowed, UnknownModel
+from snooze.service.endpoint import Endpoint
+from snooze.service.errors import BodyTooLarge, MethodNotAllowed, UnknownModel
 from snooze.service.locate import locate
 from snooze.service.logs import Log
+from snooze.service.messages import Handler, Pending, Request, Response, Route
 from snooze.service.metrics import Metrics
-from snooze.service.repository import Entry, Repository, check, load, prove
-from snooze.service.requests import Receive, Scope, Send
-from snooze.service.responses import JSON, RETRY_AFTER, STATUS, Headers, error_body, error_headers
+from snooze.service.protocols import plain, v2
+from snooze.service.responses import JSON, RETRY_AFTER, error_response
+from snooze.service.runtime.repository import Entry, Repository, check, load, prove
+from snooze.service.runtime.scheduler import Scheduler
 from snooze.service.settings import Settings
+from snooze.service.state import ServerState
 
-Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+ROUTES: Final = (
+    Route("GET", "/", "root"),
+    Route("GET", "/healthz", "alive"),
+    Route("GET", "/readyz", "ready"),
+    Route("GET", "/metrics", "metrics"),
+    *v2.ROUTES,
+    *plain.ROUTES,
+)
+ADMITTED: Final = "snooze.admitted"  # key of a scope whose request is counted by the admission
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete: there is nobody to answer."""
 
 
 class Application:
     """Everything that is served, as one ASGI callable."""
 
-    def __init__(self, repository: Repository, settings: Settings, desk: Desk) -> None:
+    def __init__(self, repository: Repository, settings: Settings, state: ServerState) -> None:
         self.repository = repository
         self.settings = settings
-        self.desk = desk
-        self._cold: Handler | None = None
-        self._hot: dict[str, Handler] = {
-            "/healthz": self._alive,
-            "/v2/health/live": self._alive,
-            "/readyz": self._ready,
-            "/v2/health/ready": self._ready,
-        }
+        self.state = state
+        self._pages: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
+        self._hot: dict[str, Endpoint | Handler] = {}
+        for route in ROUTES:
+            if route.handler in ("alive", "ready"):
+                self._hot[route.path] = self._alive if route.handler == "alive" else self._ready
         for entry in repository.entries:
             self._add(entry)
         self.refresh()
 
+    @property
+    def desk(self) -> ServerState:
+        """Return the state by its former name."""
+        return self.state
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        handler = self._hot.get(scope["path"]) if scope["type"] == "http" else None
-        await (handler or self._others)(scope, receive, send)
+        target = self._hot.get(scope["path"]) if scope["type"] == "http" else None
+        if type(target) is Endpoint:
+            await self._predict(target, scope, receive, send)
+        elif target is not None:
+            request = Request(scope["method"], scope["path"], dict(scope["headers"]), b"", 0.0)
+            await _send(send, target(request))  # type: ignore[arg-type]
+        else:
+            if self._pages is None:
+                from snooze.service.pages import create_pages
+
+                self._pages = create_pages(ROUTES, self.repository, self.state)
+            self.state.touched = perf_counter()
+            await self._pages(scope, receive, send)
+
+    def count_complete(self, scope: Scope) -> None:
+        """Admit a prediction whose body is complete before its task runs. The HTTP protocol calls this."""
+        target = self._hot.get(scope["path"])
+        if type(target) is Endpoint:
+            target.admit()
+            scope[ADMITTED] = True
 
     def refresh(self) -> None:
-        """Note whether the server is ready: readiness is asked for often and must touch no model."""
-        why = "the server is stopping" if self.desk.draining else self.repository.unready(self.settings.ready)
-        self._readiness: tuple[int, bytes, Headers]
-        if why is None:
-            self._readiness = 200, b'{"ready":true,"live":true}', [JSON]
+        """Compute the answer to readiness probes, which are frequent and must not touch a model."""
+        problem = "the server is stopping" if self.state.draining else self.repository.unready(self.settings.ready)
+        if problem is None:
+            self._readiness = Response(200, [JSON], b'{"ready":true,"live":true}')
         else:
-            self._readiness = 503, orjson.dumps({"error": why, "ready": False, "live": True}), [JSON, RETRY_AFTER]
+            body = orjson.dumps({"error": problem, "ready": False, "live": True})
+            self._readiness = Response(503, [JSON, RETRY_AFTER], body)
         for entry in self.repository.entries:
             proved = entry.model is not None and entry.model.proved
-            self.desk.metrics.ready.value(entry.name, str(entry.version)).value = int(proved)
+            self.state.metrics.ready.value(entry.name, str(entry.version)).value = int(proved)
 
     def begin(self) -> float:
-        """Count idle time from now on, and return what `desk.touched` is until something is asked for."""
-        self.desk.touched = perf_counter()
-        return self.desk.touched
+        """Start to count idle time, and return the value of `state.touched` until the first request ends."""
+        self.state.touched = perf_counter()
+        return self.state.touched
 
     def drain(self) -> None:
-        """Stop being ready and ask clients to go elsewhere; requests are still answered."""
-        self.desk.draining = True
+        """Stop being ready, and ask clients to close their connections; requests are still answered."""
+        self.state.draining = True
         self.refresh()
 
     def idle_for(self) -> float:
-        """Return the seconds since the last request ended, 0 while one runs. Probes do not count."""
-        return 0.0 if self.desk.in_flight else perf_counter() - self.desk.touched
+        """Return the seconds since the last request ended, 0 while one is open. Probes do not count."""
+        return 0.0 if self.state.in_flight else perf_counter() - self.state.touched
 
     def _add(self, entry: Entry) -> None:
-        endpoints = [
-            Endpoint(self.desk, entry.name, entry.version, entry.model, wire, str(entry.error)) for wire in (v2, plain)
-        ]
-        name, version = entry.name, entry.version
+        """Add the exact paths of one model's predictions."""
+        state, name = self.state, entry.name
+        scheduler = None
+        if entry.model is not None:
+            scheduler = Scheduler(entry.model, state.admission, state.metrics, state.threads)
         default = self.repository.default(name) is entry
-        for endpoint, base, verb in zip(endpoints, ("/v2/models", "/models"), ("infer", "predict"), strict=True):
-            self._hot[f"{base}/{name}/versions/{version}/{verb}"] = endpoint
-            if default:
-                self._hot[f"{base}/{name}/{verb}"] = endpoint
-        if default:
-            self._hot["/predict"] = endpoints[1] if len(self.repository.versions) == 1 else self._which
+        for codec in (v2, plain):
+            endpoint = Endpoint(state, entry, codec, scheduler)
+            for route in codec.ROUTES:
+                if route.handler != "predict":
+                    continue
+                if "{version}" in route.path:
+                    self._hot[route.path.format(model=name, version=entry.version)] = endpoint
+                elif "{model}" in route.path and default:
+                    self._hot[route.path.format(model=name)] = endpoint
+                elif default:
+                    self._hot[route.path] = endpoint if len(self.repository.versions) == 1 else self._choose_model
+        state.gauges.append(state.metrics.in_flight.value(name, str(entry.version)))
 
-    async def _alive(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._probe(scope, send, (200, b'{"live":true}', [JSON]))
+    async def _predict(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        arrived = perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        endpoint.in_flight.value += 1
+        try:
+            answer: Response | Pending | None = endpoint.check(scope["method"], headers, arrived)
+            if answer is None:
+                message = await receive()
+                if message.get("more_body") or "body" not in message:
+                    body = await read_body(message, receive, self.settings.max_body)
+                else:
+                    body = message["body"]
+                if ADMITTED in scope:
+                    del scope[ADMITTED]  # the endpoint releases it
+                else:
+                    endpoint.admit()
+                answer = endpoint(Request("POST", scope["path"], headers, body, arrived))
+            response = answer if type(answer) is Response else await answer  # type: ignore[misc]
+            await _send(send, response)
+        except BodyTooLarge as error:
+            await _send(send, endpoint.refuse(error, headers, arrived))
+        except Disconnected:
+            pass
+        finally:
+            if ADMITTED in scope:
+                del scope[ADMITTED]
+                self.state.admission.count -= 1
+            endpoint.in_flight.value -= 1
+            self.state.touched = perf_counter()
 
-    async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._probe(scope, send, self._readiness)
+    def _alive(self, request: Request) -> Response:
+        return self._probe(request, Response(200, [JSON], b'{"live":true}'))
 
-    async def _probe(self, scope: Scope, send: Send, answer: tuple[int, bytes, Headers]) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            error = MethodNotAllowed(scope["method"], ("GET", "HEAD"))
-            answer = 405, error_body(error), error_headers(error)
-        await self._send(scope, send, answer)
+    def _ready(self, request: Request) -> Response:
+        return self._probe(request, self._readiness)
 
-    async def _which(self, scope: Scope, receive: Receive, send: Send) -> None:
-        names = self.repository.versions
-        error = UnknownModel("single model behind /predict: use /models/NAME/predict", names)
-        await self._send(scope, send, (STATUS[UnknownModel], error_body(error), error_headers(error)))
+    def _probe(self, request: Request, response: Response) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            response = error_response(MethodNotAllowed(request.method, ("GET", "HEAD")))
+        return self._complete(request, response)
 
-    async def _send(self, scope: Scope, send: Send, answer: tuple[int, bytes, Headers]) -> None:
-        status, body, headers = answer
-        request = dict(scope["headers"])
-        common = self.desk.common_headers(self.desk.request_id(request), request)
-        length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, *common, length]})
-        await send({"type": "http.response.body", "body": body})
+    def _choose_model(self, request: Request) -> Response:
+        error = UnknownModel("single model behind /predict: use /models/NAME/predict", self.repository.versions)
+        return self._complete(request, error_response(error))
 
-    async def _others(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._cold is None:
-            from snooze.service.routes import create_routes
+    def _complete(self, request: Request, response: Response) -> Response:
+        status, headers, body = response
+        common = self.state.common_headers(self.state.request_id(request.headers), request.headers)
+        return Response(status, [*headers, *common, (b"content-length", b"%d" % len(body))], body)
 
-            self._cold = create_routes(self.repository, self.desk)
-        self.desk.touched = perf_counter()
-        await self._cold(scope, receive, send)
+
+async def _send(send: Send, response: Response) -> None:
+    status, headers, body = response
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def read_body(message: Message, receive: Receive, limit: int) -> bytes:
+    """
+    Return the body that begins with `message`, as it came.
+
+    Raises:
+        BodyTooLarge: it exceeds `limit` bytes.
+        Disconnected: the client went away.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] != "http.request":
+            raise Disconnected
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge(limit)
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
 
 
 def create_app(settings: Settings, threads: Executor | None = None) -> Application:
     """
     Return the application that serves the bundles of `settings.models`, loaded and proved.
 
-    `threads` run the models whose bundles ask for a thread; without them they run in the event loop's own.
+    `threads` run the models whose bundles ask for a thread; by default as many as there are processors.
 
     Raises:
-        BundleError, ServiceError: a bundle is broken, or its model not the golden one on this CPU.
+        BundleError, ServiceError: a bundle is broken, or its model does not give its golden outputs on this CPU.
     """
     repository = load(locate(settings.models), processors(settings))
     prove(repository, lambda phase: None)
     check(repository, settings.ready)
-    return Application(repository, settings, Desk(settings, Metrics(), Log(settings.log), threads))
+    threads = threads or create_threads(repository)
+    return Application(repository, settings, ServerState(settings, Metrics(), Log(settings.log), threads))
+
+
+def create_threads(repository: Repository) -> Executor | None:
+    """Return threads for the models that run in them, or None if there is no such model."""
+    if not any(entry.model and entry.model.bundle.session.run_in == "executor" for entry in repository.entries):
+        return None
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(allowed(), "run")
 
 
 def processors(settings: Settings) -> int:
-    """Return how many threads one run may have."""
+    """Return how many threads one run may use."""
     return min(allowed(), settings.threads) if settings.threads else allowed()

@@ -16,7 +16,7 @@ import numpy as np
 
 from snooze.bundle.datatypes import NAMES
 from snooze.service.errors import InvalidInput, MissingServiceExtra, NoAnswer
-from snooze.service.tensors import Array
+from snooze.service.protocols.tensors import Array
 
 # What reading a damaged file raises, beside OSError.
 BROKEN = (ValueError, EOFError, BadZipFile, zlib.error, csv.Error, RecursionError, MemoryError, NotImplementedError)
@@ -56,12 +56,13 @@ def of_bundle(target: str, model: str | None, version: str | None, asked: Asked)
     """
     from snooze.bundle.store import latest
     from snooze.service.cpu import allowed
-    from snooze.service.model import load
+    from snooze.service.runtime.model import load
 
     try:
         import onnxruntime  # noqa: F401
 
-        from snooze.service import plain
+        from snooze.service.protocols import plain
+        from snooze.service.protocols.tensors import Signature
     except ModuleNotFoundError as error:
         if error.name not in ("onnxruntime", "orjson"):  # installed but broken: show the real cause
             raise
@@ -71,11 +72,12 @@ def of_bundle(target: str, model: str | None, version: str | None, asked: Asked)
     if version is not None and not (version.isascii() and version.isdigit() and len(version) < 10):
         raise InvalidInput("--version", f"expected a whole number, got {version!r}")
     found = latest(path, None if version is None else int(version))
-    loaded = load(found.name, found.version, found.folder, allowed())
+    loaded = load(found.folder, found.bundle, allowed())
     loaded.prove(loaded.samples())  # as a server does: only then it is known whether scores are probabilities
     body = json.dumps({"rows": _as_rows(asked)}).encode()
-    call = plain.parse(loaded, {}, body)
-    return json.loads(plain.answer(loaded, call, loaded.run(call.outputs, call.feeds), b"")[0])
+    signature = Signature(loaded.bundle, loaded.probabilities)
+    call = plain.decode(signature, {}, body)
+    return json.loads(plain.encode(signature, call, loaded.run(call.outputs, call.feeds), b"")[0])
 
 
 def of_server(url: str, model: str | None, version: str | None, asked: Asked, seconds: float) -> Any:

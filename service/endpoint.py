@@ -1,228 +1,168 @@
-"""One prediction from the first byte of the request to the last of the answer, whatever the protocol: the hot path."""
+"""
+Predictions of one model by one protocol: a plain function from a complete request to a response.
 
-import asyncio
-import os
-from collections.abc import Mapping
-from concurrent.futures import Executor
+A caller (the ASGI application, or an HTTP protocol that answers by itself) does, in this order:
+
+1. when the head is complete: `in_flight.value += 1`, and `check`: what it returns is the response;
+2. when the body is complete: `admit` (once), and the endpoint itself with the complete request;
+3. when the response is written, or the client went away: `in_flight.value -= 1`.
+"""
+
+from collections.abc import Awaitable, Mapping
 from math import inf
 from time import perf_counter
 from typing import Protocol
 
-from snooze.service.errors import (
-    BodyTooLarge,
-    DeadlineExceeded,
-    MethodNotAllowed,
-    ModelNotReady,
-    Overloaded,
-    RequestError,
-)
-from snooze.service.logs import Log
-from snooze.service.metrics import Histogram, Metrics
-from snooze.service.model import Model
-from snooze.service.requests import (
-    REQUEST_ID,
-    TRACEPARENT,
-    Disconnected,
-    Receive,
-    Scope,
-    Send,
-    check_length,
-    finish_body,
-    seconds_allowed,
-)
-from snooze.service.responses import INTERNAL, JSON, REASONS, STATUS, Headers, compressed, error_body, error_headers
-from snooze.service.settings import Settings
-from snooze.service.tensors import Array
-from snooze.service.v2 import Call
+from snooze.service.errors import BodyTooLarge, MethodNotAllowed, ModelNotReady, Overloaded, RequestError
+from snooze.service.messages import Call, Headers, Pending, Request, Response, Route
+from snooze.service.metrics import Histogram
+from snooze.service.protocols.tensors import Array, Signature
+from snooze.service.requests import decompress, read_timeout
+from snooze.service.responses import INTERNAL, JSON, REASONS, compress, error_response
+from snooze.service.runtime.repository import Entry
+from snooze.service.runtime.scheduler import Scheduler
+from snooze.service.state import ServerState
 
 
-class Wire(Protocol):
-    """What a protocol gives: `v2` and `plain` are such modules."""
+class Codec(Protocol):
+    """A protocol of predictions: the modules `protocols.v2` and `protocols.plain`."""
 
     PROTOCOL: str
+    ROUTES: tuple[Route, ...]
 
-    def parse(self, model: Model, headers: Mapping[bytes, bytes], body: bytes) -> Call: ...
-    def answer(self, model: Model, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]: ...
+    def decode(self, signature: Signature, headers: Mapping[bytes, bytes], body: bytes) -> Call:
+        """Return what a request asks for; raises InvalidRequest or InvalidTensor."""
 
-
-class Desk:
-    """What all predictions of one application share: limits, counts, and what the server is about to do."""
-
-    def __init__(self, settings: Settings, metrics: Metrics, log: Log, threads: Executor | None) -> None:
-        self.settings = settings
-        self.metrics = metrics
-        self.log = log
-        self.threads = threads
-        self.in_flight = 0
-        self.draining = False
-        self.touched = perf_counter()
-        self.server_timing: bytes | None = None
-        self._id_prefix = os.urandom(6).hex().encode() + b"-"
-        self._ids = 0
-
-    def request_id(self, headers: Mapping[bytes, bytes]) -> bytes:
-        """Return the client's `X-Request-Id` if it is one, else one that nobody else has."""
-        if b"x-request-id" in headers and REQUEST_ID.fullmatch(given := headers[b"x-request-id"]):
-            return given
-        self._ids += 1
-        return b"%s%d" % (self._id_prefix, self._ids)
-
-    def common_headers(self, request_id: bytes, headers: Mapping[bytes, bytes]) -> Headers:
-        """Return the headers that every answer has."""
-        common = [(b"x-request-id", request_id)]
-        trace = headers.get(b"traceparent")
-        if trace is not None and TRACEPARENT.fullmatch(trace):
-            common.append((b"traceparent", trace))
-        if self.draining:
-            common.append((b"connection", b"close"))
-        return common
+    def encode(self, signature: Signature, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:
+        """Return the body of a response and the headers that describe it; raises NotInJson."""
 
 
 class Endpoint:
-    """Answers predictions of one model by one protocol, as an ASGI application. `broken` says why there is no model."""
+    """Answers the predictions of one model by one protocol."""
 
-    def __init__(self, desk: Desk, name: str, version: int, model: Model | None, wire: Wire, broken: str = "") -> None:
-        self._desk = desk
-        self._name = name
-        self._model = model
-        self._protocol = wire.PROTOCOL
-        self._parse = wire.parse
-        self._write = wire.answer
-        self._broken = broken
-        self._limit = desk.settings.max_body
-        self._most = desk.settings.max_in_flight
-        self._allowed = desk.settings.timeout or inf
-        self._in_executor = model is not None and model.bundle.session.run_in == "executor"
-        of_model = (name, str(version))
-        metrics = desk.metrics
-        self._of_model = of_model
-        self._answered = metrics.requests.value(*of_model, wire.PROTOCOL, "200")
-        self._in_flight = metrics.in_flight.value(*of_model)
-        self._seconds: Histogram = metrics.seconds.histogram(*of_model, wire.PROTOCOL)
-        self._run_seconds = metrics.run.histogram(*of_model)
-        self._queue_seconds = metrics.queue.histogram(*of_model)
-        self._rows = metrics.rows.histogram(*of_model)
-        self._headers: Headers = [(b"snooze-model", name.encode()), (b"snooze-version", str(version).encode())]
-        if desk.settings.revision:
-            self._headers.append((b"snooze-revision", desk.settings.revision.encode()))
+    def __init__(self, state: ServerState, entry: Entry, codec: Codec, scheduler: Scheduler | None) -> None:
+        """Without a `scheduler` the model could not be loaded, and every request is refused with the entry's error."""
+        self._state = state
+        self._name = entry.name
+        self._signature = None if entry.model is None else Signature(entry.model.bundle, entry.model.probabilities)
+        self._scheduler = scheduler
+        self._error = str(entry.error)
+        self._protocol = codec.PROTOCOL
+        self._decode = codec.decode
+        self._encode = codec.encode
+        self._admission = state.admission
+        self._max_body = state.settings.max_body
+        self._seconds = state.settings.timeout or inf
+        self._labels = (entry.name, str(entry.version))
+        metrics = state.metrics
+        self.in_flight = metrics.in_flight.value(*self._labels)
+        self._answered = metrics.requests.value(*self._labels, codec.PROTOCOL, "200")
+        self._request_seconds: Histogram = metrics.seconds.histogram(*self._labels, codec.PROTOCOL)
+        self._headers: Headers = [(b"snooze-model", entry.name.encode()), (b"snooze-version", b"%d" % entry.version)]
+        if state.settings.revision:
+            self._headers.append((b"snooze-revision", state.settings.revision.encode()))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, with an error if need be."""
-        began = perf_counter()
-        desk = self._desk
-        request = dict(scope["headers"])
-        request_id = desk.request_id(request)
-        running = 0
-        status = 200
+    def check(self, method: str, headers: dict[bytes, bytes], arrived: float) -> Response | None:
+        """Return the refusal of a request whose head alone shows that it cannot be answered, otherwise None."""
+        error: RequestError
+        if method != "POST":
+            error = MethodNotAllowed(method, ("POST",))
+        elif self._scheduler is None:
+            error = ModelNotReady(self._name, self._error)
+        elif int(headers.get(b"content-length", 0)) > self._max_body:
+            error = BodyTooLarge(self._max_body)
+        else:
+            return None
+        return self.refuse(error, headers, arrived)
+
+    def admit(self) -> None:
+        """Count a request whose body is complete. Calling the endpoint releases it when the run has ended."""
+        self._admission.count += 1
+
+    def __call__(self, request: Request) -> Response | Pending:
+        """Answer an admitted request that passed `check`."""
+        headers = request.headers
+        request_id = self._state.request_id(headers)
+        body = request.body
+        submitted = False
         try:
-            model = self._admit(scope["method"], request)
-            message = await receive()
-            if message.get("more_body") or b"content-encoding" in request or "body" not in message:
-                body = await finish_body(message, receive, request, self._limit)
-            else:
-                body = message["body"]
-                if len(body) > self._limit:
-                    raise BodyTooLarge(self._limit)
-            if desk.in_flight >= self._most:
-                raise Overloaded(self._most)
-            running = 1
-            desk.in_flight += 1
-            self._in_flight.value += 1
-            call = self._parse(model, request, body)
-            allowed = call.timeout
-            if allowed is None:
-                allowed = self._allowed if b"x-request-timeout" not in request else seconds_allowed(request)
-            if self._in_executor:
-                arrays = await self._run_in_thread(model, call, began, allowed)
-            else:
-                arrays = self._run_here(model, call, began, allowed)
-            body, headers = self._write(model, call, arrays, request_id)
-            if b"accept-encoding" in request and headers[0] is JSON:
-                body, more = compressed(body, request)
-                headers += more
-            self._answered.value += 1
-        except RequestError as error:
-            status, body, headers = self._refused(error, request_id)
-        except Disconnected:
-            return
+            if self._admission.count > self._admission.limit:
+                raise Overloaded(self._admission.limit)
+            if b"content-encoding" in headers:
+                body = decompress(body, headers[b"content-encoding"], self._max_body)
+            elif len(body) > self._max_body:
+                raise BodyTooLarge(self._max_body)
+            assert self._signature is not None
+            assert self._scheduler is not None
+            call = self._decode(self._signature, headers, body)
+            seconds = call.timeout
+            if seconds is None:
+                seconds = read_timeout(headers) if b"x-request-timeout" in headers else 0.0
+            submitted = True
+            arrays = self._scheduler.submit(call, request.arrived, seconds or self._seconds)
+            if type(arrays) is list:
+                return self._respond(request, request_id, call, arrays)
+            return self._finish(request, request_id, call, arrays)  # type: ignore[arg-type]
         except Exception as error:
-            desk.log.write("error", f"{type(error).__name__}: {error}", request=request_id.decode(), model=self._name)
-            status, body, headers = 500, INTERNAL, [JSON]
-            self._count(500)
-        finally:
-            desk.in_flight -= running
-            self._in_flight.value -= running
-            desk.touched = ended = perf_counter()
-        self._seconds.observe(ended - began)
-        self._complete(headers, request, request_id, len(body), status)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            if not submitted:
+                self._admission.count -= 1
+            return self._fail(error, headers, request.arrived, request_id)
+
+    def refuse(self, error: RequestError, headers: dict[bytes, bytes], arrived: float) -> Response:
+        """Return the response to a request that is not passed to the endpoint."""
+        return self._fail(error, headers, arrived, self._state.request_id(headers))
+
+    async def _finish(
+        self, request: Request, request_id: bytes, call: Call, arrays: Awaitable[list[Array]]
+    ) -> Response:
+        try:
+            return self._respond(request, request_id, call, await arrays)
+        except Exception as error:
+            return self._fail(error, request.headers, request.arrived, request_id)
+
+    def _respond(self, request: Request, request_id: bytes, call: Call, arrays: list[Array]) -> Response:
+        assert self._signature is not None
+        body, headers = self._encode(self._signature, call, arrays, request_id)
+        if b"accept-encoding" in request.headers and headers[0] is JSON:
+            body, more = compress(body, request.headers)
+            headers += more
+        self._answered.value += 1
+        state = self._state
+        if state.server_timing is not None:
+            headers.append((b"server-timing", state.server_timing))
+            state.server_timing = None
+        return self._complete(200, headers, body, request.headers, request.arrived, request_id)
+
+    def _fail(self, error: Exception, headers: dict[bytes, bytes], arrived: float, request_id: bytes) -> Response:
+        if isinstance(error, RequestError):
+            status, described, body = error_response(error)
+            reason = REASONS.get(type(error))
+            if reason is not None:
+                self._state.metrics.refused.value(self._name, reason).value += 1
+            message = str(error)
+        else:
+            status, described, body = 500, [JSON], INTERNAL
+            message = f"{type(error).__name__}: {error}"
+        if status == 500:
+            self._state.log.write("error", message, request=request_id.decode(), model=self._name)
+        self._state.metrics.requests.value(*self._labels, self._protocol, str(status)).value += 1
+        return self._complete(status, described, body, headers, arrived, request_id)
 
     def _complete(
-        self, headers: Headers, request: Mapping[bytes, bytes], request_id: bytes, length: int, status: int
-    ) -> None:
-        """Add to what describes the body the headers that every prediction has."""
-        desk = self._desk
+        self,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        request: Mapping[bytes, bytes],
+        arrived: float,
+        request_id: bytes,
+    ) -> Response:
+        """Add the headers of every prediction to those that describe the body."""
         headers += self._headers
-        headers.append((b"content-length", b"%d" % length))
-        if desk.draining or b"traceparent" in request:
-            headers += desk.common_headers(request_id, request)
+        headers.append((b"content-length", b"%d" % len(body)))
+        if self._state.draining or b"traceparent" in request:
+            headers += self._state.common_headers(request_id, request)
         else:
             headers.append((b"x-request-id", request_id))
-        if desk.server_timing is not None and status == 200:
-            headers.append((b"server-timing", desk.server_timing))
-            desk.server_timing = None
-
-    def _admit(self, method: str, request: Mapping[bytes, bytes]) -> Model:
-        """Refuse what need not be read to be refused."""
-        if method != "POST":
-            raise MethodNotAllowed(method, ("POST",))
-        if self._model is None:
-            raise ModelNotReady(self._name, self._broken)
-        if self._desk.in_flight >= self._most:
-            raise Overloaded(self._most)
-        check_length(request, self._limit)
-        return self._model
-
-    def _run_here(self, model: Model, call: Call, began: float, allowed: float) -> list[Array]:
-        start = perf_counter()
-        if start - began > allowed:
-            raise DeadlineExceeded(allowed)
-        arrays = model.run(call.outputs, call.feeds)
-        self._run_seconds.observe(perf_counter() - start)
-        self._rows.observe(model.rows(call.feeds))
-        return arrays
-
-    async def _run_in_thread(self, model: Model, call: Call, began: float, allowed: float) -> list[Array]:
-        """Run where the event loop stays free. A run that takes too long is given up, not stopped: that cannot be."""
-        asked = perf_counter()
-
-        def run() -> list[Array]:
-            start = perf_counter()
-            self._queue_seconds.observe(start - asked)
-            arrays = model.run(call.outputs, call.feeds)
-            self._run_seconds.observe(perf_counter() - start)
-            self._rows.observe(model.rows(call.feeds))
-            return arrays
-
-        future = asyncio.get_running_loop().run_in_executor(self._desk.threads, run)
-        if allowed == inf:
-            return await future
-        left = allowed - (asked - began)
-        try:
-            return await asyncio.wait_for(future, left)
-        except TimeoutError:
-            raise DeadlineExceeded(allowed) from None
-
-    def _refused(self, error: RequestError, request_id: bytes) -> tuple[int, bytes, Headers]:
-        status = STATUS[type(error)]
-        self._count(status)
-        reason = REASONS.get(type(error))
-        if reason is not None:
-            self._desk.metrics.refused.value(self._name, reason).value += 1
-        if status == 500:
-            self._desk.log.write("error", str(error), request=request_id.decode(), model=self._name)
-        return status, error_body(error), error_headers(error)
-
-    def _count(self, status: int) -> None:
-        self._desk.metrics.requests.value(*self._of_model, self._protocol, str(status)).value += 1
+        self._request_seconds.observe(perf_counter() - arrived)
+        return Response(status, headers, body)

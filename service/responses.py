@@ -1,4 +1,4 @@
-"""Which status an error becomes, and the bytes of an answer: JSON, headers, compression."""
+"""Responses to errors, and the compression of JSON responses."""
 
 import zlib
 from collections.abc import Mapping
@@ -21,8 +21,7 @@ from snooze.service.errors import (
     UnknownPath,
     UnsupportedEncoding,
 )
-
-Headers = list[tuple[bytes, bytes]]
+from snooze.service.messages import Headers, Response
 
 STATUS: Final[dict[type[RequestError], int]] = {
     InvalidRequest: 400,
@@ -44,33 +43,29 @@ REASONS: Final[dict[type[RequestError], str]] = {
     ModelNotReady: "loading",
     BodyTooLarge: "limit",
 }
-INTERNAL: Final = b'{"error":"something went wrong in the server; its log says what"}'
+INTERNAL: Final = b'{"error":"internal error; the server\'s log has the details"}'
 JSON: Final = (b"content-type", b"application/json")
 RETRY_AFTER: Final = (b"retry-after", b"1")
-# Below this, compressing costs more time than the bytes it saves take on a network.
-WORTH_COMPRESSING: Final = 16 * 2**10
+# Below this size, compressing takes longer than the bytes it saves take on a network.
+MIN_COMPRESSED: Final = 16 * 2**10
 
 
-def error_body(error: Exception) -> bytes:
-    """Return the body that every error has."""
-    return orjson.dumps({"error": str(error)})
-
-
-def error_headers(error: RequestError) -> Headers:
-    """Return the headers that an error has beside those of every answer."""
+def error_response(error: RequestError) -> Response:
+    """Return the response to an error, without the headers that every response has."""
+    status = STATUS[type(error)]
     headers = [JSON]
-    if STATUS[type(error)] in (429, 503):
+    if status in (429, 503):
         headers.append(RETRY_AFTER)
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     if isinstance(error, UnsupportedEncoding):
         headers.append((b"accept-encoding", b"gzip, deflate"))
-    return headers
+    return Response(status, headers, orjson.dumps({"error": str(error)}))
 
 
-def compressed(body: bytes, request: Mapping[bytes, bytes]) -> tuple[bytes, Headers]:
-    """Return a JSON body compressed as the client accepts it where that gains something, and its headers."""
-    if len(body) < WORTH_COMPRESSING:
+def compress(body: bytes, request: Mapping[bytes, bytes]) -> tuple[bytes, Headers]:
+    """Return a JSON body, compressed if it is large and the client accepts that, and the headers that say so."""
+    if len(body) < MIN_COMPRESSED:
         return body, []
     vary = (b"vary", b"accept-encoding")
     for encoding, bits in (("gzip", 31), ("deflate", 15)):

@@ -90,7 +90,7 @@ class Server(Uvicorn):
         while self.server_state.connections and not self.force_exit:
             waited = loop.time() - begin
             if waited > self._app.settings.grace:
-                self._app.desk.log.write("stop", f"gave up {self._app.desk.in_flight} requests after {waited:.1f} s")
+                self._app.state.log.write("stop", f"gave up {self._app.state.in_flight} requests after {waited:.1f} s")
                 break
             self._refuse_the_late(SHORT_PATIENCE)
             for connection in list(self.server_state.connections):
@@ -100,7 +100,7 @@ class Server(Uvicorn):
 
     def _is_idle(self, idle: float) -> bool:
         """Return whether nothing was asked for so long. Who woke us has a second to ask, however short that is."""
-        allowed = max(idle, FIRST_REQUEST) if self._app.desk.touched == self._begun else idle
+        allowed = max(idle, FIRST_REQUEST) if self._app.state.touched == self._begun else idle
         if self._app.idle_for() < allowed:
             return False
         return not any(connection.reads_body() for connection in self._connections())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from snooze.service.app import Application
     from snooze.service.listener import Holder
-    from snooze.service.repository import Repository
+    from snooze.service.runtime.repository import Repository
 
 PACKAGES = ("numpy", "onnxruntime", "orjson", "starlette", "uvicorn", "httptools", "uvloop")
 ENVIRONMENT = {
@@ -52,7 +52,7 @@ def serve(settings: Settings, ledger: Ledger) -> int:
     ledger.mark("listen")
     repository = _load_or_say_what_is_missing(settings, ledger)
     app = _application(repository, settings, ledger)
-    log = app.desk.log
+    log = app.state.log
 
     def ready() -> None:
         gc.freeze()
@@ -74,7 +74,7 @@ def serve(settings: Settings, ledger: Ledger) -> int:
     server = Server(app, holder, ready)
     server.run([listener])
     log.write("stop", f"stopped ({server.why})")
-    if app.desk.threads is not None:
+    if app.state.threads is not None:
         # A run that was given up cannot be stopped, and the interpreter would wait for its thread.
         os._exit(0)
     return 0
@@ -108,7 +108,7 @@ def _load(settings: Settings, ledger: Ledger) -> "Repository":
 
     from snooze.service.app import processors
     from snooze.service.locate import locate
-    from snooze.service.repository import check, load, prove
+    from snooze.service.runtime.repository import check, load, prove
 
     found = locate(settings.models)
     loaded: list[Repository] = []
@@ -160,29 +160,22 @@ class _CommandLine(ModuleType):
 
 
 def _application(repository: "Repository", settings: Settings, ledger: Ledger) -> "Application":
-    from snooze.service.app import Application
-    from snooze.service.endpoint import Desk
+    from snooze.service.app import Application, create_threads
     from snooze.service.metrics import Metrics
+    from snooze.service.state import ServerState
 
-    threads = None
-    if any(entry.model and entry.model.bundle.session.run_in == "executor" for entry in repository.entries):
-        from concurrent.futures import ThreadPoolExecutor
-
-        from snooze.service.cpu import allowed
-
-        threads = ThreadPoolExecutor(allowed(), "run")
     log = Log(settings.log)
     for entry in repository.entries:
         if entry.error is not None:
             log.write("error", f"not served: {entry.error}", model=entry.name, version=entry.version)
-    return Application(repository, settings, Desk(settings, Metrics(), log, threads))
+    return Application(repository, settings, ServerState(settings, Metrics(), log, create_threads(repository)))
 
 
 def _publish(app: "Application", ledger: Ledger) -> None:
     """Tell the cold start's ledger to the metrics and to the first answer."""
-    app.desk.server_timing = ledger.server_timing()
+    app.state.server_timing = ledger.server_timing()
     for phase, seconds in ledger.seconds.items():
-        app.desk.metrics.cold_start.value(phase).value = round(seconds, 6)
+        app.state.metrics.cold_start.value(phase).value = round(seconds, 6)
 
 
 def _stop_at_once(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,6 @@
 """Fixtures that make bundles from hand-made graphs, applications in memory, and servers in their own process."""
 
 import asyncio
-import dataclasses
 import json
 import os
 import subprocess
@@ -19,20 +18,20 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from snooze.bundle import (
-    NAMES,
-    Batching,
-    Bundle,
-    Draft,
+from snooze.bundle.codec import document
+from snooze.bundle.contract import Batching, Bundle, Datatype, RunIn, Session, Source, Tensor, Tolerance
+from snooze.bundle.datatypes import NAMES
+from snooze.bundle.draft import Draft
+from snooze.bundle.evidence import (
+    Differences,
     Evidence,
+    Memory,
+    MemorySteps,
+    Parity,
     Profile,
-    Samples,
-    Session,
-    Source,
-    Tensor,
-    Tolerance,
-    write_samples,
+    QuantizationLimits,
 )
+from snooze.bundle.samples import Sample, write_samples
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -42,7 +41,7 @@ StartServer = Callable[..., "Running"]
 
 DEADLINE = 120.0  # seconds after which a test gives up; a slow machine must not reach it
 
-ELEMENT_TYPES = {
+ELEMENT_TYPES: dict[Datatype, int] = {
     "BOOL": TensorProto.BOOL,
     "UINT8": TensorProto.UINT8,
     "UINT16": TensorProto.UINT16,
@@ -57,6 +56,12 @@ ELEMENT_TYPES = {
     "FP64": TensorProto.DOUBLE,
     "BYTES": TensorProto.STRING,
 }
+
+
+AGREED = Parity("none", "agrees", "smooth", Differences(2, 0.0, 0, 0, 0), None, (), "agrees", {})
+LIMITS = QuantizationLimits(0.5, 1.0, "speed", 1, 1.1)
+EVIDENCE = Evidence("given", AGREED, None, (), "fp32", {}, LIMITS, (), ())
+PROFILE = Profile("any", (), MemorySteps(*[Memory(1, 1, 1)] * 5), 1, 1.0, 1.0, 1.0)
 
 
 class Graph:
@@ -111,7 +116,7 @@ def regressor() -> Graph:
     return Graph(nodes, [Tensor("x", "FP32", (-1, 3))], [Tensor("value", "FP32", (-1, 1), "value")], golden, weights)
 
 
-def identity(datatype: str, shape: tuple[int, ...] = (-1, 2)) -> Graph:
+def identity(datatype: Datatype, shape: tuple[int, ...] = (-1, 2)) -> Graph:
     """What goes in comes out."""
     sizes = [3 if size == -1 else size for size in shape]
     values = np.arange(int(np.prod(sizes))).reshape(sizes)
@@ -174,7 +179,7 @@ def publish(
     name: str,
     graph: Graph,
     labels: tuple[str, ...] | None = None,
-    run_in: str = "loop",
+    run_in: RunIn = "loop",
     golden_outputs: Mapping[str, Array] | None = None,
 ) -> Path:
     """Write a graph as the next version of a bundle; its golden outputs are what ONNX Runtime gives here."""
@@ -189,24 +194,25 @@ def publish(
         name=name,
         version=1,
         created="2026-11-21T01:02:03Z",
-        source=Source("hand-made", "1"),
+        source=Source("hand-made", "1", None, None, None, None),
         inputs=graph.inputs,
         outputs=graph.outputs,
-        session=dataclasses.replace(Session(), run_in=run_in),  # type: ignore[arg-type]
+        task="classification" if labels else None,
+        labels=labels,
+        batching=Batching(axis=0, max_rows=64) if batches else None,
+        adapter=None,
+        session=Session("model.onnx", "none", 1, run_in),
         tolerance={
             tensor.name: Tolerance(rtol=1e-4, atol=1e-5) if tensor.datatype.startswith("FP") else Tolerance(exact=True)
             for tensor in graph.outputs
         },
-        evidence=Evidence(data="given"),
-        profile=Profile(cpu="any"),
+        evidence=document(EVIDENCE),
+        profile=document(PROFILE),
         files={},
-        task="classification" if labels else None,
-        labels=labels,
-        batching=Batching(axis=0, max_rows=64) if batches else None,
     )
     with Draft(repository, name) as draft:
         (draft.folder / "model.onnx").write_bytes(graph.bytes)
-        write_samples(draft.folder / "samples.npz", Samples(graph.golden, golden_outputs))
+        write_samples(draft.folder / "samples.npz", [Sample(graph.golden, golden_outputs)])
         return draft.publish(bundle)
 
 

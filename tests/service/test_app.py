@@ -11,11 +11,11 @@ from snooze.bundle.errors import MissingFile, WrongHash
 from snooze.service import Settings, create_app
 from snooze.service.app import Application, processors
 from snooze.service.cpu import allowed
-from snooze.service.endpoint import Desk
 from snooze.service.errors import GoldenMismatch, NothingToServe
 from snooze.service.logs import Log
 from snooze.service.metrics import Metrics
-from snooze.service.repository import Entry, Repository
+from snooze.service.runtime.repository import Entry, Repository
+from snooze.service.state import ServerState
 
 ROWS = {"rows": [[1, 2, 3]]}
 
@@ -127,12 +127,12 @@ def test_a_body_that_grows_over_the_limit_is_refused(one: Path, parts: list[byte
     assert answer.status == 413
 
 
-@pytest.mark.parametrize("timeout", ["0", "-1", "x", "nan", "inf", "100000"])
-def test_a_timeout_that_is_none_is_refused(client: Client, timeout: str) -> None:
+@pytest.mark.parametrize("timeout", ["-1", "x", "nan", "inf", "100000"])
+def test_an_invalid_timeout_is_refused(client: Client, timeout: str) -> None:
     answer = client.post("/models/sum/predict", ROWS, x_request_timeout=timeout)
 
     assert answer.status == 400
-    assert answer.error.startswith("X-Request-Timeout: expected seconds, more than 0 and at most 86400, got ")
+    assert answer.error.startswith("X-Request-Timeout: expected seconds from 0 (no limit) to 86400, got ")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_client_that_goes_away_gets_no_answer(one: Path) -> None:
     asyncio.run(app({"type": "http", "method": "POST", "path": "/predict", "headers": []}, receive, send))
 
     assert sent == []
-    assert app.desk.in_flight == 0
+    assert app.state.in_flight == 0
 
 
 def test_a_fault_of_ours_is_logged_and_not_told(one: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +197,7 @@ def test_a_fault_of_ours_is_logged_and_not_told(one: Path, capsys: pytest.Captur
 
     answer = Client(app).post("/predict", ROWS)
 
-    assert (answer.status, answer.error) == (500, "something went wrong in the server; its log says what")
+    assert (answer.status, answer.error) == (500, "internal error; the server's log has the details")
     assert capsys.readouterr().err.startswith("snooze: ")
 
 
@@ -215,14 +215,14 @@ def test_a_changed_file_hinders_the_start(one: Path) -> None:
     with (one / "sum/1/model.onnx").open("r+b") as file:
         file.write(b"\0")
 
-    with pytest.raises(WrongHash, match=r"model\.onnx was changed after the bundle was written"):
+    with pytest.raises(WrongHash):
         serve(one)
 
 
 def test_a_missing_file_hinders_the_start(one: Path) -> None:
     (one / "sum/1/samples.npz").unlink()
 
-    with pytest.raises(MissingFile, match=r"samples\.npz is named in bundle\.json but is not there"):
+    with pytest.raises(MissingFile):
         serve(one)
 
 
@@ -267,8 +267,8 @@ def test_the_same_model_from_two_places_is_refused(tmp_path: Path) -> None:
 
 def test_a_model_that_is_not_loaded_is_not_ready() -> None:
     settings = Settings(log="off")
-    desk = Desk(settings, Metrics(), Log("off"), None)
-    client = Client(Application(Repository([Entry("sum", 1, None)]), settings, desk))
+    state = ServerState(settings, Metrics(), Log("off"))
+    client = Client(Application(Repository([Entry("sum", 1, None)]), settings, state))
 
     assert (client.ask("GET", "/readyz").status, client.ask("GET", "/readyz").error) == (
         503,
@@ -278,7 +278,7 @@ def test_a_model_that_is_not_loaded_is_not_ready() -> None:
 
 def test_idle_time_counts_from_the_last_answer(one: Path) -> None:
     client = serve(one)
-    client.app.desk.touched -= 100
+    client.app.state.touched -= 100
 
     assert client.app.idle_for() >= 100
     client.ask("GET", "/healthz")

@@ -113,7 +113,7 @@ def test_a_broken_start_shows_before_anybody_connects(start_server: StartServer,
     server = start_server(command=("-c", code, "serve", str(tmp_path), "--idle", "60s"))
 
     assert server.process.wait(DEADLINE) == 2
-    assert server.text().startswith(f"snooze: {tmp_path} is not a bundle: it holds no model")
+    assert server.text().startswith(f"snooze: {tmp_path} is not a bundle: it contains no model")
 
 
 def test_a_socket_can_be_handed_over_as_systemd_does(tumour: Path, tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_a_port_in_use_is_one_line(start_server: StartServer, tumour: Path) -> N
 @pytest.mark.parametrize(
     ("variables", "line"),
     [
-        ({"SNOOZE_MODELS": "/nowhere"}, "snooze: /nowhere is not a bundle: there is no such folder"),
+        ({"SNOOZE_MODELS": "/nowhere"}, "snooze: /nowhere is not a bundle: the folder does not exist"),
         ({"PORT": "http"}, "snooze: PORT='http': expected a whole number from 0 to 65535"),
         (
             {"SNOOZE_MAX_BODY": "much"},
@@ -307,7 +307,7 @@ def test_an_empty_repository_is_one_line(start_server: StartServer, tmp_path: Pa
     server = start_server(tmp_path / "empty")
 
     assert server.process.wait(DEADLINE) == 2
-    assert server.text().startswith(f"snooze: {tmp_path / 'empty'} is not a bundle: it holds no model")
+    assert server.text().startswith(f"snooze: {tmp_path / 'empty'} is not a bundle: it contains no model")
     assert server.text().count("\n") == 1
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tests.service.conftest import ELEMENT_TYPES, Running, StartServer
 
-from snooze.bundle import DATATYPES
+from snooze.bundle.contract import Datatype
+from snooze.bundle.datatypes import DATATYPES
 
 http = pytest.importorskip("tritonclient.http")
 utils = pytest.importorskip("tritonclient.utils")
@@ -37,7 +38,7 @@ def triton(server: Running) -> Iterator[Any]:
     client.close()
 
 
-def values(datatype: str) -> Any:
+def values(datatype: Datatype) -> Any:
     if datatype == "BYTES":
         return np.array([[b"a", "\u00fc".encode()], [b"", b"null"]], object)
     if datatype == "BOOL":
@@ -49,7 +50,7 @@ def values(datatype: str) -> Any:
 
 
 def ask(
-    triton: Any, datatype: str, array: Any, binary_in: bool = True, binary_out: bool | None = None, **options: Any
+    triton: Any, datatype: Datatype, array: Any, binary_in: bool = True, binary_out: bool | None = None, **options: Any
 ) -> Any:
     tensor = http.InferInput("x", list(array.shape), datatype)
     tensor.set_data_from_numpy(array, binary_data=binary_in)
@@ -61,7 +62,7 @@ def ask(
 @pytest.mark.parametrize(("binary_in", "binary_out"), [(True, None), (True, False), (False, True), (False, False)])
 @pytest.mark.parametrize("datatype", ELEMENT_TYPES)
 def test_every_datatype_goes_through_every_way(
-    triton: Any, datatype: str, binary_in: bool, binary_out: bool | None, compression: str | None
+    triton: Any, datatype: Datatype, binary_in: bool, binary_out: bool | None, compression: str | None
 ) -> None:
     array = values(datatype)
     answer = ask(
@@ -125,7 +126,7 @@ def test_health_and_metadata(triton: Any) -> None:
         ("tumour", [1, 30], "FP64", "input 'features': expected datatype FP32, got 'FP64'"),
     ],
 )
-def test_errors_reach_the_client(triton: Any, model: str, shape: list[int], datatype: str, message: str) -> None:
+def test_errors_reach_the_client(triton: Any, model: str, shape: list[int], datatype: Datatype, message: str) -> None:
     tensor = http.InferInput("features", shape, datatype)
     tensor.set_data_from_numpy(np.ones(shape, DATATYPES[datatype]))
 

@@ -1,19 +1,19 @@
-"""The models of one server: found, loaded, proved; which of them can answer, and why the others cannot."""
+"""The models of one server: loaded and proved; which of them can answer, and why the others cannot."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from snooze.bundle.errors import BundleError
 from snooze.bundle.store import Found
-from snooze.service import model as models
 from snooze.service.errors import ServiceError
-from snooze.service.model import Model
+from snooze.service.runtime import model as models
+from snooze.service.runtime.model import Model
 from snooze.service.settings import Ready
 
 
 @dataclass(slots=True)
 class Entry:
-    """One version of one model: either loaded, or what was wrong with it."""
+    """One version of one model: its model, or the error that prevents it from being served."""
 
     name: str
     version: int
@@ -22,7 +22,7 @@ class Entry:
 
 
 class Repository:
-    """All entries by name and version. The highest version of a name is the one that answers when none is asked for."""
+    """All entries by name and version. The highest version of a name is its default."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.versions: dict[str, dict[int, Entry]] = {}
@@ -31,7 +31,7 @@ class Repository:
 
     @property
     def entries(self) -> list[Entry]:
-        """Every entry, in order of name and version."""
+        """Every entry, ordered by name and version."""
         return [entry for versions in self.versions.values() for entry in versions.values()]
 
     def default(self, name: str) -> Entry:
@@ -40,21 +40,21 @@ class Repository:
         return versions[max(versions)]
 
     def unready(self, ready: Ready) -> str | None:
-        """Return why the server is not ready, or None if it is: 'all' its models must be proved, or 'any' of them."""
-        wrong = [entry for entry in self.entries if entry.model is None or not entry.model.proved]
-        if not wrong or (ready == "any" and len(wrong) < len(self.entries)):
+        """Return why the server is not ready, or None: 'all' models must be proved, or 'any' of them."""
+        missing = [entry for entry in self.entries if entry.model is None or not entry.model.proved]
+        if not missing or (ready == "any" and len(missing) < len(self.entries)):
             return None
-        first = wrong[0]
+        first = missing[0]
         return f"model '{first.name}' version {first.version}: {first.error or 'is not loaded yet'}"
 
 
 def load(found: Sequence[Found], processors: int) -> Repository:
-    """Load every bundle, its hashes checked, without running it. What is wrong with one stands in its entry."""
+    """Load every bundle and check its hashes, without running it. An entry keeps the error of its bundle."""
     return Repository(_load(one, processors) for one in found)
 
 
 def prove(repository: Repository, mark: Callable[[str], None]) -> None:
-    """Warm up each model and check its golden outputs; `mark` is told when which part of that is done."""
+    """Warm up each model and check its golden outputs; `mark` is called after each phase with its name."""
     for entry in repository.entries:
         if entry.model is None:
             continue
@@ -71,10 +71,10 @@ def prove(repository: Repository, mark: Callable[[str], None]) -> None:
 
 def check(repository: Repository, ready: Ready) -> None:
     """
-    Raise what is wrong with the first model that hinders a start.
+    Check that the server may start.
 
     Raises:
-        BundleError, ServiceError: as met while loading or proving.
+        BundleError, ServiceError: the error of the first model that prevents it.
     """
     if repository.unready(ready) is not None:
         for entry in repository.entries:
@@ -84,6 +84,6 @@ def check(repository: Repository, ready: Ready) -> None:
 
 def _load(one: Found, processors: int) -> Entry:
     try:
-        return Entry(one.name, one.version, models.load(one.name, one.version, one.folder, processors))
+        return Entry(one.name, one.version, models.load(one.folder, one.bundle, processors))
     except (BundleError, ServiceError) as error:
         return Entry(one.name, one.version, None, error)

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,11 @@ from tests.service.conftest import classifier, identity, publish, regressor, two
 from snooze.bundle.samples import Sample
 from snooze.bundle.store import read, sha256
 from snooze.service.errors import GoldenMismatch, InvalidRequest, RunFailed, UnusableModel
-from snooze.service.model import Model, load
+from snooze.service.runtime.model import Model, load
+
+
+def load_published(folder: Path) -> Model:
+    return load(folder, read(folder), 1)
 
 
 def change(folder: Path, **contract: Any) -> None:
@@ -22,17 +25,17 @@ def change(folder: Path, **contract: Any) -> None:
 
 
 def test_a_loaded_model_runs_and_counts_rows(tmp_path: Path) -> None:
-    model = load("sum", 3, publish(tmp_path, "sum", regressor()), 1)
+    model = load_published(publish(tmp_path, "sum", regressor()))
     feeds = {"x": np.array([[1, 2, 3], [0, 0, 1]], np.float32)}
 
     (value,) = model.run(["value"], feeds)
 
     assert value.tolist() == [[6], [1]]
-    assert (model.version, model.rows(feeds), model.proved) == (3, 2, False)
+    assert (model.version, model.rows(feeds), model.proved) == (1, 2, False)
 
 
 def test_a_model_is_proved_by_its_samples(tmp_path: Path) -> None:
-    model = load("tumour", 1, publish(tmp_path, "tumour", classifier()), 1)
+    model = load_published(publish(tmp_path, "tumour", classifier()))
     samples = model.samples()
     model.warm_up(samples)
     model.prove(samples)
@@ -48,10 +51,10 @@ def test_a_model_is_proved_by_its_samples(tmp_path: Path) -> None:
     ],
 )
 def test_an_output_that_is_off_is_told_by_how_much(tmp_path: Path, graph: Any, golden: Any, worst: str) -> None:
-    model = load("m", 1, publish(tmp_path, "m", graph), 1)
+    model = load_published(publish(tmp_path, "m", graph))
 
     with pytest.raises(GoldenMismatch) as caught:
-        model.prove(Sample(graph.golden, golden))
+        model.prove([Sample(graph.golden, golden)])
 
     assert f"({worst})" in str(caught.value)
     assert caught.value.exit_code == 1
@@ -60,10 +63,10 @@ def test_an_output_that_is_off_is_told_by_how_much(tmp_path: Path, graph: Any, g
 
 def test_another_shape_is_told(tmp_path: Path) -> None:
     graph = regressor()
-    model = load("m", 1, publish(tmp_path, "m", graph), 1)
+    model = load_published(publish(tmp_path, "m", graph))
 
     with pytest.raises(GoldenMismatch, match=r"expected shape \[1, 1\], got \[2, 1\]"):
-        model.prove(Sample(graph.golden, {"value": np.array([[6]], np.float32)}))
+        model.prove([Sample(graph.golden, {"value": np.array([[6]], np.float32)})])
 
 
 @pytest.mark.parametrize(
@@ -71,11 +74,11 @@ def test_another_shape_is_told(tmp_path: Path) -> None:
     [
         (
             {"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 3]}]},
-            "input 'x' should be FP64, got FP32",
+            "expected input 'x' of datatype FP64, got FP32",
         ),
         (
             {"inputs": [{"name": "z", "datatype": "FP32", "shape": [-1, 3]}]},
-            "input 'z' should be FP32, got no such input; the graph has x",
+            "expected input 'z' of datatype FP32, but the graph has no such input; available: x",
         ),
     ],
 )
@@ -84,7 +87,7 @@ def test_a_contract_that_is_not_the_graphs_is_refused(tmp_path: Path, contract: 
     change(folder, **contract)
 
     with pytest.raises(UnusableModel) as caught:
-        load("m", 1, folder, 1)
+        load_published(folder)
 
     assert str(caught.value) == f"{folder / 'model.onnx'} cannot be served: {problem}"
 
@@ -94,8 +97,8 @@ def test_an_input_that_the_contract_does_not_name_is_refused(tmp_path: Path) -> 
     inputs = [{"name": name, "datatype": "INT64", "shape": [-1]} for name in ("age", "weight")]
     change(folder, inputs=inputs)
 
-    with pytest.raises(UnusableModel, match=r"the graph has inputs that the contract does not name: \{'note'\}"):
-        load("m", 1, folder, 1)
+    with pytest.raises(UnusableModel, match=r"the graph has inputs that the contract does not list: note"):
+        load_published(folder)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
@@ -104,16 +107,16 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     change(folder)
 
     with pytest.raises(UnusableModel, match=r"model\.onnx cannot be served: "):
-        load("m", 1, folder, 1)
+        load_published(folder)
 
 
 def test_a_model_that_fails_on_its_own_samples_is_refused(tmp_path: Path) -> None:
     graph = two_inputs()
-    model = load("m", 1, publish(tmp_path, "m", graph), 1)
+    model = load_published(publish(tmp_path, "m", graph))
     inputs = {**graph.golden, "weight": np.array([1, 2, 3])}
 
     with pytest.raises(UnusableModel):
-        model.prove(Sample(inputs, {}))
+        model.prove([Sample(inputs, {})])
 
 
 @pytest.mark.parametrize(("kind", "raised"), [("InvalidArgument", InvalidRequest), ("Fail", RunFailed)])
@@ -123,7 +126,7 @@ def test_what_the_runtime_raises_becomes_ours(tmp_path: Path, kind: str, raised:
             raise type(kind, (Exception,), {})("some\n long   text")
 
     folder = publish(tmp_path, "m", regressor())
-    model = Model("m", 1, folder, read(folder), Session())
+    model = Model(folder, read(folder), Session())
 
     with pytest.raises(raised, match="some long text"):
         model.run(["value"], {})
@@ -131,7 +134,7 @@ def test_what_the_runtime_raises_becomes_ours(tmp_path: Path, kind: str, raised:
 
 def test_a_model_without_batching_has_one_row(tmp_path: Path) -> None:
     folder = publish(tmp_path, "m", regressor())
-    bundle = dataclasses.replace(read(folder), batching=None)
-    model = Model("m", 1, folder, bundle, type("Session", (), {"run": None}))
+    bundle = read(folder)._replace(batching=None)
+    model = Model(folder, bundle, type("Session", (), {"run": None}))
 
     assert model.rows({"x": np.zeros((5, 3))}) == 1

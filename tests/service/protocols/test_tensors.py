@@ -1,4 +1,5 @@
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -7,21 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from snooze.bundle import DATATYPES, Tensor
+from snooze.bundle.contract import Datatype, Tensor
+from snooze.bundle.datatypes import DATATYPES
 from snooze.service.errors import InvalidTensor
-from snooze.service.tensors import Slot, count, finite, flat, from_bytes, from_json, slot, to_bytes
+from snooze.service.protocols.tensors import TensorSpec, count, finite, flat, from_bytes, from_json, to_bytes
 
-NUMBERS = [name for name in DATATYPES if name != "BYTES"]
-
-
-def of(datatype: str, *shape: int) -> Slot:
-    return slot(Tensor("x", datatype, shape or (-1,)))
+NUMBERS: list[Datatype] = [name for name in DATATYPES if name != "BYTES"]
 
 
-def decode(datatype: str, shape: list[int], data: object) -> Any:
+def of(datatype: Datatype, *shape: int) -> TensorSpec:
+    return TensorSpec.of(Tensor("x", datatype, shape or (-1,)))
+
+
+def decode(datatype: Datatype, shape: list[int], data: object) -> Any:
     one = of(datatype, *[-1 for _ in shape])
-    count(one, shape)
-    return from_json(one, shape, data)
+    return from_json(one, shape, count(one, shape), data)
 
 
 @pytest.mark.parametrize(
@@ -31,10 +32,10 @@ def decode(datatype: str, shape: list[int], data: object) -> Any:
         ((-1, 4), [1, 5], "expected shape [any, 4], got [1, 5]"),
         ((-1, 4), [-1, 4], "expected shape [any, 4], got [-1, 4]"),
         ((-1, 4), [1.0, 4], "expected shape [any, 4], got [1.0, 4]"),
-        ((-1, 4), [True, 4], "expected shape [any, 4], got [True, 4]"),
+        ((-1, 4), [True, 4], "expected shape [any, 4], got [true, 4]"),
         ((-1, 4), "1,4", "expected shape [any, 4], got '1,4'"),
         ((-1, 4), None, "expected shape [any, 4], got null"),
-        ((-1, -1), [2**32, 2**32], "shape [4294967296, 4294967296] is too large"),
+        ((-1, -1), [2**32, 2**32], "shape [4294967296, 4294967296] has more than 1099511627776 values"),
     ],
 )
 def test_refuses_a_shape_that_the_model_does_not_take(expected: tuple[int, ...], shape: object, problem: str) -> None:
@@ -61,7 +62,7 @@ def test_refuses_a_shape_that_the_model_does_not_take(expected: tuple[int, ...],
         ("BYTES", [0], [], []),
     ],
 )
-def test_takes_flat_and_nested_data(datatype: str, shape: list[int], data: object, values: object) -> None:
+def test_takes_flat_and_nested_data(datatype: Datatype, shape: list[int], data: object, values: object) -> None:
     array = decode(datatype, shape, data)
 
     assert array.shape == tuple(shape)
@@ -70,9 +71,9 @@ def test_takes_flat_and_nested_data(datatype: str, shape: list[int], data: objec
 
 
 def test_a_scalar_needs_no_list() -> None:
-    scalar = slot(Tensor("x", "FP32", ()))
+    scalar = TensorSpec.of(Tensor("x", "FP32", ()))
 
-    assert from_json(scalar, [], 2.5).tolist() == from_json(scalar, [], [2.5]).tolist() == 2.5
+    assert from_json(scalar, [], 1, 2.5).tolist() == from_json(scalar, [], 1, [2.5]).tolist() == 2.5
 
 
 @pytest.mark.parametrize(
@@ -80,34 +81,36 @@ def test_a_scalar_needs_no_list() -> None:
     [
         ("FP32", [1, 4], [1, 2, 3], "shape [1, 4] needs 4 values, got 3"),
         ("FP32", [1], "1.5", "expected data to be a list, got '1.5'"),
-        ("FP32", [2], [1, "2"], "expected numbers for FP32, got strings"),
+        ("FP32", [2], [1, "2"], "expected numbers for FP32, got '2'"),
         ("FP32", [2], [1, None], "expected numbers for FP32, got null"),
         ("FP32", [2], [1, {}], "expected numbers for FP32, got an object"),
-        ("FP32", [2], [True, False], "expected numbers for FP32, got true or false"),
-        ("FP32", [2], [1.5, True], "expected numbers for FP32, got true or false"),
-        ("INT64", [2], [1, True], "expected whole numbers for INT64, got true or false"),
-        ("FP32", [3], [[1, 2], [3]], "the data are nested unevenly"),
-        ("FP32", [2, 2], [[1, 2, 3, 4]], "the data are nested as [1, 4], the shape says [2, 2]"),
-        ("FP32", [1], [1e39], "a number is out of the range of FP32"),
-        ("FP16", [1], [70000], "a number is out of the range of FP16"),
-        ("INT32", [1], [1.5], "expected whole numbers for INT32, got numbers with a fraction"),
+        ("FP32", [2], [True, False], "expected numbers for FP32, got true"),
+        ("FP32", [2], [1.5, True], "expected numbers for FP32, got true"),
+        ("INT64", [2], [1, True], "expected integers for INT64, got true"),
+        ("FP32", [2, 2], [[1, 2], [3]], "the lists in the data have different lengths or depths"),
+        ("FP32", [2, 2], [[1, 2], 3], "the lists in the data have different lengths or depths"),
+        ("FP32", [2], [[1], [2]], "expected numbers for FP32, got [1]"),
+        ("FP32", [2, 2], [[1, 2, 3, 4]], "the data are nested as [1, 4], but the shape is [2, 2]"),
+        ("FP32", [2], [1, -1e39], "-1e+39 is out of the range of FP32"),
+        ("FP16", [1], [70000], "70000 is out of the range of FP16"),
+        ("INT32", [1], [1.5], "expected integers for INT32, got 1.5"),
         ("INT8", [2], [1, 128], "128 is out of the range of INT8, -128 to 127"),
         ("UINT8", [1], [-1], "-1 is out of the range of UINT8, 0 to 255"),
-        ("UINT64", [2], [2**64 - 1, -1], "a number is out of the range of UINT64"),
-        ("UINT64", [2], [2**63, 0.5], "expected whole numbers for UINT64, got numbers with a fraction"),
+        ("UINT64", [2], [2**64 - 1, -1], "-1 is out of the range of UINT64, 0 to 18446744073709551615"),
+        ("UINT64", [2], [2**63, 0.5], "expected integers for UINT64, got 0.5"),
         (
             "INT64",
             [1],
             [2**63],
             "9223372036854775808 is out of the range of INT64, -9223372036854775808 to 9223372036854775807",
         ),
-        ("BOOL", [2], [1, 0], "expected true or false for BOOL, got numbers"),
-        ("BOOL", [2], [True, 1], "expected true or false for BOOL, got numbers"),
+        ("BOOL", [2], [1, 0], "expected true or false for BOOL, got 1"),
+        ("BOOL", [2], [True, 1], "expected true or false for BOOL, got 1"),
         ("BYTES", [1], [1], "expected strings for BYTES, got 1"),
-        ("BYTES", [3], [["a", "b"], ["c"]], "the data are nested unevenly"),
+        ("BYTES", [2, 2], [["a", "b"], ["c"]], "the lists in the data have different lengths or depths"),
     ],
 )
-def test_says_what_does_not_fit(datatype: str, shape: list[int], data: object, problem: str) -> None:
+def test_says_what_does_not_fit(datatype: Datatype, shape: list[int], data: object, problem: str) -> None:
     with pytest.raises(InvalidTensor) as caught:
         decode(datatype, shape, data)
 
@@ -119,17 +122,17 @@ def test_says_what_does_not_fit(datatype: str, shape: list[int], data: object, p
     [
         ("FP32", [2], b"1234567", "shape [2] of FP32 needs 8 bytes, got 7"),
         ("FP16", [2, 2], b"12345678" * 2, "shape [2, 2] of FP16 needs 8 bytes, got 16"),
-        ("BOOL", [2], b"\x00\x02", "a BOOL is one byte, 0 or 1"),
-        ("BYTES", [1], b"\x05\x00\x00\x00abc", "string 0 is longer than the bytes that are left"),
+        ("BOOL", [2], b"\x00\x02", "expected each BOOL to be one byte, 0 or 1"),
+        ("BYTES", [1], b"\x05\x00\x00\x00abc", "string 0 is longer than the remaining bytes"),
         ("BYTES", [1], b"\x01\x00\x00\x00\xff", "string 0 is not UTF-8"),
         ("BYTES", [2], b"\x01\x00\x00\x00a", "expected 2 strings, got 1"),
-        ("BYTES", [1], b"\x01\x00\x00\x00ab", "expected 1 strings, got 1 and 1 bytes more"),
-        ("BYTES", [1], b"\x01\x00", "expected 1 strings, got 0 and 2 bytes more"),
+        ("BYTES", [1], b"\x01\x00\x00\x00ab", "expected 1 strings, got 1 and 1 more bytes"),
+        ("BYTES", [1], b"\x01\x00", "expected 1 strings, got 0 and 2 more bytes"),
     ],
 )
-def test_says_what_is_wrong_with_raw_bytes(datatype: str, shape: list[int], raw: bytes, problem: str) -> None:
+def test_says_what_is_wrong_with_raw_bytes(datatype: Datatype, shape: list[int], raw: bytes, problem: str) -> None:
     with pytest.raises(InvalidTensor) as caught:
-        from_bytes(of(datatype, *[-1 for _ in shape]), shape, memoryview(raw))
+        from_bytes(of(datatype, *[-1 for _ in shape]), shape, math.prod(shape), memoryview(raw))
 
     assert str(caught.value) == f"input 'x': {problem}"
 
@@ -137,7 +140,7 @@ def test_says_what_is_wrong_with_raw_bytes(datatype: str, shape: list[int], raw:
 def test_a_tensor_that_lies_badly_is_moved() -> None:
     raw = memoryview(b"{" + np.array([1.5, 2.5], np.float64).tobytes())[1:]
 
-    array = from_bytes(of("FP64"), [2], raw)
+    array = from_bytes(of("FP64"), [2], 2, raw)
 
     assert array.flags.aligned
     assert array.tolist() == [1.5, 2.5]
@@ -147,14 +150,14 @@ def test_a_tensor_that_lies_badly_is_moved() -> None:
 def test_raw_numbers_come_back_bit_by_bit(array: Any) -> None:
     name = next(name for name in NUMBERS if DATATYPES[name] == array.dtype)
 
-    back = from_bytes(of(name, *[-1] * array.ndim), list(array.shape), memoryview(to_bytes(array)))
+    back = from_bytes(of(name, *[-1] * array.ndim), list(array.shape), array.size, memoryview(to_bytes(array)))
 
     assert (back.shape, back.tobytes()) == (array.shape, array.tobytes())
 
 
 @given(st.lists(st.text()))
 def test_raw_strings_come_back(texts: list[str]) -> None:
-    back = from_bytes(of("BYTES"), [len(texts)], memoryview(to_bytes(np.array(texts, object))))
+    back = from_bytes(of("BYTES"), [len(texts)], len(texts), memoryview(to_bytes(np.array(texts, object))))
 
     assert back.tolist() == texts
 
@@ -169,6 +172,6 @@ def test_json_numbers_come_back_where_json_can_say_them(array: Any) -> None:
         return
     data = json.loads(orjson.dumps(flat(array), option=orjson.OPT_SERIALIZE_NUMPY))
 
-    back = from_json(of(name, *[-1] * array.ndim), list(array.shape), data)
+    back = from_json(of(name, *[-1] * array.ndim), list(array.shape), array.size, data)
 
     assert (back.shape, back.tolist()) == (array.shape, array.tolist())

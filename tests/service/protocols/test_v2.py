@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from tests.service.conftest import ELEMENT_TYPES, Answer, Client
 
-from snooze.bundle import DATATYPES
+from snooze.bundle.contract import Datatype
+from snooze.bundle.datatypes import DATATYPES
 
 ROW = [0.5] * 30
 
 
-def tensor(data: Any = ROW, shape: Any = (1, 30), datatype: str = "FP32", name: Any = "features", **more: Any) -> Any:
+def tensor(
+    data: Any = ROW, shape: Any = (1, 30), datatype: Datatype = "FP32", name: Any = "features", **more: Any
+) -> Any:
     return {"name": name, "shape": shape, "datatype": datatype, "data": data, **more}
 
 
@@ -78,13 +81,13 @@ def test_no_rows_are_an_answer_of_no_rows(client: Client) -> None:
         ({"inputs": [1]}, "expected each of 'inputs' to be an object"),
         ({"inputs": []}, "input 'features' is missing; the model takes: features"),
         ({"inputs": [tensor(name="x")]}, "unknown input 'x'; the model takes: features"),
-        ({"inputs": [tensor(name=None)]}, "unknown input nothing; the model takes: features"),
-        ({"inputs": [tensor(), tensor()]}, "input 'features' is given twice"),
+        ({"inputs": [tensor(name=None)]}, "unknown input null; the model takes: features"),
+        ({"inputs": [tensor(), tensor()]}, "input 'features' is duplicated"),
         ({"inputs": [tensor(datatype="FP64")]}, "input 'features': expected datatype FP32, got 'FP64'"),
         ({"inputs": [tensor(shape=[1, 29])]}, "input 'features': expected shape [any, 30], got [1, 29]"),
         ({"inputs": [tensor(ROW[1:])]}, "input 'features': shape [1, 30] needs 30 values, got 29"),
         ({"inputs": [tensor([*ROW[1:], None])]}, "input 'features': expected numbers for FP32, got null"),
-        ({"inputs": [tensor([*ROW[1:], True])]}, "input 'features': expected numbers for FP32, got true or false"),
+        ({"inputs": [tensor([*ROW[1:], True])]}, "input 'features': expected numbers for FP32, got true"),
         (
             {"inputs": [{"name": "features", "shape": [1, 30], "datatype": "FP32"}]},
             "input 'features': has neither data nor binary_data_size",
@@ -103,12 +106,15 @@ def test_no_rows_are_an_answer_of_no_rows(client: Client) -> None:
         ),
         ({"inputs": [tensor()], "parameters": []}, None),
         ({"inputs": [tensor()], "parameters": [1]}, "expected 'parameters' to be an object"),
-        ({"inputs": [tensor()], "parameters": {"timeout": "1"}}, "parameter 'timeout': expected microseconds, got '1'"),
+        (
+            {"inputs": [tensor()], "parameters": {"timeout": "1"}},
+            "parameter 'timeout': expected microseconds from 0 (no limit) to 86400000000, got '1'",
+        ),
         (
             {"inputs": [tensor()], "outputs": [{"name": "x"}]},
-            "unknown output 'x'; the model gives: label, probabilities",
+            "unknown output 'x'; the model returns: label, probabilities",
         ),
-        ({"inputs": [tensor()], "outputs": [{"name": "label"}] * 2}, "output 'label' is asked for twice"),
+        ({"inputs": [tensor()], "outputs": [{"name": "label"}] * 2}, "output 'label' is duplicated"),
         ({"inputs": [tensor()], "outputs": {}}, None),
         ({"inputs": [tensor()], "outputs": "label"}, "expected 'outputs' to be a list"),
         (
@@ -133,8 +139,8 @@ def test_says_what_is_wrong_with_a_request(client: Client, document: Any, error:
     [
         (b"", "the body is empty; expected JSON"),
         (b"{", "the body is not JSON: "),
-        (b'{"inputs": [NaN]}', "JSON has no NaN or Infinity (character 12); send the tensor as binary_data"),
-        (b'{"inputs": [-Infinity]}', "JSON has no NaN or Infinity (character 13); send the tensor as binary_data"),
+        (b'{"inputs": [NaN]}', "JSON has no NaN or Infinity (character 12); send binary_data"),
+        (b'{"inputs": [-Infinity]}', "JSON has no NaN or Infinity (character 13); send binary_data"),
         (b"[" * 100_000, "the body is not JSON: depth limit exceeded"),
         (b'{"inputs": [1e999]}', "the body is not JSON: number is infinity when parsed as double"),
         (b"\xff\xfe", "the body is not JSON: "),
@@ -148,7 +154,7 @@ def test_says_what_is_wrong_with_the_body(client: Client, body: bytes, error: st
 
 
 @pytest.mark.parametrize("datatype", ELEMENT_TYPES)
-def test_binary_tensors_go_in_and_out(client: Client, datatype: str) -> None:
+def test_binary_tensors_go_in_and_out(client: Client, datatype: Datatype) -> None:
     raw = b"\x01\x00\x00\x00a\x02\x00\x00\x00\xc3\xbc"
     if datatype != "BYTES":
         raw = bytes([0, 1, 0, 1]) if datatype == "BOOL" else np.arange(16, dtype=np.uint8).tobytes()
@@ -242,7 +248,7 @@ def test_a_raw_request_needs_a_model_of_one_input(client: Client) -> None:
 
     assert (answer.status, answer.error) == (
         400,
-        "a raw request is for a model of one input; this one takes: age, weight, note",
+        "a raw request needs a model with one input; this one takes: age, weight, note",
     )
 
 
@@ -258,8 +264,8 @@ def test_compressed_bodies_are_read(client: Client, encoding: str, pack: Any) ->
     [
         ("br", b"x", 415, "Content-Encoding 'br' is not supported; use gzip, deflate or none"),
         ("gzip", b"{}{}{}", 400, "the body is not gzip: "),
-        ("gzip", gzip.compress(b"{}")[:-2], 400, "the body is not one whole gzip stream"),
-        ("gzip", gzip.compress(b"{}") + b"x", 400, "the body is not one whole gzip stream"),
+        ("gzip", gzip.compress(b"{}")[:-2], 400, "the body is not one complete gzip stream"),
+        ("gzip", gzip.compress(b"{}") + b"x", 400, "the body is not one complete gzip stream"),
         ("gzip", gzip.compress(b" " * 10_000_000), 413, "the decompressed body is larger than 100000 bytes"),
         ("deflate", zlib.compress(b" " * 10_000_000), 413, "the decompressed body is larger than 100000 bytes"),
     ],
@@ -317,7 +323,7 @@ def test_a_boolean_among_numbers_is_found_however_the_key_is_written(client: Cli
 
     answer = client.ask("POST", "/v2/models/sum/infer", f'{{"inputs": [{tensor}], "more": {{"data": 1}}}}'.encode())
 
-    assert (answer.status, answer.error) == (400, "input 'x': expected numbers for FP32, got true or false")
+    assert (answer.status, answer.error) == (400, f"input 'x': expected numbers for FP32, got {word}")
 
 
 def test_a_raw_request_holds_whole_rows(client: Client) -> None:

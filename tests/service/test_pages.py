@@ -47,7 +47,7 @@ def test_the_index_lists_every_version(client: Client) -> None:
 def test_the_index_refuses_what_it_does_not_know(client: Client) -> None:
     answer = client.post("/v2/repository/index", {"ready": "yes"})
 
-    assert (answer.status, answer.error) == (400, 'expected nothing or {"ready": true}')
+    assert (answer.status, answer.error) == (400, 'expected an empty body or {"ready": true}')
 
 
 def test_predictions_are_counted_and_probes_are_not(client: Client) -> None:

@@ -1,0 +1,57 @@
+"""A request and its response as the endpoints see them, independent of the transport."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from snooze.service.protocols.tensors import Array
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+
+class Request(NamedTuple):
+    """A complete request. Header names are lower case; `arrived` is when its head was complete (`perf_counter`)."""
+
+    method: str
+    path: str
+    headers: dict[bytes, bytes]
+    body: bytes
+    arrived: float
+
+
+class Response(NamedTuple):
+    """A complete response, all headers included."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+# A response that is still being made: to be awaited exactly once.
+Pending: TypeAlias = Coroutine[Any, Any, Response]
+Handler: TypeAlias = Callable[[Request], Response | Pending]
+
+
+class Route(NamedTuple):
+    """One path pattern (with `{model}` and `{version}`), its method, and the name of what answers it."""
+
+    method: str
+    path: str
+    handler: str
+
+
+@dataclass(slots=True)
+class Call:
+    """
+    A decoded prediction: input arrays by name, and the outputs to return, in this order.
+
+    `binary` says for each output whether it is returned as raw bytes; None means that none is. `timeout` is in
+    seconds: 0 means that the client sets no limit, None that it did not say.
+    """
+
+    feeds: "dict[str, Array]"
+    outputs: list[str]
+    binary: list[bool] | None = None
+    id: str | None = None
+    timeout: float | None = None

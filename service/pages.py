@@ -1,0 +1,181 @@
+"""
+Everything but predictions and probes: plain functions of a request, and the Starlette application that routes to them.
+
+Imported with the first such request.
+"""
+
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp
+
+from snooze.bundle.contract import Tensor
+from snooze.service.app import read_body
+from snooze.service.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotReady,
+    RequestError,
+    UnknownModel,
+    UnknownPath,
+)
+from snooze.service.messages import Request, Response, Route
+from snooze.service.metrics import CONTENT_TYPE
+from snooze.service.protocols.v2 import EXTENSIONS
+from snooze.service.requests import check_length, decompress, parse_json
+from snooze.service.responses import INTERNAL, JSON, error_response
+from snooze.service.runtime.repository import Entry, Repository
+from snooze.service.state import ServerState
+
+PLATFORM: Final = "onnx_onnxv1"
+Page = Callable[[Request, Mapping[str, str]], Response]
+
+
+def create_pages(routes: Sequence[Route], repository: Repository, state: ServerState) -> ASGIApp:
+    """Return the application for every path of the table; predictions of served models never reach it."""
+    pages = Pages(repository, state)
+    runtime = getattr(sys.modules.get("onnxruntime"), "__version__", "unknown")
+    state.metrics.build.value(_version(), runtime, platform.python_version()).value = 1
+
+    def adapt(page: Page) -> Callable[[StarletteRequest], Any]:
+        async def endpoint(request: StarletteRequest) -> StarletteResponse:
+            headers = dict(request.headers.raw)
+            body = b""
+            if request.method == "POST" and page == pages.index:
+                check_length(headers, state.settings.max_body)
+                body = await read_body(await request.receive(), request.receive, state.settings.max_body)
+            return complete(
+                request, page(Request(request.method, request.url.path, headers, body, 0.0), request.path_params)
+            )
+
+        return endpoint
+
+    def complete(request: StarletteRequest, response: Response) -> StarletteResponse:
+        headers = dict(request.headers.raw)
+        answer = StarletteResponse(response.body, response.status)
+        answer.raw_headers += [*response.headers, *state.common_headers(state.request_id(headers), headers)]
+        return answer
+
+    async def refuse(request: StarletteRequest, error: Exception) -> StarletteResponse:
+        if isinstance(error, HTTPException):
+            if error.status_code == 405:
+                allowed = (error.headers or {}).get("Allow", "").replace(" ", "").split(",")
+                error = MethodNotAllowed(request.method, sorted(allowed))
+            else:
+                error = UnknownPath(request.url.path, list(repository.versions))
+        assert isinstance(error, RequestError)
+        return complete(request, error_response(error))
+
+    async def fail(request: StarletteRequest, error: Exception) -> StarletteResponse:
+        state.log.write("error", f"{type(error).__name__}: {error}", path=request.url.path)
+        return complete(request, Response(500, [JSON], INTERNAL))
+
+    app = Starlette(
+        routes=[
+            StarletteRoute(route.path, adapt(getattr(pages, route.handler)), methods=[route.method])
+            for route in routes
+            if hasattr(pages, route.handler)
+        ],
+        exception_handlers={RequestError: refuse, HTTPException: refuse, Exception: fail},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class Pages:
+    """The handlers of the routing table, by their names there."""
+
+    def __init__(self, repository: Repository, state: ServerState) -> None:
+        self._repository = repository
+        self._state = state
+
+    def root(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Say that the server is alive, as KServe's client asks."""
+        return _json({"status": "alive"})
+
+    def server(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Describe the server."""
+        return _json({"name": "snooze", "version": _version(), "extensions": EXTENSIONS})
+
+    def index(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """List all versions of all models; `{"ready": true}` leaves out those that cannot answer."""
+        body = request.body
+        if b"content-encoding" in request.headers:
+            body = decompress(body, request.headers[b"content-encoding"], self._state.settings.max_body)
+        asked = parse_json(body) if body.strip() else {}
+        if type(asked) is not dict or type(asked.get("ready", False)) is not bool:
+            raise InvalidRequest('expected an empty body or {"ready": true}')
+        return _json([_listed(one) for one in self._repository.entries if one.model or not asked.get("ready")])
+
+    def model(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Describe the signature of a model."""
+        entry = self._find(parameters)
+        if entry.model is None:
+            raise ModelNotReady(entry.name, str(entry.error))
+        bundle = entry.model.bundle
+        return _json(
+            {
+                "name": entry.name,
+                "versions": [str(number) for number in self._repository.versions[entry.name]],
+                "platform": PLATFORM,
+                "inputs": [_described(tensor) for tensor in bundle.inputs],
+                "outputs": [_described(tensor) for tensor in bundle.outputs],
+            }
+        )
+
+    def model_ready(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Say whether a model can answer."""
+        entry = self._find(parameters)
+        if entry.model is None:
+            raise ModelNotReady(entry.name, str(entry.error))
+        return _json({"name": entry.name, "ready": True})
+
+    def predict(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Name the model or version that is not served."""
+        self._find(parameters)
+        raise UnknownPath(request.path, list(self._repository.versions))
+
+    def metrics(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Return the metrics in Prometheus' text format."""
+        return Response(200, [(b"content-type", CONTENT_TYPE)], self._state.metrics.exposition())
+
+    def _find(self, parameters: Mapping[str, str]) -> Entry:
+        name, number = parameters["model"], parameters.get("version")
+        versions = self._repository.versions.get(name)
+        if versions is None:
+            raise UnknownModel(f"model '{name}'", self._repository.versions)
+        if number is None:
+            return self._repository.default(name)
+        entry = versions.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
+        if entry is None or str(entry.version) != number:
+            raise UnknownModel(f"version '{number}' of model '{name}'", map(str, versions))
+        return entry
+
+
+def _json(value: Any) -> Response:
+    return Response(200, [JSON], orjson.dumps(value))
+
+
+def _described(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
+
+
+def _listed(entry: Entry) -> dict[str, Any]:
+    state, reason = ("READY", "") if entry.model is not None else ("UNAVAILABLE", str(entry.error))
+    return {"name": entry.name, "version": str(entry.version), "state": state, "reason": reason}
+
+
+def _version() -> str:
+    try:
+        return version("snooze")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""The protocols of predictions: each decodes requests, encodes responses, and lists its routes."""

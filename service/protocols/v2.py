@@ -1,0 +1,301 @@
+"""
+The Open Inference Protocol (V2) with JSON and binary tensors.
+
+Extensions: `binary_tensor_data` (including the raw request, whose header length is 0) and `parameters`, of which
+`timeout` (microseconds) and `priority` are accepted. Extensions that are not supported (shared memory, sequences,
+classification) are refused by name, never ignored.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson
+from snooze.service.messages import Call, Headers, Route
+from snooze.service.protocols.tensors import (
+    Array,
+    Signature,
+    TensorSpec,
+    brief,
+    count,
+    finite,
+    flat,
+    from_bytes,
+    from_json,
+    may_hold_booleans,
+    to_bytes,
+)
+from snooze.service.requests import MAX_TIMEOUT, parse_json
+from snooze.service.responses import JSON
+
+PROTOCOL: Final = "v2"
+ROUTES: Final = (
+    Route("POST", "/v2/models/{model}/infer", "predict"),
+    Route("POST", "/v2/models/{model}/versions/{version}/infer", "predict"),
+    Route("GET", "/v2/health/live", "alive"),
+    Route("GET", "/v2/health/ready", "ready"),
+    Route("GET", "/v2", "server"),
+    Route("GET", "/v2/", "server"),
+    Route("GET", "/v2/models/{model}", "model"),
+    Route("GET", "/v2/models/{model}/versions/{version}", "model"),
+    Route("GET", "/v2/models/{model}/ready", "model_ready"),
+    Route("GET", "/v2/models/{model}/versions/{version}/ready", "model_ready"),
+    Route("POST", "/v2/repository/index", "index"),
+)
+EXTENSIONS: Final = ("binary_tensor_data", "parameters")
+HEADER_LENGTH: Final = b"inference-header-content-length"
+MAX_ID: Final = 1024
+UNSUPPORTED: Final = {
+    "shared_memory_region": "shared memory",
+    "shared_memory_offset": "shared memory",
+    "shared_memory_byte_size": "shared memory",
+    "sequence_id": "sequences",
+    "sequence_start": "sequences",
+    "sequence_end": "sequences",
+    "classification": "classification",
+}
+BINARY_TYPE: Final = (b"content-type", b"application/octet-stream")
+
+
+def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) -> Call:
+    """
+    Return the call that a request describes.
+
+    Raises:
+        InvalidRequest: it does not follow the protocol.
+        InvalidTensor: an input does not fit the model's signature.
+    """
+    header = headers.get(HEADER_LENGTH)
+    if header is None:
+        document, tail = parse_json(body), None
+    else:
+        end = _header_length(header, len(body))
+        if end == 0:
+            return _decode_raw(signature, body)
+        tail = memoryview(body)[end:]
+        body = body[:end]
+        document = parse_json(body)
+    if type(document) is not dict:
+        raise InvalidRequest("expected a JSON object with 'inputs'")
+    call = Call(_decode_inputs(signature, document, body, tail), signature.output_names)
+    if document.get("id") is not None:
+        call.id = _check_id(document["id"])
+    parameters = document.get("parameters")
+    if parameters:
+        _check_parameters(parameters)
+        call.timeout = _read_timeout(parameters)
+    if parameters or "outputs" in document:
+        _select_outputs(signature, document, parameters or {}, call)
+    return call
+
+
+def encode(signature: Signature, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:
+    """
+    Return the body of a response and the headers that describe it.
+
+    Raises:
+        NotInJson: an output asked for as JSON holds NaN or Infinity.
+    """
+    raw: list[bytes] = []
+    document = {
+        "model_name": signature.model,
+        "model_version": signature.version_text,
+        "id": call.id if call.id is not None else request_id.decode(),
+        "outputs": _describe_outputs(signature, call, arrays, raw),
+    }
+    text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:
+        # orjson writes NaN and Infinity as null; a string may also contain "null".
+        _check_finite(call, arrays)
+    if not raw:
+        return text, [JSON]
+    return b"".join((text, *raw)), [BINARY_TYPE, (HEADER_LENGTH, str(len(text)).encode())]
+
+
+def _describe_outputs(signature: Signature, call: Call, arrays: list[Array], raw: list[bytes]) -> list[dict[str, Any]]:
+    """Return the outputs as the response lists them, and append the bytes of binary outputs to `raw`."""
+    outputs: list[dict[str, Any]] = []
+    binary = call.binary
+    for i, array in enumerate(arrays):
+        spec = signature.outputs[call.outputs[i]]
+        output: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype, "shape": array.shape}
+        if binary is not None and binary[i]:
+            part = to_bytes(array)
+            raw.append(part)
+            output["parameters"] = {"binary_data_size": len(part)}
+        else:
+            output["data"] = array.reshape(-1) if spec.kind != "O" else flat(array)
+        outputs.append(output)
+    return outputs
+
+
+def _decode_inputs(
+    signature: Signature, document: dict[str, Any], body: bytes, tail: memoryview | None
+) -> dict[str, Array]:
+    """Return the inputs of a request whose JSON is `body`; `tail` are the binary tensors after it."""
+    inputs = document.get("inputs")
+    if type(inputs) is not list:
+        raise InvalidRequest("expected 'inputs' to be a list of tensors")
+    feeds: dict[str, Array] = {}
+    booleans: bool | None = None
+    at = 0
+    for tensor in inputs:
+        spec = _find_input(signature, tensor, feeds)
+        shape = tensor.get("shape")
+        number = count(spec, shape)
+        parameters = tensor.get("parameters")
+        size = None
+        if parameters:
+            _check_parameters(parameters)
+            size = parameters.get("binary_data_size")
+        if size is not None:
+            part = _slice_tail(spec, tensor, size, tail, at)
+            feeds[spec.name] = from_bytes(spec, shape, number, part)
+            at += len(part)
+            continue
+        if "data" not in tensor:
+            raise InvalidTensor(spec.name, "has neither data nor binary_data_size")
+        if booleans is None:
+            start = body.find(b'"data"')
+            # A backslash may hide the name of a key before it.
+            hidden = start < 0 or body.find(b"\\", 0, start) >= 0
+            booleans = may_hold_booleans(body, 0 if hidden else start)
+        feeds[spec.name] = from_json(spec, shape, number, tensor["data"], booleans)
+    if tail is not None and at != len(tail):
+        raise InvalidRequest(f"{len(tail) - at} bytes after the JSON belong to no input")
+    if len(feeds) != len(signature.inputs):
+        missing = next(name for name in signature.inputs if name not in feeds)
+        raise InvalidRequest(f"input '{missing}' is missing; the model takes: {', '.join(signature.inputs)}")
+    return feeds
+
+
+def _find_input(signature: Signature, tensor: Any, feeds: Mapping[str, Array]) -> TensorSpec:
+    if type(tensor) is not dict:
+        raise InvalidRequest("expected each of 'inputs' to be an object")
+    name = tensor.get("name")
+    spec = signature.inputs.get(name) if type(name) is str else None
+    if spec is None:
+        raise InvalidRequest(f"unknown input {brief(name)}; the model takes: {', '.join(signature.inputs)}")
+    if name in feeds:
+        raise InvalidRequest(f"input '{name}' is duplicated")
+    if tensor.get("datatype") != spec.datatype:
+        raise InvalidTensor(spec.name, f"expected datatype {spec.datatype}, got {brief(tensor.get('datatype'))}")
+    return spec
+
+
+def _slice_tail(spec: TensorSpec, tensor: dict[str, Any], size: object, tail: memoryview | None, at: int) -> memoryview:
+    if tail is None:
+        raise InvalidTensor(spec.name, "has binary_data_size, but there is no Inference-Header-Content-Length header")
+    if "data" in tensor:
+        raise InvalidTensor(spec.name, "has both data and binary_data_size")
+    if type(size) is not int or size < 0:
+        raise InvalidTensor(spec.name, f"expected binary_data_size to be a number of bytes, got {brief(size)}")
+    if at + size > len(tail):
+        raise InvalidTensor(spec.name, f"binary_data_size is {size}, but only {len(tail) - at} bytes are left")
+    return tail[at : at + size]
+
+
+def _select_outputs(signature: Signature, document: dict[str, Any], parameters: dict[str, Any], call: Call) -> None:
+    """Set which outputs the call returns, and which as binary. A missing or empty list means all of them."""
+    default = _read_flag(parameters, "binary_data_output")
+    asked = document.get("outputs") or []
+    if type(asked) is not list:
+        raise InvalidRequest("expected 'outputs' to be a list")
+    if not asked:
+        call.binary = [True] * len(call.outputs) if default else None
+        return
+    names: list[str] = []
+    binary: list[bool] = []
+    for output in asked:
+        name = output.get("name") if type(output) is dict else None
+        if type(name) is not str or name not in signature.outputs:
+            raise InvalidRequest(
+                f"unknown output {brief(name)}; the model returns: {', '.join(signature.output_names)}"
+            )
+        if name in names:
+            raise InvalidRequest(f"output '{name}' is duplicated")
+        of_output = output.get("parameters") or {}
+        _check_parameters(of_output)
+        names.append(name)
+        binary.append(_read_flag(of_output, "binary_data", default))
+    call.outputs = names
+    call.binary = binary if any(binary) else None
+
+
+def _check_parameters(parameters: object) -> None:
+    if type(parameters) is not dict:
+        raise InvalidRequest("expected 'parameters' to be an object")
+    for name, value in parameters.items():
+        # Clients send sequence_id 0 when they do not use sequences.
+        if name in UNSUPPORTED and value not in (0, False, ""):
+            raise InvalidRequest(f"parameter '{name}': the extension for {UNSUPPORTED[name]} is not supported")
+
+
+def _read_timeout(parameters: dict[str, Any]) -> float | None:
+    value = parameters.get("timeout")
+    if value is None:
+        return None
+    if type(value) is not int or not 0 <= value <= MAX_TIMEOUT * 1e6:
+        most = int(MAX_TIMEOUT * 1e6)
+        problem = f"expected microseconds from 0 (no limit) to {most}, got {brief(value)}"
+        raise InvalidRequest(f"parameter 'timeout': {problem}")
+    return value / 1e6
+
+
+def _read_flag(parameters: dict[str, Any], name: str, default: bool = False) -> bool:
+    value = parameters.get(name, default)
+    if type(value) is not bool:
+        raise InvalidRequest(f"parameter '{name}': expected true or false, got {brief(value)}")
+    return value
+
+
+def _check_id(value: object) -> str:
+    if type(value) is not str or len(value) > MAX_ID:
+        raise InvalidRequest(f"expected 'id' to be a string of at most {MAX_ID} characters, got {brief(value)}")
+    return value
+
+
+def _header_length(header: bytes, size: int) -> int:
+    if not header.isdigit() or len(header) > 18 or int(header) > size:
+        value = header[:40].decode("latin-1")
+        raise InvalidRequest(
+            f"Inference-Header-Content-Length: expected 0 to {size}, the size of the body, got {value!r}"
+        )
+    return int(header)
+
+
+def _decode_raw(signature: Signature, body: bytes) -> Call:
+    """Return the call of a body that is one raw tensor, whose shape follows from its size."""
+    if len(signature.inputs) != 1:
+        raise InvalidRequest(
+            f"a raw request needs a model with one input; this one takes: {', '.join(signature.inputs)}"
+        )
+    (spec,) = signature.inputs.values()
+    variable = [i for i, size in enumerate(spec.shape) if size == -1]
+    shape = list(spec.shape)
+    if spec.kind == "O":
+        shape = [1] * len(shape)
+        body = struct.pack("<I", len(body)) + body
+    elif len(variable) > 1:
+        raise InvalidTensor(
+            spec.name,
+            "has several variable dimensions, which a raw request cannot state; send JSON with binary_data_size",
+        )
+    elif variable:
+        rest = spec.dtype.itemsize
+        for size in spec.shape:
+            rest *= size if size != -1 else 1
+        if rest and len(body) % rest:
+            raise InvalidTensor(spec.name, f"expected a multiple of {rest} bytes, got {len(body)}")
+        shape[variable[0]] = len(body) // rest if rest else 0
+    number = count(spec, shape)
+    feeds = {spec.name: from_bytes(spec, shape, number, memoryview(body))}
+    return Call(feeds, signature.output_names, [True] * len(signature.output_names))
+
+
+def _check_finite(call: Call, arrays: list[Array]) -> None:
+    for i, (name, array) in enumerate(zip(call.outputs, arrays, strict=True)):
+        if not (call.binary is not None and call.binary[i]) and not finite(array):
+            raise NotInJson(name)

@@ -1,0 +1,61 @@
+"""What all endpoints of one application share: settings, metrics, the log, and the state of the process."""
+
+import os
+import re
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from time import perf_counter
+from typing import Final
+
+from snooze.service.logs import Log
+from snooze.service.messages import Headers
+from snooze.service.metrics import Metrics, Value
+from snooze.service.runtime.scheduler import Admission
+from snooze.service.settings import Settings
+
+REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
+TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}[!-~]{0,64}")
+
+
+class ServerState:
+    """
+    The shared state of one application.
+
+    `draining` is set when the server stops, `touched` when a request ended (`perf_counter`), and `server_timing` until
+    the first prediction is answered.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics, log: Log, threads: Executor | None = None) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.log = log
+        self.threads = threads
+        self.admission = Admission(settings.max_in_flight)
+        self.draining = False
+        self.touched = perf_counter()
+        self.server_timing: bytes | None = None
+        self.gauges: list[Value] = []
+        self._id_prefix = os.urandom(6).hex().encode() + b"-"
+        self._ids = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Number of predictions between their complete head and their written answer."""
+        return int(sum(gauge.value for gauge in self.gauges))
+
+    def request_id(self, headers: Mapping[bytes, bytes]) -> bytes:
+        """Return the client's `X-Request-Id` if it is valid, else a new unique one."""
+        if b"x-request-id" in headers and REQUEST_ID.fullmatch(given := headers[b"x-request-id"]):
+            return given
+        self._ids += 1
+        return b"%s%d" % (self._id_prefix, self._ids)
+
+    def common_headers(self, request_id: bytes, headers: Mapping[bytes, bytes]) -> Headers:
+        """Return the headers of every response."""
+        common = [(b"x-request-id", request_id)]
+        trace = headers.get(b"traceparent")
+        if trace is not None and TRACEPARENT.fullmatch(trace):
+            common.append((b"traceparent", trace))
+        if self.draining:
+            common.append((b"connection", b"close"))
+        return common

@@ -212,8 +212,9 @@ def _check_object(value: Any, place: str, closed: bool) -> Any:
 
 def _range(kind: Any, rule: Range) -> str:
     what = "an integer" if kind is int else "a number"
-    unlimited = rule.most >= MAX_INTEGER
-    return f"{what} of at least {rule.least}" if unlimited else f"{what} from {rule.least} to {rule.most}"
+    return (
+        f"{what} of at least {rule.least}" if rule.most >= MAX_INTEGER else f"{what} from {rule.least} to {rule.most}"
+    )
 
 
 def _check_consistency(bundle: Bundle) -> None:

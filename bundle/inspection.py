@@ -8,6 +8,7 @@ from snooze.bundle.contract import Bundle
 from snooze.bundle.errors import BundleError
 from snooze.bundle.evidence import read_evidence, read_profile
 from snooze.bundle.store import Found, verify
+from snooze.bundle.units import format_count
 
 
 class Inspection(NamedTuple):
@@ -42,5 +43,5 @@ def _verify(found: Found, bundle: Bundle) -> str:
     from snooze.bundle.samples import read_samples  # imports numpy
 
     verify(found.folder, bundle)
-    cases = len(read_samples(found.folder, bundle))
-    return f"the hashes of {', '.join(bundle.files)} are right; {SAMPLES} fits the signature in {cases} cases"
+    cases = format_count(len(read_samples(found.folder, bundle)), "case")
+    return f"the hashes of {', '.join(bundle.files)} are right; {SAMPLES} has {cases} matching the signature"

@@ -5,102 +5,142 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from snooze.bundle.codec import document
 from snooze.bundle.contract import (
-    ADAPTERS,
-    DATA,
-    DATATYPE_NAMES,
-    OPTIMIZATIONS,
-    ROLES,
-    RUN_IN,
-    TASKS,
+    MAX_INTEGER,
     Batching,
     Bundle,
-    Evidence,
-    Profile,
-    Role,
-    Run,
+    FileName,
+    Hash,
+    JsonObject,
+    Length,
+    Moment,
+    Name,
+    Positive,
     Session,
     Source,
+    Task,
     Tensor,
+    TensorName,
     Tolerance,
 )
 from snooze.bundle.draft import Draft
-from snooze.bundle.samples import Samples, write_samples
+from snooze.bundle.evidence import (
+    Candidate,
+    Column,
+    Differences,
+    Evaluation,
+    Evidence,
+    FailedAttempt,
+    InputStatistics,
+    Losses,
+    Memory,
+    MemorySteps,
+    Parity,
+    Profile,
+    QuantizationLimits,
+    Run,
+    Variant,
+)
+from snooze.bundle.names import Text
+from snooze.bundle.samples import Sample, write_samples
 
 Publish = Callable[..., Path]
 
+EVIDENCE = Evidence(
+    data="labelled",
+    parity=Parity(
+        attempt="single precision",
+        verdict="agrees",
+        kind="smooth",
+        data=Differences(100, 3.1e-07, 0, 0, 0),
+        edges=Differences(7, 1e-06, 0, 0, 1),
+        edges_refused=("infinite",),
+        missing="refused",
+        tolerance={"label": Tolerance(exact=True), "probabilities": Tolerance(rtol=1e-4, atol=1e-5)},
+        failed=(FailedAttempt("half precision", "3 labels changed"),),
+    ),
+    evaluation=Evaluation("accuracy", 0.9825, 0.9812, 114),
+    candidates=(
+        Candidate("fp32", "chosen", "the converted model", bytes=3000),
+        Candidate("int8", "refused", "it is too slow", 1000, 9e-06, 1.04, Losses(50, 0.97, 1.2, 2.0, 2, 1)),
+    ),
+    chosen="fp32",
+    statistics={"features": InputStatistics(100, (Column("radius", 0.1, 1.0, 0.5, 0.2, 0.0),))},
+    limits=QuantizationLimits(0.5, 2.0, "speed", 1, 1.15),
+    notes=("saved by another version",),
+    variants=(Variant("as converted", "none", True, True, 3000, 0.002, 9e-06),),
+)
+PROFILE = Profile(
+    cpu="EPYC",
+    run=(Run(1, 1.1e-05, 1e-06, 1.2e-05), Run(64, 9e-05, 2e-06, 9.1e-05)),
+    memory=MemorySteps(*(Memory(2**20 * step, 2**21 * step, 2**22 * step) for step in range(1, 6))),
+    model_bytes=3000,
+    interpreter_seconds=0.052,
+    session_seconds=0.002,
+    session_cpu_seconds=0.002,
+)
 CONTRACT = Bundle(
     name="tumour",
     version=1,
     created="2026-11-21T01:02:03Z",
-    source=Source("scikit-learn", "1.9.1", file="model.joblib", sha256="ab" * 32, git="1f3c", command="snooze convert"),
+    source=Source("scikit-learn", "1.9.1", "model.joblib", "ab" * 32, "1f3c", "snooze convert"),
     inputs=(Tensor("features", "FP32", (-1, 3)),),
     outputs=(Tensor("label", "INT64", (-1,), "label"), Tensor("probabilities", "FP32", (-1, 2), "scores")),
     task="classification",
     labels=("malignant", "benign"),
     batching=Batching(axis=0, max_rows=64),
-    session=Session(optimization="none"),
-    tolerance={"label": Tolerance(exact=True), "probabilities": Tolerance(rtol=1e-4, atol=1e-5)},
-    evidence=Evidence(
-        data="labelled",
-        parity={"rows": 100, "edge_rows": 7, "worst": 3.1e-07, "flips": 0, "outliers": 0, "verdict": "passed"},
-        evaluation={"metric": "accuracy", "before": 0.9825, "after": 0.9825, "rows": 114},
-        candidates=(
-            {"name": "int8 dynamic", "verdict": "refused", "reason": "4 % faster, 15 % asked for", "speedup": 1.04},
-        ),
-        statistics={"features": {"min": [0.1, 0.2, 0.3], "max": [1.0, 2.0, 3.0]}},
-        more={"surprise": {"kept": True}},
-    ),
-    profile=Profile(
-        cpu="EPYC",
-        run=(Run(1, 1.1e-05, 1e-06, 1.2e-05), Run(64, 9e-05, 2e-06, 9.1e-05)),
-        memory={"session": {"peak": 61865984}, "model_bytes": 3000},
-        more={"interpreter_seconds": 0.052},
-    ),
+    adapter=None,
+    session=Session("model.onnx", "none", 1, "loop"),
+    tolerance=EVIDENCE.parity.tolerance,
+    evidence={**document(EVIDENCE), "surprise": {"kept": True}},
+    profile=document(PROFILE),
     files={"model.onnx": "sha256:" + "0" * 64, "samples.npz": "sha256:" + "1" * 64},
 )
-SAMPLES = Samples(
-    inputs={"features": np.arange(12, dtype=np.float32).reshape(4, 3)},
-    outputs={"label": np.array([0, 1, 1, 0]), "probabilities": np.full((4, 2), 0.5, np.float32)},
+SAMPLES = (
+    Sample(
+        inputs={"features": np.arange(12, dtype=np.float32).reshape(4, 3)},
+        outputs={"label": np.array([0, 1, 1, 0]), "probabilities": np.full((4, 2), 0.5, np.float32)},
+    ),
 )
 
 
 @pytest.fixture(scope="session")
 def contract() -> Bundle:
-    """What `publish` publishes; its version and its hashes are made up."""
+    """The contract that `publish` writes; its version and its hashes are examples."""
     return CONTRACT
 
 
 @pytest.fixture(scope="session")
-def samples() -> Samples:
+def samples() -> tuple[Sample, ...]:
     return SAMPLES
 
 
 @pytest.fixture
 def publish(tmp_path: Path) -> Publish:
-    """Publish a small bundle and return its folder. `files` are written besides."""
+    """Publish a small bundle, with `files` added, and return its folder."""
 
     def publish(name: str = "tumour", files: Mapping[str, bytes] | None = None, **changes: Any) -> Path:
         with Draft(tmp_path / "models", name) as draft:
             for file, content in {"model.onnx": b"onnx", "report.html": b"<p>", **(files or {})}.items():
                 (draft.folder / file).write_bytes(content)
             write_samples(draft.folder / "samples.npz", SAMPLES)
-            return draft.publish(replace(CONTRACT, **changes))
+            return draft.publish(CONTRACT._replace(**changes))
 
     return publish
 
 
 @pytest.fixture
 def shared_folder() -> Iterator[Path]:
-    """Make a folder that other users may enter, which those of pytest are not."""
+    """Create a folder that other users may enter; pytest's own folders are private."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder
@@ -133,102 +173,97 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=5,
 )
-OBJECTS = st.dictionaries(TEXTS, JSON, max_size=3)
-MODEL_NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", fullmatch=True)
-FILE_NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,30}", fullmatch=True).filter(
-    lambda name: name != "bundle.json"
-)
-TENSOR_NAMES = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
-HASHES = st.binary(min_size=32, max_size=32).map(lambda digest: f"sha256:{digest.hex()}")
-NUMBERS = st.floats(0, 1e300)
 MOMENTS = st.datetimes().map(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%SZ}".zfill(20))
+SCALARS: dict[Any, st.SearchStrategy[Any]] = {
+    str: TEXTS,
+    int: st.integers(-MAX_INTEGER, MAX_INTEGER),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
+    NoneType: st.none(),
+}
 
 
-def besides(*known: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Draw keys that the contract does not know."""
-    return st.dictionaries(TEXTS.filter(lambda key: key not in known), JSON, max_size=2)
+def drawn(annotation: Any) -> st.SearchStrategy[Any]:
+    """Return a strategy for a type of the contract, from its annotations."""
+    if annotation == Moment:
+        return MOMENTS
+    if hasattr(annotation, "_fields"):
+        return st.builds(annotation, **{name: drawn(annotation.__annotations__[name]) for name in annotation._fields})
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _ruled(*arguments[:2])
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin in (Union, UnionType):
+        return st.one_of(*map(drawn, arguments))
+    if origin is tuple:
+        return st.lists(drawn(arguments[0]), max_size=2).map(tuple)
+    if annotation == JsonObject:
+        return st.dictionaries(TEXTS, JSON, max_size=3)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return st.dictionaries(drawn(arguments[0]), drawn(arguments[1]), max_size=2)
+    return SCALARS[annotation]
+
+
+def _ruled(inner: Any, rule: Any) -> st.SearchStrategy[Any]:
+    if isinstance(rule, Text):
+        pattern = rule.pattern.replace("{0,199}", "{0,20}").replace("{1,500}", "{1,12}")
+        return st.from_regex(pattern.removesuffix("$") + r"\Z").filter(lambda text: "\ud800" not in ascii(text))
+    if isinstance(rule, Length):
+        return st.lists(drawn(get_args(inner)[0]), min_size=rule.least, max_size=rule.most or 3).map(tuple)
+    if inner is int:
+        return st.integers(int(rule.least), int(rule.most))
+    return st.floats(rule.least, rule.most)
 
 
 @st.composite
 def _tensors(draw: st.DrawFn, outputs: bool, batching: Batching | None) -> tuple[Tensor, ...]:
-    drawn = []
-    for name in draw(st.lists(TENSOR_NAMES, min_size=1, max_size=3, unique=True)):
-        shape = draw(st.lists(st.integers(-1, 2**53 - 1), max_size=5))
+    tensors = []
+    for name in draw(st.lists(drawn(TensorName), min_size=1, max_size=3, unique=True)):
+        tensor = draw(drawn(Tensor))._replace(name=name)
         if batching is not None:
-            shape = [*(shape + [1] * batching.axis)[: batching.axis], -1, *shape[:2]]
-        role: Role | None = draw(st.sampled_from((None, *ROLES))) if outputs else None
-        drawn.append(Tensor(name, draw(st.sampled_from(DATATYPE_NAMES)), tuple(shape), role))
-    return tuple(drawn)
+            shape = [*(list(tensor.shape) + [1] * batching.axis)[: batching.axis], -1]
+            tensor = tensor._replace(shape=tuple(shape[:8]))
+        tensors.append(tensor if outputs else tensor._replace(role=None))
+    return tuple(tensors)
 
 
 @st.composite
 def _bundles(draw: st.DrawFn) -> Bundle:
-    batching = draw(st.none() | st.builds(Batching, axis=st.integers(0, 3), max_rows=st.integers(1, 65536)))
+    batching = draw(drawn(Batching | None))
     outputs = draw(_tensors(outputs=True, batching=batching))
-    session = draw(
-        st.builds(
-            Session,
-            file=FILE_NAMES,
-            optimization=st.sampled_from(OPTIMIZATIONS),
-            intra_op_threads=st.integers(1, 1024),
-            run_in=st.sampled_from(RUN_IN),
-        )
-    )
-    limits = st.just(Tolerance(exact=True)) | st.builds(Tolerance, rtol=NUMBERS, atol=NUMBERS)
-    run = st.builds(
-        Run,
-        rows=st.integers(1, 65536),
-        seconds=NUMBERS,
-        spread=NUMBERS,
-        cpu_seconds=NUMBERS,
-        more=besides("rows", "seconds", "spread", "cpu_seconds"),
-    )
+    session = draw(drawn(Session))
+    limits = st.just(Tolerance(exact=True)) | drawn(Tolerance).map(lambda limit: limit._replace(exact=False))
     return Bundle(
-        name=draw(MODEL_NAMES),
-        version=draw(st.integers(1, 2**53 - 1)),
+        name=draw(drawn(Name)),
+        version=draw(drawn(Positive)),
         created=draw(MOMENTS),
-        source=Source(*draw(st.tuples(TEXTS, TEXTS)), *draw(st.tuples(*[st.none() | TEXTS] * 4))),
+        source=draw(drawn(Source)),
         inputs=draw(_tensors(outputs=False, batching=batching)),
         outputs=outputs,
-        session=session,
-        tolerance={tensor.name: draw(limits) for tensor in outputs},
-        evidence=draw(
-            st.builds(
-                Evidence,
-                data=st.sampled_from(DATA),
-                parity=OBJECTS,
-                evaluation=OBJECTS,
-                candidates=st.lists(OBJECTS, max_size=2).map(tuple),
-                chosen=TEXTS,
-                statistics=OBJECTS,
-                more=besides("data", "parity", "evaluation", "candidates", "chosen", "statistics"),
-            )
-        ),
-        profile=draw(
-            st.builds(
-                Profile,
-                cpu=TEXTS,
-                run=st.lists(run, max_size=2).map(tuple),
-                memory=OBJECTS,
-                more=besides("cpu", "run", "memory"),
-            )
-        ),
-        files={
-            **draw(st.dictionaries(FILE_NAMES, HASHES, max_size=2)),
-            session.file: draw(HASHES),
-            "samples.npz": draw(HASHES),
-        },
-        task=draw(st.sampled_from((None, *TASKS))),
+        task=draw(drawn(Task | None)),
         labels=draw(_labels(outputs)),
         batching=batching,
-        adapter=draw(
-            st.none() | st.builds(lambda kind, rest: {**rest, "kind": kind}, st.sampled_from(ADAPTERS), OBJECTS)
-        ),
+        adapter=None,
+        session=session,
+        tolerance={tensor.name: draw(limits) for tensor in outputs},
+        evidence=document(draw(drawn(Evidence))) | draw(_unknown(Evidence)),
+        profile=document(draw(drawn(Profile))) | draw(_unknown(Profile)),
+        files={
+            **draw(st.dictionaries(drawn(FileName), drawn(Hash), max_size=2)),
+            session.file: draw(drawn(Hash)),
+            "samples.npz": draw(drawn(Hash)),
+        },
     )
+
+
+def _unknown(kind: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw keys that the contract does not know."""
+    return st.dictionaries(TEXTS.filter(lambda key: key not in kind._fields), JSON, max_size=2)
 
 
 def _labels(outputs: tuple[Tensor, ...]) -> st.SearchStrategy[tuple[str, ...] | None]:
-    """Draw labels that go with the scores."""
+    """Draw labels that fit the scores."""
     widths = [tensor.shape[-1] for tensor in outputs if tensor.role == "scores" and tensor.shape]
     free = not widths or -1 in widths
     counts = [count for count in (1, 2, 3) if free or count in widths or (count == 2 and 1 in widths)]

@@ -1,29 +1,16 @@
-"""A process that writes bundles: `draft_process.py REPOSITORY HOW TIMES`. Run by test_draft.py."""
+"""A process that writes bundles: `draft_process.py REPOSITORY HOW TIMES CONTRACT`. Run by test_draft.py."""
 
 import resource
 import signal
 import sys
 from pathlib import Path
 
-from snooze.bundle.contract import Bundle, Evidence, Profile, Session, Source, Tensor, Tolerance
+from snooze.bundle.codec import decode
 from snooze.bundle.draft import Draft
-
-CONTRACT = Bundle(
-    name="tumour",
-    version=1,
-    created="2026-11-21T01:02:03Z",
-    source=Source("scikit-learn", "1.9.1"),
-    inputs=(Tensor("x", "FP32", (-1,)),),
-    outputs=(Tensor("y", "FP32", (-1,)),),
-    session=Session(),
-    tolerance={"y": Tolerance()},
-    evidence=Evidence("synthetic"),
-    profile=Profile("EPYC"),
-    files={},
-)
 
 
 def main(repository: Path, how: str, times: int) -> None:
+    """Write versions of a bundle, each with many small writes, and print the folder of each."""
     print("ready", flush=True)
     if how != "limited":
         write(repository, how, times)
@@ -44,10 +31,9 @@ def write(repository: Path, how: str, times: int) -> None:
             for begin in range(0, 100_000, 1000):  # many small writes, so that a signal often comes between two of them
                 with (draft.folder / "model.onnx").open("ab") as file:
                     file.write(b"m" * 1000)
-                if how == "waiting" and begin == 50_000:
+                if how == "half" and begin == 50_000:
                     print("half", flush=True)
-                    signal.pause()
-            print(draft.publish(CONTRACT), flush=True)
+            print(draft.publish(decode(sys.argv[4])), flush=True)
 
 
 if __name__ == "__main__":

@@ -96,10 +96,10 @@ def test_notices_every_flipped_byte_that_matters(data: st.DataObject) -> None:
 
 
 @given(st.integers(0, 600))
-def test_notices_when_it_is_cut_short(length: int) -> None:
+def test_notices_when_it_is_truncated(length: int) -> None:
     whole = packed({"x": np.arange(50.0), "y": np.arange(3)})
 
-    with pytest.raises(ValueError, match=r"cut short|damaged"):
+    with pytest.raises(ValueError, match=r"truncated|damaged"):
         read_npz(whole[: min(length, len(whole) - 1)])
 
 
@@ -110,25 +110,25 @@ WIDE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000)}"
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"", "it is cut short or no .npz file"),
-        (b"x" * 100, "it is cut short or no .npz file"),
+        (b"", "it is truncated, or not an .npz file"),
+        (b"x" * 100, "it is truncated, or not an .npz file"),
         (
             zipped(("x.npy", GOOD), method=zipfile.ZIP_DEFLATED),
-            "'x.npy' is compressed or encrypted; numpy.savez writes",
+            "'x.npy' is compressed or encrypted; write the file with numpy.savez",
         ),
-        (zipped(("x.npy", GOOD)).replace(b"PK\1\2", b"PK\1\3"), "its list of arrays is damaged"),
+        (zipped(("x.npy", GOOD)).replace(b"PK\1\2", b"PK\1\3"), "its directory is damaged"),
         (zipped(("x.npy", GOOD)).replace(b"PK\3\4", b"PK\3\5"), "'x.npy' is damaged"),
         (zipped(("x.txt", GOOD)), "'x.txt' is not an array"),
         (zipped(("x.npy", b"hello")), "'x' is not an array"),
         (zipped(("x.npy", npy(WIDE, bytes(80)))), "'x' has shape (1000000, 1000000) of float64, but 80 bytes"),
         (zipped(("x.npy", npy(WIDE.replace("1000000", "-1"), bytes(8)))), "'x' has shape (-1, -1)"),
         (zipped(("x.npy", npy(WIDE.replace("1000000", "1.5"), bytes(8)))), "'x' has shape (1.5, 1.5)"),
-        (zipped(("x.npy", npy("{'descr': '<f8'}"))), "'x' has a header that is damaged"),
-        (zipped(("x.npy", npy("__import__('os')"))), "'x' has a header that is damaged"),
-        (zipped(("x.npy", npy("(" * 9000))), "'x' has a header that is damaged"),
-        (zipped(("x.npy", npy("{'descr': 'nonsense', 'fortran_order': 0, 'shape': ()}"))), "'x' has a header that is"),
-        (zipped(("x.npy", npy(" " * 20_000, version=2))), "'x' has a header that is not known"),
-        (zipped(("x.npy", npy("{}", version=9))), "'x' has a header that is not known"),
+        (zipped(("x.npy", npy("{'descr': '<f8'}"))), "'x' has a damaged header"),
+        (zipped(("x.npy", npy("__import__('os')"))), "'x' has a damaged header"),
+        (zipped(("x.npy", npy("(" * 9000))), "'x' has a damaged header"),
+        (zipped(("x.npy", npy("{'descr': 'nonsense', 'fortran_order': 0, 'shape': ()}"))), "'x' has a"),
+        (zipped(("x.npy", npy(" " * 20_000, version=2))), "'x' has an unknown header"),
+        (zipped(("x.npy", npy("{}", version=9))), "'x' has an unknown header"),
     ],
 )
 def test_names_what_is_damaged(data: bytes, problem: str) -> None:
@@ -140,7 +140,7 @@ def test_names_what_is_damaged(data: bytes, problem: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_refuses_two_entries_of_one_name() -> None:
-    with pytest.raises(ValueError, match="'x' stands twice"):
+    with pytest.raises(ValueError, match="'x' is duplicated"):
         read_npz(zipped(("x.npy", GOOD), ("x.npy", GOOD)))
 
 
@@ -166,5 +166,5 @@ class Malicious:
 def test_never_unpickles() -> None:
     header = "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"
 
-    with pytest.raises(ValueError, match="'x' holds pickled objects, which are never loaded"):
+    with pytest.raises(ValueError, match="'x' contains pickled objects, which are never loaded"):
         read_npz(zipped(("x.npy", npy(header, pickle.dumps(Malicious())))))

@@ -1,16 +1,20 @@
 """`snooze size` and `snooze deploy`: options, output and exit codes."""
 
 import argparse
+import json
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from snooze.bundle import arguments
+from snooze.knative.manifest.names import from_model
+from snooze.knative.manifest.options import TIMEOUT, USER, WINDOW, Options, parse_environment
 
 if TYPE_CHECKING:
     from snooze.bundle.contract import Bundle
     from snooze.bundle.evidence import Profile
     from snooze.bundle.store import Found
-    from snooze.knative.manifest.options import Options
     from snooze.knative.rollout.deployment import Deployment
     from snooze.knative.sizing.size import Size
 
@@ -39,9 +43,6 @@ The image holds the model and the server: docker build --build-arg MODELS=models
 Exit codes: 0 done, 1 the p99 is not possible or kn failed, 2 the bundle or the options are wrong."""
 
 DEFAULT_RPS: Final = 10.0
-# The same as those of `Options`, which is not imported for --help.
-DEFAULT_SECONDS: Final = 60.0
-DEFAULT_USER: Final = 65532
 
 
 def size_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,24 +66,21 @@ def deploy_arguments(parser: argparse.ArgumentParser) -> None:
     scale = parser.add_argument_group("scaling")
     scale.add_argument("--min-scale", type=int, default=0, metavar="N", help="pods that always run (0)")
     scale.add_argument("--max-scale", type=int, metavar="N", help="most pods, 0 for no limit (twice the pods needed)")
-    seconds: dict[str, Any] = {"type": arguments.duration, "default": DEFAULT_SECONDS, "metavar": "TIME"}
-    scale.add_argument("--window", **seconds, help="idle time before scaling down, 6s to 1h (60s)")
-    scale.add_argument("--timeout", **seconds, help="longest request, 45s to 10m (60s)")
+    for name, default, what in (
+        ("--window", WINDOW, "idle time before scaling down, 6s to 1h"),
+        ("--timeout", TIMEOUT, "longest request, 45s to 10m"),
+    ):
+        scale.add_argument(
+            name, type=arguments.duration, default=default, metavar="TIME", help=f"{what} ({default:g}s)"
+        )
     cluster = parser.add_argument_group("cluster")
     cluster.add_argument("--private", action="store_true", help="reachable from inside the cluster only")
-    cluster.add_argument(
-        "--env", action="append", default=[], metavar="NAME=VALUE", help="a setting of the server; may be repeated"
-    )
-    cluster.add_argument(
-        "--user",
-        type=_user,
-        default=DEFAULT_USER,
-        metavar="ID",
-        help=f"user ID of the container; none lets the cluster choose, as OpenShift requires ({DEFAULT_USER})",
-    )
-    cluster.add_argument(
-        "--scratch", action="store_true", help="mount an empty volume at /tmp; costs about 280 ms in each cold start"
-    )
+    env = "a setting of the server; may be repeated"
+    cluster.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help=env)
+    user = f"user ID of the container; none lets the cluster choose, as OpenShift requires ({USER})"
+    cluster.add_argument("--user", type=_user, default=USER, metavar="ID", help=user)
+    scratch = "mount an empty volume at /tmp; costs about 280 ms in each cold start"
+    cluster.add_argument("--scratch", action="store_true", help=scratch)
     parser.add_argument("--output", metavar="FILE", help="file for the manifest (NAME.yaml), - for standard output")
     parser.add_argument("--apply", action="store_true", help="run kn, and wait until the service is ready")
     parser.add_argument("--json", action="store_true", help="print manifest, commands and figures as one JSON document")
@@ -92,7 +90,7 @@ def size(options: argparse.Namespace) -> int:
     """Print the size of a service for a load."""
     found, profile, needed = _calculate(options)
     if options.json:
-        _print_json({"model": found.name, "version": found.version, **needed.as_dict()})
+        print(json.dumps({"model": found.name, "version": found.version, **asdict(needed)}, indent=2))
     else:
         print(f"{found.name} version {found.version}, measured on {profile.cpu}\n")
         print(format_table(needed))
@@ -101,8 +99,6 @@ def size(options: argparse.Namespace) -> int:
 
 def deploy(options: argparse.Namespace) -> int:
     """Write the manifest, print the commands, and run `kn` with --apply."""
-    import sys
-
     from snooze.bundle.store import sha256
     from snooze.knative.rollout.deployment import prepare
 
@@ -115,7 +111,7 @@ def deploy(options: argparse.Namespace) -> int:
     if file is None:
         sys.stdout.write(deployment.text)
     elif options.json:
-        _print_json({"model": bundle.name, "version": bundle.version, **deployment.as_dict(file)})
+        print(json.dumps({"model": bundle.name, "version": bundle.version, **deployment.as_dict(file)}, indent=2))
     else:
         _print_commands(bundle, deployment, file)
     for warning in deployment.warnings:
@@ -134,12 +130,9 @@ def format_table(size: "Size") -> str:
         deviation = size.deviations[figure]
         return f"typical error {deviation.typical:.0%}, largest seen {deviation.largest:.0%}"
 
-    def resources(request: str, limit: str) -> str:
-        return f"request {request}, limit {limit}"
-
     pod, p99 = size.pod, f", p99 <= {format_duration(size.p99_seconds)}" if size.p99_seconds else ""
-    cpu = resources(format_cpu(size.cpu_request), format_cpu(size.cpu_limit))
-    memory = resources(format_memory(size.memory_request), format_memory(size.memory_limit))
+    cpu = f"request {format_cpu(size.cpu_request)}, limit {format_cpu(size.cpu_limit)}"
+    memory = f"request {format_memory(size.memory_request)}, limit {format_memory(size.memory_limit)}"
     bound = f"largest body {format_size(size.max_body)}, at worst {format_size(size.memory_bound)} of memory"
     lines = [
         ("load", f"{size.rps:g} requests/s of {format_count(size.rows, 'row')}{p99}", ""),
@@ -163,12 +156,8 @@ def _add_bundle(parser: argparse.ArgumentParser, examples: str) -> None:
 def _add_load(parser: Any) -> None:
     parser.add_argument("--p99", type=arguments.duration, metavar="TIME", help="the p99 latency to meet: 20ms, 1s")
     parser.add_argument("--rows", type=int, default=1, metavar="N", help="rows per request (1)")
-    parser.add_argument(
-        "--max-body",
-        type=arguments.size,
-        metavar="SIZE",
-        help="largest body of a request: 64KiB, 4M (the most rows as JSON)",
-    )
+    body = "largest body of a request: 64KiB, 4M (the most rows as JSON)"
+    parser.add_argument("--max-body", type=arguments.size, metavar="SIZE", help=body)
 
 
 def _user(text: str) -> int | None:
@@ -188,23 +177,10 @@ def _calculate(options: argparse.Namespace) -> "tuple[Found, Profile, Size]":
     return found, profile, needed
 
 
-def _manifest_options(bundle: "Bundle", options: argparse.Namespace) -> "Options":
-    from snooze.knative.manifest.names import from_model
-    from snooze.knative.manifest.options import Options, parse_environment
-
-    return Options(
-        image=options.image,
-        name=options.name or from_model(bundle.name),
-        namespace=options.namespace,
-        min_scale=options.min_scale,
-        max_scale=options.max_scale,
-        window=options.window,
-        timeout=options.timeout,
-        private=options.private,
-        environment=parse_environment(options.env),
-        user=options.user,
-        scratch=options.scratch,
-    )
+def _manifest_options(bundle: "Bundle", options: argparse.Namespace) -> Options:
+    given = {name: value for name, value in vars(options).items() if name in Options.__slots__}
+    given["name"] = options.name or from_model(bundle.name)
+    return Options(**given, environment=parse_environment(options.env))
 
 
 def _print_commands(bundle: "Bundle", deployment: "Deployment", file: Path) -> None:
@@ -216,9 +192,3 @@ def _print_commands(bundle: "Bundle", deployment: "Deployment", file: Path) -> N
     print(f"# the same in flags:\n{kn.format_command(kn.create_command(manifest))}")
     for field in kn.left_out(manifest):
         print(f"# without a flag: {field}")
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    import json
-
-    print(json.dumps(document, indent=2))

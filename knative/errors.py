@@ -2,8 +2,6 @@
 The errors of sizing, describing and deploying a bundle; the root and `InvalidOption` are in `snooze.bundle.errors`:
 
 * KnativeError
-  - InvalidName        a name that Kubernetes does not allow
-  - NoRunTimes         a profile without run times
   - TooSlow            the model cannot meet the p99 that was asked for
   - NotWritable        the manifest cannot be written to the file
   - MissingProgram     `kn` is not installed
@@ -18,23 +16,6 @@ from snooze.bundle.units import format_duration
 
 class KnativeError(SnoozeError):
     """A bundle cannot be sized, described or deployed."""
-
-
-class InvalidName(KnativeError):
-    """A service name that Kubernetes does not allow, given or made from the model's name."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"service name {name!r}: {problem}; choose another name with --name")
-        self.name = name
-        self.problem = problem
-
-
-class NoRunTimes(KnativeError):
-    """A profile without run times, from which nothing can be calculated."""
-
-    def __init__(self, cpu: str) -> None:
-        super().__init__(f"the profile measured on {cpu!r} has no run times; convert the model again")
-        self.cpu = cpu
 
 
 class TooSlow(KnativeError):

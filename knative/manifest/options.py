@@ -12,7 +12,7 @@ from snooze.knative.manifest.names import DNS_1123_LABEL, check_service_name
 USER: Final = 65532
 TIMEOUT: Final = 60.0
 WINDOW: Final = 60.0
-MAX_BODY: Final = "SNOOZE_MAX_BODY"
+BODY_VARIABLE: Final = "SNOOZE_MAX_BODY"
 MAX_INT32: Final = 2**31 - 1
 RESERVED_VARIABLES: Final = ("PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION")
 VARIABLE: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")  # what Kubernetes allows as a variable's name
@@ -112,5 +112,5 @@ def _check_seconds(option: str, seconds: float, least: int, most: int) -> None:
 def _check_variable(name: str) -> None:
     if name in RESERVED_VARIABLES:
         raise InvalidOption("--env", f"Knative sets {name} itself; remove it")
-    if name == MAX_BODY:
+    if name == BODY_VARIABLE:
         raise InvalidOption("--env", f"the memory limit depends on {name}; set it with --max-body")

@@ -6,9 +6,9 @@ from snooze.bundle.contract import Bundle
 from snooze.bundle.units import format_count, format_duration, format_size
 from snooze.knative.manifest.document import Path
 from snooze.knative.manifest.names import label_value
-from snooze.knative.manifest.options import MAX_BODY, Options
+from snooze.knative.manifest.options import BODY_VARIABLE, Options
 from snooze.knative.manifest.quantities import format_cpu, format_memory
-from snooze.knative.sizing.size import MEMORY_HEADROOM, PLANNED_UTILIZATION, Size
+from snooze.knative.sizing.size import KNATIVE_BURST_CAPACITY, MEMORY_HEADROOM, PLANNED_UTILIZATION, Size
 
 API_VERSION: Final = "serving.knative.dev/v1"
 AUTOSCALING: Final = "autoscaling.knative.dev/"
@@ -17,6 +17,11 @@ SCRATCH: Final = "scratch"
 TEMPLATE: Final[Path] = ("spec", "template")
 POD: Final[Path] = (*TEMPLATE, "spec")
 CONTAINER: Final[Path] = (*POD, "containers", 0)
+BURST_REASONS: Final = {
+    -1: "Keeps the activator in the path: it finds the pod that has a free slot, and slots are few.",
+    0: "Removes the activator from the path once a pod runs: the model is faster than the detour.",
+    KNATIVE_BURST_CAPACITY: "Knative's default: the activator spreads requests while few pods run.",
+}
 
 
 def build(bundle: Bundle, digest: str, size: Size, options: Options) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def _pod(size: Size, options: Options) -> dict[str, Any]:
 
 
 def _container(size: Size, options: Options) -> dict[str, Any]:
-    environment = {MAX_BODY: str(size.max_body), **options.environment}
+    environment = {BODY_VARIABLE: str(size.max_body), **options.environment}
     user = {} if options.user is None else {"runAsUser": options.user}
     mounts = {"volumeMounts": [{"name": SCRATCH, "mountPath": "/tmp"}]} if options.scratch else {}  # noqa: S108 - in the container
     return {
@@ -117,18 +122,8 @@ def _explain_scaling(size: Size, options: Options) -> dict[Path, str]:
             "Knative adds a pod at 70 % of the target: the requests inside a pod that is busy "
             f"{PLANNED_UTILIZATION:.0%} of the time (Little's law)."
         ),
-        (*annotations, f"{AUTOSCALING}target-burst-capacity"): _explain_burst(size),
+        (*annotations, f"{AUTOSCALING}target-burst-capacity"): BURST_REASONS[size.burst_capacity],
     }
-
-
-def _explain_burst(size: Size) -> str:
-    match size.burst_capacity:
-        case -1:
-            return "Keeps the activator in the path: it finds the pod that has a free slot, and slots are few."
-        case 0:
-            return "Removes the activator from the path once a pod runs: the model is faster than the detour."
-        case _:
-            return "Knative's default: the activator spreads requests while few pods run."
 
 
 def _explain_pod(size: Size, options: Options) -> dict[Path, str]:

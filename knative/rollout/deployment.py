@@ -1,9 +1,8 @@
 """A deployment: the manifest of a bundle as a file, and the commands that apply it to a cluster."""
 
-import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +39,7 @@ class Deployment:
         try:
             if path.exists():
                 _check_is_ours(path)
-            _replace(path, self.text)
+            path.write_text(self.text, "utf-8")
         except OSError as error:
             raise NotWritable(path, error.strerror or str(error)) from None
         return path
@@ -70,7 +69,7 @@ class Deployment:
             "create": kn.create_command(self.manifest),
             "left_out": kn.left_out(self.manifest),
             "warnings": list(self.warnings),
-            "size": self.size.as_dict(),
+            "size": asdict(self.size),
         }
 
 
@@ -103,16 +102,3 @@ def _check_is_ours(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(len(header)) != header:
             raise NotWritable(path, "it exists and was not written by snooze deploy")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file atomically."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

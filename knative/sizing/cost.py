@@ -14,7 +14,6 @@ from typing import Final
 
 from snooze.bundle.contract import Bundle, Tensor
 from snooze.bundle.evidence import Profile, Run
-from snooze.knative.errors import NoRunTimes
 from snooze.knative.sizing.calibration import Calibration
 
 QUARTILE_DEVIATIONS: Final = 1.349  # standard deviations between the quartiles of a normal distribution
@@ -55,12 +54,7 @@ class Cost:
 
 
 def cost_of(bundle: Bundle, profile: Profile, rows: int, rps: float, calibration: Calibration) -> Cost:
-    """
-    Return the cost of a request of `rows` rows at `rps` requests per second.
-
-    Raises:
-        NoRunTimes: the profile has none.
-    """
+    """Return the cost of a request of `rows` rows at `rps` requests per second."""
     run = run_of(profile, rows)
     cold = calibration.cold_seconds + calibration.cold_byte_seconds * profile.model_bytes
     own = machine_scale(profile, calibration) * (
@@ -73,15 +67,8 @@ def cost_of(bundle: Bundle, profile: Profile, rows: int, rps: float, calibration
 
 
 def run_of(profile: Profile, rows: int) -> Run:
-    """
-    Return the run of `rows` rows: as measured, or interpolated between two measured sizes.
-
-    Raises:
-        NoRunTimes: the profile has none.
-    """
+    """Return the run of `rows` rows: as measured, or interpolated between two measured sizes."""
     runs = sorted(profile.run, key=lambda run: run.rows)
-    if not runs:
-        raise NoRunTimes(profile.cpu)
     # Above the largest measured size the last line is extended; below the smallest, time is proportional to rows.
     index = next((index for index, run in enumerate(runs) if run.rows >= rows), len(runs) - 1)
     left, right = runs[index - 1] if index else Run(0, 0.0, 0.0, 0.0), runs[index]

@@ -38,12 +38,7 @@ class Prediction:
 def predict(
     bundle: Bundle, profile: Profile, rps: float, rows: int = 1, calibration: Calibration | None = None
 ) -> Prediction:
-    """
-    Return the figures of one server on the profile's CPU, with requests that arrive at random (Poisson).
-
-    Raises:
-        NoRunTimes: the profile has none.
-    """
+    """Return the figures of one server on the profile's CPU, with requests that arrive at random (Poisson)."""
     calibration = calibration or read_figures().calibration
     cost = cost_of(bundle, profile, rows, rps, calibration)
     alone = machine_scale(profile, calibration) * calibration.path_seconds + cost.service

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from snooze.bundle.contract import Bundle
 from snooze.bundle.errors import InvalidOption
@@ -62,10 +62,6 @@ class Size:
     burst_capacity: int
     deviations: Mapping[str, Deviation]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the size as a JSON object."""
-        return asdict(self)
-
 
 def size(
     bundle: Bundle,
@@ -82,7 +78,6 @@ def size(
 
     Raises:
         InvalidOption: the rate, the time or the number of rows is out of range.
-        NoRunTimes: the profile has none.
         TooSlow: a single request takes longer than `p99_seconds`.
     """
     _check(rps, p99_seconds, rows)

@@ -12,8 +12,6 @@ from tests.knative.bundles import size_of
 
 from snooze.bundle.store import read
 from snooze.cli import main
-from snooze.knative import cli
-from snooze.knative.manifest import options
 
 Make = Callable[..., Path]
 IMAGE = "registry.example.com/tumour:3"
@@ -106,11 +104,6 @@ def test_every_option_reaches_the_manifest(on_disk: Make) -> None:
     assert {"name": "SNOOZE_LOG", "value": "json"} in pod["containers"][0]["env"]
     assert "runAsUser" not in pod["containers"][0]["securityContext"]
     assert pod["volumes"] == [{"name": "scratch", "emptyDir": {}}]
-
-
-def test_the_defaults_are_those_of_the_manifest() -> None:
-    assert cli.DEFAULT_SECONDS == options.WINDOW == options.TIMEOUT
-    assert cli.DEFAULT_USER == options.USER
 
 
 def test_deploy_prints_json_only(on_disk: Make, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,10 +20,6 @@ def test_every_error_is_listed_and_has_an_exit_code(error: type[errors.KnativeEr
             "ask for a longer --p99 or serve a faster model",
         ),
         (
-            errors.NoRunTimes("AMD EPYC"),
-            "the profile measured on 'AMD EPYC' has no run times; convert the model again",
-        ),
-        (
             errors.MissingProgram("kn"),
             "'kn' is not on the PATH; install it, or apply the manifest with: kubectl apply -f FILE",
         ),

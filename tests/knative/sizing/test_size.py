@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_concurrency_is_what_fits_into_the_p99(
 
 
 def test_a_size_can_be_written_as_json() -> None:
-    document = json.loads(json.dumps(size_of(a_bundle(), 10, 0.1).as_dict()))
+    document = json.loads(json.dumps(asdict(size_of(a_bundle(), 10, 0.1))))
 
     assert document["pods"] == 1
     assert document["pod"]["rps"] == 10

@@ -26,13 +26,13 @@ examples:
 Exit codes: 0 done, 1 a check failed, 2 the input or the usage is wrong, 130 and 143 interrupted.
 """
 
-# Name: module, function, one line of help. `<function>_arguments(parser)` of the same module declares the options,
+# Name: module, function, one line of help. `<function>_arguments(parser)` of the module declares the options,
 # `<function>(arguments)` does the work and returns the exit code.
 COMMANDS = {
     "convert": ("snooze.convert.cli", "convert", "convert a trained model to a bundle, and check that it is right"),
     "inspect": ("snooze.bundle.cli", "inspect", "show what a bundle is and the evidence it carries"),
     "serve": ("snooze.service.cli", "serve", "answer over HTTP; --idle scales to zero on this machine"),
-    "predict": ("snooze.service.cli", "predict", "make one prediction, from a server or straight from a bundle"),
+    "predict": ("snooze.client.cli", "predict", "make predictions, with a server or straight from a bundle"),
     "size": ("snooze.knative.cli", "size", "compute cpu, memory, concurrency and pods for a load"),
     "deploy": ("snooze.knative.cli", "deploy", "write the sized Knative manifest and the kn command for it"),
     "bench": ("snooze.benchmarks.cli", "bench", "measure a running server and compare with what was promised"),
@@ -74,9 +74,23 @@ def _run(arguments: list[str]) -> int:
     module = import_module(home)
     parser = _create_parser(f"snooze {arguments[0]}", help_text)
     declare: Callable[[argparse.ArgumentParser], None] = getattr(module, f"{function}_arguments")
-    run: Callable[[argparse.Namespace], int] = getattr(module, function)
+    run: Callable[[argparse.Namespace], int] = _predict if function == "predict" else getattr(module, function)
     declare(parser)
     return run(parser.parse_args(arguments[1:]))
+
+
+def _predict(arguments: "argparse.Namespace") -> int:
+    """Ask a server or a bundle: the packages for the two do not know each other."""
+    from snooze.client import cli
+
+    if arguments.target.startswith(("http://", "https://")):
+        answer = cli.ask(arguments)
+    else:
+        from snooze.service import local
+
+        answer = local.ask(arguments.target, arguments.model, arguments.version, cli.read_rows(arguments))
+    cli.print_answer(answer, arguments.json)
+    return 0
 
 
 def _run_without_command(arguments: list[str]) -> int:

@@ -26,11 +26,10 @@ from tests.end_to_end.pages import (
 
 from snooze.bundle.limits import MEMORY_FACTOR
 from snooze.cli import COMMANDS
-from snooze.convert import data, profile, variants
+from snooze.convert import profile, variants
 from snooze.convert import errors as refusals
-from snooze.convert.checks import golden, parity
-from snooze.convert.conversion import SYNTHETIC_ROWS
-from snooze.convert.quantization import candidates as quantize
+from snooze.convert.checks import dataset, golden, parity, synthetic
+from snooze.convert.quantization import candidates
 from snooze.knative.sizing import size as sizing
 from snooze.knative.sizing.calibration import Calibration, read_figures
 from snooze.service import metrics, responses, settings
@@ -147,9 +146,10 @@ def test_every_error_status_is_documented() -> None:
 
 
 def test_every_refusal_of_a_conversion_is_documented() -> None:
-    known = {name for name in vars(refusals) if isinstance(getattr(refusals, name), type)}
+    own = {name for name, value in vars(refusals).items() if getattr(value, "__module__", "") == refusals.__name__}
     rows = table(section(CONVERT, "## What a refusal means"))
-    assert {code(row[0])[0] for row in rows} == known - {"ConversionError", "Refused", "ClassVar"}
+    shared = {"InvalidData", "InvalidOption", "MissingExtra"}
+    assert {code(row[0])[0] for row in rows} == own - {"ConversionError", "Refused"} | shared
 
 
 def format_power(value: float) -> str:
@@ -161,18 +161,18 @@ def format_power(value: float) -> str:
     [
         f"{format_power(parity.ATOL)} + {format_power(parity.RTOL)} × \\|value\\|",
         f"{format_power(parity.ATOL)} × their range + {format_power(parity.RTOL)} × \\|value\\|",
-        f"but for {parity.TREE_OUTLIERS * 1000:g} row in 1,000",
+        f"but for {parity.MAX_TREE_OUTLIERS * 1000:g} row in 1,000",
         f"two best scores nearer than {format_power(parity.NEAR_TIE)}",
-        f"fewer than {quantize.LEAST_ROWS} of them",
-        f"a quarter ({quantize.LEAST_CALIBRATION} to {quantize.MOST_CALIBRATION}) calibrates",
-        f"does not run {quantize.LEAST_GAIN:g} times as fast as fp32",
-        f"at most {100 * (variants.MOST_SLOWER - 1):.0f} % slower",
-        f"from {variants.LEAST_BYTES_BESIDE // 2**20} MiB on",
+        f"fewer than {candidates.MIN_ROWS} of them",
+        f"a quarter ({candidates.MIN_CALIBRATION} to {candidates.MAX_CALIBRATION}) calibrates",
+        f"does not run {candidates.MIN_GAIN:g} times as fast as fp32",
+        f"at most {100 * (variants.MAX_SLOWDOWN - 1):.0f} % slower",
+        f"from {variants.MIN_BYTES_BESIDE // 2**20} MiB on",
         f"A run shorter than {variants.SHORT_RUN * 1e3:g} ms",
-        f"Of more than {data.MOST_ROWS:,} rows",
-        f"{SYNTHETIC_ROWS} rows are drawn",
-        f"(by {golden.CLEAR[False]:g}, or {golden.CLEAR[True]:g} in 8 bits)",
-        f"took more than {profile.MOST_SECONDS:.0f} s",
+        f"Of more than {dataset.MAX_ROWS:,} rows",
+        f"{synthetic.ROWS} rows are drawn",
+        f"(by {golden.MIN_MARGIN[False]:g}, or {golden.MIN_MARGIN[True]:g} in 8 bits)",
+        f"took more than {profile.MAX_SECONDS:.0f} s",
     ],
 )
 def test_the_thresholds_of_a_conversion_are_those_of_the_code(sentence: str) -> None:

@@ -26,8 +26,8 @@ from tests.end_to_end.pages import (
 
 from snooze.bundle.limits import MEMORY_FACTOR
 from snooze.cli import COMMANDS
-from snooze.convert import profile, variants
 from snooze.convert import errors as refusals
+from snooze.convert import profile, variants
 from snooze.convert.checks import dataset, golden, parity, synthetic
 from snooze.convert.quantization import candidates
 from snooze.knative.sizing import size as sizing

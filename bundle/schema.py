@@ -106,10 +106,9 @@ def _rule(rule: Any) -> dict[str, Any]:
 
 
 def _documentation(kind: Any) -> tuple[str, dict[str, str]]:
-    """Return the summary and the field descriptions of a type's docstring."""
-    text = inspect.getdoc(kind) or ""
-    summary, _, fields = text.partition("\n\n")
-    return summary, dict(re.findall(r"^(\w+): (.+)$", fields, re.MULTILINE))
+    """Return a type's docstring, and the comments behind its fields."""
+    comments = re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(kind), re.MULTILINE)
+    return inspect.getdoc(kind) or "", dict(comments)
 
 
 if __name__ == "__main__":

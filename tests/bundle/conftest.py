@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -183,6 +184,7 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
+@cache
 def drawn(annotation: Any) -> st.SearchStrategy[Any]:
     """Return a strategy for a type of the contract, from its annotations."""
     if annotation == Moment:
@@ -219,7 +221,7 @@ def _ruled(inner: Any, rule: Any) -> st.SearchStrategy[Any]:
 @st.composite
 def _tensors(draw: st.DrawFn, outputs: bool, batching: Batching | None) -> tuple[Tensor, ...]:
     tensors = []
-    for name in draw(st.lists(drawn(TensorName), min_size=1, max_size=3, unique=True)):
+    for name in draw(NAMES):
         tensor = draw(drawn(Tensor))._replace(name=name)
         if batching is not None:
             shape = [*(list(tensor.shape) + [1] * batching.axis)[: batching.axis], -1]
@@ -228,12 +230,16 @@ def _tensors(draw: st.DrawFn, outputs: bool, batching: Batching | None) -> tuple
     return tuple(tensors)
 
 
+LIMITS = st.just(Tolerance(exact=True)) | drawn(Tolerance).map(lambda limit: limit._replace(exact=False))
+HASHED_FILES = st.dictionaries(drawn(FileName), drawn(Hash), max_size=2)
+NAMES = st.lists(drawn(TensorName), min_size=1, max_size=3, unique=True)
+
+
 @st.composite
 def _bundles(draw: st.DrawFn) -> Bundle:
     batching = draw(drawn(Batching | None))
     outputs = draw(_tensors(outputs=True, batching=batching))
     session = draw(drawn(Session))
-    limits = st.just(Tolerance(exact=True)) | drawn(Tolerance).map(lambda limit: limit._replace(exact=False))
     return Bundle(
         name=draw(drawn(Name)),
         version=draw(drawn(Positive)),
@@ -246,17 +252,18 @@ def _bundles(draw: st.DrawFn) -> Bundle:
         batching=batching,
         adapter=None,
         session=session,
-        tolerance={tensor.name: draw(limits) for tensor in outputs},
+        tolerance={tensor.name: draw(LIMITS) for tensor in outputs},
         evidence=document(draw(drawn(Evidence))) | draw(_unknown(Evidence)),
         profile=document(draw(drawn(Profile))) | draw(_unknown(Profile)),
         files={
-            **draw(st.dictionaries(drawn(FileName), drawn(Hash), max_size=2)),
+            **draw(HASHED_FILES),
             session.file: draw(drawn(Hash)),
             "samples.npz": draw(drawn(Hash)),
         },
     )
 
 
+@cache
 def _unknown(kind: Any) -> st.SearchStrategy[dict[str, Any]]:
     """Draw keys that the contract does not know."""
     return st.dictionaries(TEXTS.filter(lambda key: key not in kind._fields), JSON, max_size=2)

@@ -6,10 +6,10 @@ kept in the bundle. The comment behind a field is its description in the JSON Sc
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from snooze.bundle.codec import read
-from snooze.bundle.contract import Bundle, Natural, NonNegative, Optimization, Rows, Tolerance
+from snooze.bundle.contract import Bundle, Length, Natural, NonNegative, Optimization, Rows, Tolerance
 
 Data = Literal["given", "labelled", "synthetic"]
 Prefer = Literal["speed", "start", "size"]
@@ -165,7 +165,7 @@ class Profile(NamedTuple):
     """What running a model costs on one CPU."""
 
     cpu: str  # the name of the CPU
-    run: tuple[Run, ...]  # one entry for each number of rows
+    run: Annotated[tuple[Run, ...], Length(1)]  # one entry for each number of rows
     memory: MemorySteps  # the memory of a fresh process
     model_bytes: Natural  # the size of the model's files
     interpreter_seconds: NonNegative  # CPU seconds of a fixed piece of Python, which compares machines

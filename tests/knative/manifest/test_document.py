@@ -37,7 +37,10 @@ def test_text_that_looks_like_something_else_is_quoted(text: str) -> None:
     assert line.rstrip("\n") in (f'value: "{text}"', f"value: '{text}'")
 
 
-@given(st.dictionaries(st.text(min_size=1), st.recursive(st.text() | st.integers() | st.booleans(), st.lists)))
+LEAVES = st.text(max_size=20) | st.integers() | st.booleans()
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=20), LEAVES | st.lists(LEAVES, max_size=3), max_size=3))
 def test_says_what_the_data_says(data: dict[str, Any]) -> None:
     assert yaml.safe_load(write(data, {})) == data
 

@@ -132,6 +132,7 @@ def test_kn_accepts_the_apply_command(program: str, tmp_path: Path) -> None:
     assert without(yaml.safe_load(target.read_text()), []) == without(a_manifest("plain"), [])
 
 
+@pytest.mark.process
 def test_reports_that_kn_is_missing() -> None:
     with pytest.raises(MissingProgram) as caught:
         kn.run(["kn-that-is-not-there", "service"])

@@ -133,13 +133,12 @@ def format_table(size: "Size") -> str:
     pod, p99 = size.pod, f", p99 <= {format_duration(size.p99_seconds)}" if size.p99_seconds else ""
     cpu = f"request {format_cpu(size.cpu_request)}, limit {format_cpu(size.cpu_limit)}"
     memory = f"request {format_memory(size.memory_request)}, limit {format_memory(size.memory_limit)}"
-    bound = f"largest body {format_size(size.max_body)}, at worst {format_size(size.memory_bound)} of memory"
     lines = [
         ("load", f"{size.rps:g} requests/s of {format_count(size.rows, 'row')}{p99}", ""),
         ("pods", f"{size.pods}, each for up to {size.rps_per_pod:.4g} requests/s", error("cpu_cores")),
         ("cpu", cpu, error("cpu_cores")),
         ("memory", memory, error("peak_bytes")),
-        ("", bound, ""),
+        ("", f"largest body {format_size(size.max_body)}", ""),
         ("concurrency", f"target {size.target}, limit {size.concurrency or 'none'}", ""),
         ("latency", f"p50 {format_duration(pod.p50_seconds)}", error("p50_seconds")),
         ("", f"p99 {format_duration(pod.p99_seconds)}", error("p99_seconds")),

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from snooze.bundle.contract import Bundle
+from snooze.bundle.limits import MEMORY_FACTOR
 from snooze.bundle.units import format_count, format_duration, format_size
 from snooze.knative.manifest.document import Path
 from snooze.knative.manifest.names import label_value
@@ -153,8 +154,7 @@ def _explain_container(size: Size) -> dict[Path, str]:
         ),
         (*CONTAINER, "resources", "limits"): (
             "A cold start needs CPU time: less than one core would stretch it.\n"
-            f"Memory: {MEMORY_HEADROOM:g} times the predicted peak, and room to read the largest body as plain JSON.\n"
-            f"A body made to waste memory can use {format_size(size.memory_bound)}; a smaller --max-body lowers this."
+            f"Memory: {MEMORY_HEADROOM:g} times the predicted peak, and {MEMORY_FACTOR} times the largest body."
         ),
         (*CONTAINER, "resources", "requests"): (
             f"Predicted for {pod.rps:.4g} requests/s: {pod.cpu_cores:.3g} cores{_deviation(size, 'cpu_cores')}, peak "

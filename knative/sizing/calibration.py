@@ -27,8 +27,7 @@ class Calibration:
         cold_byte_seconds: for each byte of the model in such a request.
         cooling_seconds: mean time after which the caches are cold.
         path_seconds: between client and server on one machine, the client's own part included.
-        server_bytes: resident memory of the server without a model. More than half of it are mapped files, and file
-            systems differ in how many of their pages the kernel maps at once: another file system showed 62 MB.
+        server_bytes: resident memory of the server without a model.
     """
 
     interpreter_seconds: float
@@ -58,6 +57,7 @@ class Measurement:
     date: str
     models: tuple[str, ...]
     loads: int
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,11 @@ class Figures:
     The contents of `calibration.json`.
 
     `deviations` has an entry for each predicted figure, where every model was predicted from the others.
-    `body_factor` is the memory that a request takes beside the server's, as a multiple of the body's size. It was
-    measured with plain JSON; `snooze.bundle.limits` bounds it for every body.
     """
 
     measured: Measurement
     calibration: Calibration
     deviations: Mapping[str, Deviation]
-    body_factor: float
-    body_measured: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as a JSON object, in the form of `calibration.json`."""
@@ -90,6 +86,4 @@ def read_figures(path: Path = FILE) -> Figures:
         measured=Measurement(**{**measured, "models": tuple(measured["models"])}),
         calibration=Calibration(**document["calibration"]),
         deviations={name: Deviation(**entry) for name, entry in document["deviations"].items()},
-        body_factor=document["body_factor"],
-        body_measured=document["body_measured"],
     )

@@ -36,8 +36,7 @@ class Size:
 
     Attributes:
         pod: the prediction for one of the pods.
-        memory_limit: the predicted peak with headroom, and room to read the largest body as measured with plain JSON.
-        memory_bound: the most that any request of `max_body` bytes can make the server use, its outputs aside.
+        memory_limit: the predicted peak with headroom, and the most that a request of `max_body` bytes can allocate.
         max_body: the largest body of a request, in bytes.
         concurrency: the hard limit of requests in a pod; 0 for none.
         target: the number of requests in a pod that Knative's autoscaler aims at.
@@ -55,7 +54,6 @@ class Size:
     cpu_limit: float
     memory_request: int
     memory_limit: int
-    memory_bound: int
     max_body: int
     concurrency: int
     target: int
@@ -101,8 +99,7 @@ def size(
         cpu_request=max(MIN_CPU, pod.cpu_cores),
         cpu_limit=float(max(1, bundle.session.intra_op_threads)),
         memory_request=memory,
-        memory_limit=int(memory * MEMORY_HEADROOM + figures.body_factor * body),
-        memory_bound=memory + MEMORY_FACTOR * body,
+        memory_limit=int(memory * MEMORY_HEADROOM + MEMORY_FACTOR * body),
         max_body=body,
         concurrency=concurrency,
         target=min(target, concurrency) if concurrency else target,

@@ -182,8 +182,7 @@ def test_the_thresholds_of_a_conversion_are_those_of_the_code(sentence: str) -> 
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"{sizing.MEMORY_HEADROOM:g} × the peak, + {read_figures().body_factor:g} × the largest body",
-        f"up to {MEMORY_FACTOR} times its size",
+        f"{sizing.MEMORY_HEADROOM:g} × the peak, + {MEMORY_FACTOR} × the largest body",
         f"at least {sizing.MIN_CPU * 1e3:.0f}m",
         f"planned at {sizing.PLANNED_UTILIZATION:g} at most",
         f"at most {sizing.FEW_SLOTS} slots",

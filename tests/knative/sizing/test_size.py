@@ -15,7 +15,7 @@ from snooze.knative.sizing.calibration import read_figures
 from snooze.knative.sizing.prediction import peak_bytes
 from snooze.knative.sizing.size import largest_body
 
-FIGURES = read_figures()
+CALIBRATION = read_figures().calibration
 HEAVY = a_bundle((1, 0.5), (64, 32.0))
 
 
@@ -73,19 +73,12 @@ def test_a_cold_start_gets_a_core_per_thread() -> None:
     assert size_of(a_bundle((1, 0.01), threads=2), 1).cpu_limit == 2
 
 
-def test_memory_covers_the_most_rows_and_the_largest_body() -> None:
+def test_memory_covers_the_most_rows_and_any_body_up_to_the_largest() -> None:
     needed = size_of(a_bundle(), 1)
 
-    assert needed.memory_request == peak_bytes(a_profile(), 64, FIGURES.calibration)
-    assert needed.memory_limit == pytest.approx(1.25 * needed.memory_request + FIGURES.body_factor * MIB, abs=1)
-    assert size_of(a_bundle(), 1, max_body=9 * MIB).memory_limit == needed.memory_limit + 8 * FIGURES.body_factor * MIB
-
-
-def test_the_bound_of_memory_is_that_of_any_body() -> None:
-    needed = size_of(a_bundle(), 1, max_body=2 * MIB)
-
-    assert FIGURES.body_factor <= MEMORY_FACTOR
-    assert needed.memory_bound == needed.memory_request + MEMORY_FACTOR * 2 * MIB
+    assert needed.memory_request == peak_bytes(a_profile(), 64, CALIBRATION)
+    assert needed.memory_limit == pytest.approx(1.25 * needed.memory_request + MEMORY_FACTOR * MIB, abs=1)
+    assert size_of(a_bundle(), 1, max_body=9 * MIB).memory_limit == needed.memory_limit + 8 * MEMORY_FACTOR * MIB
 
 
 @pytest.mark.parametrize(("columns", "mebibytes"), [(30, 1), (2000, 3), (150_528, 16)])

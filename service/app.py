@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import orjson
 
-from snooze.service.cpu import allowed
 from snooze.service.endpoint import Endpoint
 from snooze.service.errors import BodyTooLarge, MethodNotAllowed, UnknownModel
-from snooze.service.locate import locate
 from snooze.service.logs import Log
 from snooze.service.messages import Handler, Pending, Request, Response, Route
 from snooze.service.metrics import Metrics
+from snooze.service.process.cpu import allowed
+from snooze.service.process.locate import locate
 from snooze.service.protocols import plain, v2
 from snooze.service.responses import JSON, RETRY_AFTER, error_response
 from snooze.service.runtime.repository import Entry, Repository, check, load, prove

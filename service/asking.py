@@ -55,7 +55,7 @@ def of_bundle(target: str, model: str | None, version: str | None, asked: Asked)
         BundleError, ServiceError: the bundle cannot be served, or does not take these rows.
     """
     from snooze.bundle.store import latest
-    from snooze.service.cpu import allowed
+    from snooze.service.process.cpu import allowed
     from snooze.service.runtime.model import load
 
     try:

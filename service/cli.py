@@ -1,4 +1,4 @@
-"""`snooze serve` and `snooze predict`: arguments in, one call, exit code out."""
+"""The options of `snooze serve`, and how they become settings."""
 
 import argparse
 from typing import TYPE_CHECKING, NoReturn
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from snooze.service.settings import Settings
 
-# Option, setting, placeholder and help of what the environment can say as well.
+# Option, setting, placeholder and help of what an environment variable can set as well.
 OPTIONS = (
     ("--host", "host", "ADDRESS", "address to listen on (default: 127.0.0.1; 0.0.0.0 for every address)"),
     ("--port", "port", "N", "port to listen on (default: $PORT or 8080; 0 takes a free one)"),
-    ("--idle", "idle", "TIME", "scale to zero: end the server after so long without a request, such as 60s or 5m"),
-    ("--ready", "ready", "WHICH", "all: every bundle must be right to start (default); any: one is enough"),
+    ("--idle", "idle", "TIME", "scale to zero: end the server after so long without a request, such as 60s or 5min"),
+    ("--ready", "ready", "WHICH", "all: start only if every bundle can be served (default); any: if one can"),
     ("--max-body", "max_body", "SIZE", "largest body of a request (default: 16MiB)"),
-    ("--max-in-flight", "max_in_flight", "N", "predictions at once, one more is answered 429 (default: 1024)"),
-    ("--timeout", "timeout", "TIME", "time for a request that states none, such as 500ms (default: no limit)"),
-    ("--grace", "grace", "TIME", "longest wait for running requests when told to stop (default: 30s)"),
-    ("--threads", "threads", "N", "most threads of one run (default: what the bundle says, within the CPU limit)"),
-    ("--log", "log", "FORM", "lines on stderr: text (default), json or off"),
+    ("--max-in-flight", "max_in_flight", "N", "concurrent predictions; one more is answered 429 (default: 1024)"),
+    ("--timeout", "timeout", "TIME", "limit for a request that states none, such as 500ms (default: no limit)"),
+    ("--grace", "grace", "TIME", "longest wait for running requests after a signal to stop (default: 30s)"),
+    ("--threads", "threads", "N", "most threads of one run (default: those of the bundle, within the CPU limit)"),
+    ("--log", "log", "FORMAT", "lines on stderr: text (default), json or off"),
 )
 
 
@@ -26,7 +26,7 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Serve a repository of models, or single bundles, over HTTP."
     parser.epilog = """examples:
   snooze serve models                     every model of the repository, on http://127.0.0.1:8080
-  snooze serve models --idle 60s          the same, but no server runs until somebody connects
+  snooze serve models --idle 60s          the same, but no server runs until a client connects
   snooze serve models/tumour/3 --port 0   one version of one model, on a free port"""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a repository, a model's folder or a bundle")
@@ -35,17 +35,17 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    """Serve until told to stop."""
+    """Serve until a signal comes."""
+    from snooze.service.process.startup_timer import StartupTimer
+
+    timer = StartupTimer()
     import os
     from dataclasses import replace
     from pathlib import Path
 
-    from snooze.service.ledger import Ledger, process_start
+    from snooze.service.process.start import serve as run
     from snooze.service.settings import Settings, parse
-    from snooze.service.start import serve as run
 
-    ledger = Ledger(process_start())
-    ledger.mark("interpreter")
     environ = {name: text for name, text in os.environ.items() if name != "SNOOZE_MODELS"}
     settings = Settings.from_environ(environ, host="127.0.0.1")
     given = {
@@ -55,8 +55,8 @@ def serve(arguments: argparse.Namespace) -> int:
     }
     settings = replace(settings, models=tuple(map(Path, arguments.paths)), **given)
     if settings.idle:
-        _keep(settings)
-    return run(settings, ledger)
+        _hold_socket(settings)
+    return run(settings, timer)
 
 
 def predict_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,9 +84,9 @@ def predict(arguments: argparse.Namespace) -> int:
 
     from snooze.service import asking
     from snooze.service.errors import InvalidSetting
-    from snooze.service.settings import duration
+    from snooze.service.settings import parse
 
-    seconds = duration(arguments.timeout, "--timeout")
+    seconds = parse("timeout", arguments.timeout, "--timeout")
     if not seconds:
         raise InvalidSetting("--timeout", arguments.timeout, "expected a time above 0, such as 60s or 500ms")
     rows = asking.rows(arguments.row, arguments.data)
@@ -98,27 +98,27 @@ def predict(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _keep(settings: "Settings") -> NoReturn:
-    """Turn this process into the one that only holds the socket."""
+def _hold_socket(settings: "Settings") -> NoReturn:
+    """Turn this process into the parent that only holds the socket."""
     import os
     import signal
     import sys
     from dataclasses import replace
 
-    from snooze.service import idle
-    from snooze.service.listener import listen, url
-    from snooze.service.locate import locate, readable
+    from snooze.service.process import idle
+    from snooze.service.process.listener import format_url, listen
+    from snooze.service.process.locate import locate, read_contracts
 
-    readable(locate(settings.models))  # a broken start must show now, not with the first request
+    read_contracts(locate(settings.models))  # a start that cannot succeed must fail now, not with the first request
     listener = listen(settings.host, settings.port)
     os.dup2(listener.fileno(), idle.LISTENER)
-    os.set_inheritable(idle.LISTENER, True)  # dup2 leaves that alone where both are the same
-    whole = replace(settings, models=tuple(path.resolve() for path in settings.models))
-    environ = {**os.environ, **whole.to_environ()}
+    os.set_inheritable(idle.LISTENER, True)  # dup2 does not do so where both are the same
+    absolute = replace(settings, models=tuple(path.resolve() for path in settings.models))
+    environ = {**os.environ, **absolute.to_environ()}
     python = sys.executable
-    # -P: what lies in the user's folder is not ours to import.
-    command = [python, "-I", "-S", idle.__file__, url(listener), python, "-P", "-m", "snooze.service"]
+    # -P: nothing is imported from the user's folder.
+    command = [python, "-I", "-S", idle.__file__, format_url(listener), python, "-P", "-m", "snooze.service"]
     if sys.stdout is not None:
         sys.stdout.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, idle.SIGNALS)  # until the keeper has its handlers
+    signal.pthread_sigmask(signal.SIG_BLOCK, idle.SIGNALS)  # until the new program has its handlers
     os.execve(python, command, environ)  # noqa: S606  (a list, no shell)

@@ -6,7 +6,7 @@ from typing import Any
 from snooze.bundle.errors import InvalidOption, MissingExtra
 from snooze.bundle.rows import Rows, fit
 from snooze.bundle.store import latest
-from snooze.service.cpu import allowed
+from snooze.service.process.cpu import allowed
 
 MAX_VERSION_DIGITS = 16
 

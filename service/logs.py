@@ -1,7 +1,7 @@
 """
-One line on stderr for each thing that an operator wants to know: start, ready, stop, and errors that are ours.
+One line on stderr for each event that concerns an operator: ready, stopped, and errors of the server.
 
-No request is logged for being answered; no body and no header but the request's id is ever written.
+Answered requests are not logged; no body and no header but the request's id is ever written.
 """
 
 import sys
@@ -12,26 +12,26 @@ from snooze.service.settings import Log as Format
 
 
 class Log:
-    """Writes lines as text or JSON, or not at all."""
+    """Write lines as text or JSON, or nothing."""
 
     def __init__(self, format: Format, stream: TextIO | None = None) -> None:
         self._format = format
         self._stream = stream
 
     def write(self, event: str, message: str, **facts: Any) -> None:
-        """Write one line: the event, a sentence, and the facts by name."""
+        """Write one line: the event, a sentence, and (as JSON only) the facts by name."""
         if self._format == "off":
             return
         if self._format == "json":
-            import json  # orjson may be missing where only the command's parent process runs
+            import json
 
             seconds = round(time.time(), 3)
             line = json.dumps({"time": seconds, "event": event, "message": message, **facts}, default=str)
         else:
-            # A message may hold what a client sent: no line break of it becomes one of ours.
+            # A message may hold text of a client: its line breaks must not become ours.
             line = "snooze: " + message.replace("\n", " ").replace("\r", " ")
         try:
             print(line, file=self._stream or sys.stderr, flush=True)
         except (OSError, ValueError):
-            # Nobody reads our log any more. Requests must be answered all the same.
+            # Nobody reads the log any more. Requests must be answered nevertheless.
             self._format = "off"

@@ -103,7 +103,7 @@ class Metrics:
         self.in_flight = Family("snooze_in_flight", "gauge", "Predictions that run or wait.", of_model)
         self.ready = Family("snooze_model_ready", "gauge", "1 if the model gave its golden outputs.", of_model)
         self.cold_start = Family(
-            "snooze_cold_start_seconds", "gauge", "Time from spawn to ready, by phase.", ("phase",)
+            "snooze_cold_start_seconds", "gauge", "Time from spawn to ready, by phase.", ("phase", "clock")
         )
         self.build = Family("snooze_build_info", "gauge", "What runs here.", ("version", "onnxruntime", "python"))
 

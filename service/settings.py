@@ -1,8 +1,8 @@
 """
-How a server runs. Read once at the start, from the environment or the command line; everything else gets values.
+How a server runs. Read once at the start, from the environment or the command line; the rest of the code gets values.
 
-Each field of `Settings` says in its metadata which environment variable sets it and what it means:
-`documented()` is what `docs/settings.md` is checked against.
+The metadata of each field of `Settings` names its environment variable and its meaning; `documented()` is what
+`docs/settings.md` is checked against.
 """
 
 import os
@@ -16,13 +16,11 @@ from snooze.service.errors import InvalidSetting
 Ready = Literal["all", "any"]
 Log = Literal["text", "json", "off"]
 
-READY: Final = ("all", "any")
-LOG: Final = ("text", "json", "off")
-UNITS: Final = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-SECONDS: Final = {"": 1.0, "MS": 0.001, "S": 1.0, "M": 60.0, "MIN": 60.0, "H": 3600.0}
+CHOICES: Final = {"ready": ("all", "any"), "log": ("text", "json", "off")}
+INTEGERS: Final = {"port": (0, 65535), "max_in_flight": (1, 1_000_000), "threads": (0, 1024)}
 
 
-def _says(variable: str, meaning: str) -> dict[str, str]:
+def _describe(variable: str, meaning: str) -> dict[str, str]:
     return {"variable": variable, "meaning": meaning}
 
 
@@ -31,61 +29,61 @@ ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  (a container is reached from outsi
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that a server can be told. Sizes are bytes, times are seconds."""
+    """All settings of a server. Sizes are bytes, durations are seconds."""
 
     host: str = field(
         default=ANY_ADDRESS,
-        metadata=_says("SNOOZE_HOST", "address to listen on; of `snooze serve`: 127.0.0.1"),
+        metadata=_describe("SNOOZE_HOST", "address to listen on; `snooze serve`: 127.0.0.1"),
     )
     port: int = field(
         default=8080,
-        metadata=_says("PORT", "port to listen on; Knative sets it; 0 takes a free one"),
+        metadata=_describe("PORT", "port to listen on; Knative sets it; 0 takes a free one"),
     )
     models: tuple[Path, ...] = field(
         default=(Path("/models"),),
-        metadata=_says("SNOOZE_MODELS", "repositories, models or bundles to serve, separated by ':'"),
+        metadata=_describe("SNOOZE_MODELS", "repositories, models or bundles to serve, separated by ':'"),
     )
     ready: Ready = field(
         default="all",
-        metadata=_says("SNOOZE_READY", "start only if 'all' bundles are right, or already if 'any' one is"),
+        metadata=_describe("SNOOZE_READY", "start only if 'all' bundles can be served, or if 'any' one can"),
     )
     max_body: int = field(
         default=16 * 2**20,
-        metadata=_says("SNOOZE_MAX_BODY", "largest body of a request, also decompressed: bytes, or with KiB, MiB, GiB"),
+        metadata=_describe("SNOOZE_MAX_BODY", "largest body of a request, also decompressed, such as 16MiB"),
     )
     max_in_flight: int = field(
         default=1024,
-        metadata=_says("SNOOZE_MAX_IN_FLIGHT", "predictions at once; one more is answered 429"),
+        metadata=_describe("SNOOZE_MAX_IN_FLIGHT", "concurrent predictions; one more is answered 429"),
     )
     timeout: float = field(
         default=0.0,
-        metadata=_says("SNOOZE_TIMEOUT", "time for a request that states none, such as 500ms or 5s; 0 is no limit"),
+        metadata=_describe("SNOOZE_TIMEOUT", "limit for a request that states none, such as 500ms; 0 is no limit"),
     )
     grace: float = field(
         default=30.0,
-        metadata=_says("SNOOZE_GRACE", "longest wait for running requests after SIGTERM"),
+        metadata=_describe("SNOOZE_GRACE", "longest wait for running requests after SIGTERM"),
     )
     idle: float = field(
         default=0.0,
-        metadata=_says("SNOOZE_IDLE", "end after so long without a request, such as 60s or 5m; 0 is never"),
+        metadata=_describe("SNOOZE_IDLE", "end after so long without a request, such as 5min; 0 is never"),
     )
     threads: int = field(
         default=0,
-        metadata=_says("SNOOZE_THREADS", "most threads of one run; 0 is what the container's CPU limit allows"),
+        metadata=_describe("SNOOZE_THREADS", "most threads of one run; 0 is the container's CPU limit"),
     )
     log: Log = field(
         default="text",
-        metadata=_says("SNOOZE_LOG", "lines on stderr as 'text' or 'json', or 'off'; bodies are never logged"),
+        metadata=_describe("SNOOZE_LOG", "lines on stderr as 'text' or 'json', or 'off'; bodies are never logged"),
     )
     revision: str = field(
         default="",
-        metadata=_says("K_REVISION", "answered as Snooze-Revision; Knative sets it"),
+        metadata=_describe("K_REVISION", "answered as Snooze-Revision; Knative sets it"),
     )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], **defaults: Any) -> "Settings":
         """
-        Return what the environment says. A variable that is not set leaves the value of `defaults`, or the field's own.
+        Return the settings of an environment. A variable that is not set leaves the value of `defaults` or the field.
 
         Raises:
             InvalidSetting: names the variable, its value and what was expected.
@@ -99,79 +97,53 @@ class Settings:
         return cls(**values)
 
     def to_environ(self) -> dict[str, str]:
-        """Return the environment that says the same to another process."""
-        return {one.metadata["variable"]: _shown(getattr(self, one.name)) for one in fields(self)}
+        """Return the environment that gives another process the same settings."""
+        return {one.metadata["variable"]: _format(getattr(self, one.name)) for one in fields(self)}
 
 
 def documented() -> list[tuple[str, str, str]]:
     """Return (variable, default, meaning) for every setting, in their order."""
-    return [(one.metadata["variable"], _shown(one.default), one.metadata["meaning"]) for one in fields(Settings)]
+    return [(one.metadata["variable"], _format(one.default), one.metadata["meaning"]) for one in fields(Settings)]
 
 
 def parse(name: str, text: str, variable: str) -> Any:
     """
-    Return the value of the setting `name` that `text` says.
+    Return the value of the setting `name`.
 
     Raises:
-        InvalidSetting: names `variable`.
+        InvalidSetting: names `variable`, which may also be an option of the command.
     """
-    text = text.strip()
-    if name == "models":
-        return tuple(Path(part) for part in text.split(os.pathsep) if part)
-    if name in ("ready", "log"):
-        return _choice(text, READY if name == "ready" else LOG, variable)
-    if name == "port":
-        return _integer(text, 0, 65535, variable)
-    if name == "max_in_flight":
-        return _integer(text, 1, 1_000_000, variable)
-    if name == "threads":
-        return _integer(text, 0, 1024, variable)
-    if name == "max_body":
-        return size(text, variable)
-    if name in ("timeout", "grace", "idle"):
-        return duration(text, variable)
-    if not text.isascii() or not text.isprintable():
-        raise InvalidSetting(variable, text, "expected printable ASCII")
-    return text
-
-
-def size(text: str, variable: str) -> int:
-    """Return a number of bytes: `16777216`, `16MiB`, `64 kB`."""
-    number = text.rstrip("BbIiKkMmGg ")
-    factor = UNITS.get(text[len(number) :].strip().upper())
-    if factor is None or not number.isascii() or not number.isdigit() or int(number) == 0:
-        raise InvalidSetting(variable, text, "expected a number of bytes such as 16777216 or 16MiB")
-    return int(number) * factor
-
-
-def duration(text: str, variable: str) -> float:
-    """Return a number of seconds: `60`, `60s`, `1.5m`, `250ms`."""
-    number = text.rstrip("smhinSMHIN ")
-    factor = SECONDS.get(text[len(number) :].strip().upper())
     try:
-        value = float(number) * (factor or 0.0)
-    except ValueError:
-        value = -1.0
-    if factor is None or not 0.0 <= value < 1e7:
-        raise InvalidSetting(variable, text, "expected a time such as 60s, 500ms or 5m")
-    return value
+        return _parse(name, text.strip())
+    except ValueError as error:
+        raise InvalidSetting(variable, text, str(error).partition(", got ")[0]) from None
 
 
-def _choice(text: str, known: tuple[str, ...], variable: str) -> str:
-    if text not in known:
-        raise InvalidSetting(variable, text, f"expected one of: {', '.join(known)}")
+def _parse(name: str, text: str) -> Any:
+    match name:
+        case "models":
+            return tuple(Path(part) for part in text.split(os.pathsep) if part)
+        case "max_body":
+            from snooze.bundle.units import parse_size  # here, because most cold starts set no such variable
+
+            return parse_size(text)
+        case "timeout" | "grace" | "idle":
+            from snooze.bundle.units import parse_duration
+
+            return parse_duration(text)
+    if name in CHOICES and text not in CHOICES[name]:
+        raise ValueError(f"expected one of: {', '.join(CHOICES[name])}")
+    if name in INTEGERS:
+        least, most = INTEGERS[name]
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise ValueError(f"expected an integer from {least} to {most}")
+        return int(text)
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("expected printable ASCII")
     return text
 
 
-def _integer(text: str, least: int, most: int, variable: str) -> int:
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise InvalidSetting(variable, text, f"expected a whole number from {least} to {most}")
-    return int(text)
-
-
-def _shown(default: object) -> str:
-    if isinstance(default, tuple):
-        return os.pathsep.join(map(str, cast("tuple[Path, ...]", default)))
-    if isinstance(default, float):
-        return f"{default:g}"
-    return str(default)
+def _format(value: object) -> str:
+    if isinstance(value, tuple):
+        return os.pathsep.join(map(str, cast("tuple[Path, ...]", value)))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ uvicorn's HTTP protocol, hardened against clients that are slow, stop half-way o
 
 import asyncio
 import re
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -24,6 +24,12 @@ READ_TIMEOUT: Final = 10.0  # seconds to wait for the rest of a head or body
 MIN_RATE: Final = 16_384  # bytes of a body that buy one more second
 
 
+class Application(Protocol):
+    """What a connection asks of the application beside ASGI."""
+
+    def count_complete(self, scope: Any) -> None: ...
+
+
 class Connection(HttpToolsProtocol):
     """One client's connection."""
 
@@ -35,6 +41,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with a transport that joins the head and body of a response."""
+        self._application = cast(Application, self.app)
         super().connection_made(cast(asyncio.Transport, JoiningTransport(transport, self)))
 
     def data_received(self, data: bytes) -> None:
@@ -44,7 +51,7 @@ class Connection(HttpToolsProtocol):
             head, end, rest = data.partition(b"\r\n\r\n")
             data = UPGRADE.sub(b"", head) + end + rest
         super().data_received(data)
-        if self._reads_head():
+        if self.reads_head():
             # The first packet may hold the end of another request, so it does not count.
             self._head_size = self._head_size + len(data) if self._partial_head is self.scope else 0
             self._partial_head = self.scope
@@ -58,8 +65,11 @@ class Connection(HttpToolsProtocol):
         self.headers = []
 
     def on_message_complete(self) -> None:
-        """Note the end of a body; uvicorn does not if the request was answered before."""
-        self.cycle.more_body = False
+        """Note the end of a body, which uvicorn does not after an early answer, and count the complete request."""
+        cycle = self.cycle
+        cycle.more_body = False
+        if not cycle.response_complete and not self.pipeline:  # a pipelined request may never be started
+            self._application.count_complete(cycle.scope)
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -70,6 +80,11 @@ class Connection(HttpToolsProtocol):
         """Write a head that no body followed: the response to a HEAD request."""
         cast(JoiningTransport, self.transport).flush()
         super().on_response_complete()
+
+    def reads_head(self) -> bool:
+        """Return whether a head has begun and not ended: uvicorn makes its scope first, and its cycle at the end."""
+        scope, cycle = self.scope, self.cycle
+        return scope is not None and (cycle is None or cycle.scope is not scope)
 
     def reads_body(self) -> bool:
         """Return whether the body of a request is still arriving and its answer depends on it."""
@@ -106,14 +121,9 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             return "body" if self.reads_body() and not self.pipeline else None  # a pipelined request is not read
-        if self._reads_head():
+        if self.reads_head():
             return "head"
         return "request" if self.timeout_keep_alive_task is None else None
-
-    def _reads_head(self) -> bool:
-        """Return whether a head has begun and not ended: uvicorn makes its scope first, and its cycle at the end."""
-        scope, cycle = self.scope, self.cycle
-        return scope is not None and (cycle is None or cycle.scope is not scope)
 
     def _refuse(self, status: int, phrase: str, problem: str) -> None:
         if self.transport.is_closing():

@@ -35,7 +35,7 @@ from snooze.knative.sizing.calibration import Calibration, read_figures
 from snooze.service import metrics, responses, settings
 from snooze.service.cli import OPTIONS
 from snooze.service.errors import InvalidSetting
-from snooze.service.ledger import PHASES
+from snooze.service.process.startup_timer import PHASES
 
 # The page that documents the options of a command.
 HOMES = {
@@ -91,7 +91,7 @@ def test_every_documented_setting_exists() -> None:
 
 
 def test_the_fixed_environment_is_documented() -> None:
-    from snooze.service.start import ENVIRONMENT
+    from snooze.service.process.start import ENVIRONMENT
 
     rows = table(section(SETTINGS, "## The fixed environment"))
     assert {code(row[0])[0]: code(row[1])[0] for row in rows} == ENVIRONMENT

@@ -10,10 +10,10 @@ from tests.service.conftest import Client, classifier, publish, regressor
 from snooze.bundle.errors import MissingFile, WrongHash
 from snooze.service import Settings, create_app
 from snooze.service.app import Application, processors
-from snooze.service.cpu import allowed
 from snooze.service.errors import GoldenMismatch, NothingToServe
 from snooze.service.logs import Log
 from snooze.service.metrics import Metrics
+from snooze.service.process.cpu import allowed
 from snooze.service.runtime.repository import Entry, Repository
 from snooze.service.state import ServerState
 

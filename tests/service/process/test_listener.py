@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from snooze.service.errors import CannotListen
-from snooze.service.listener import inherited, listen, url
+from snooze.service.process.listener import format_url, inherit, listen
 
 
 def test_a_client_can_connect_before_anybody_accepts() -> None:
@@ -32,10 +32,10 @@ def test_an_address_of_another_machine_is_refused() -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"LISTEN_PID": "1", "LISTEN_FDS": "1"}, {"LISTEN_PID": str(os.getpid())}])
 def test_a_socket_for_somebody_else_is_not_taken(environ: dict[str, str]) -> None:
-    assert inherited(environ) is None
+    assert inherit(environ) is None
 
 
 @pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
 def test_a_socket_has_an_address_to_click_on(host: str, shown: str) -> None:
     with listen(host, 0) as listener:
-        assert url(listener) == f"http://{shown}:{listener.getsockname()[1]}"
+        assert format_url(listener) == f"http://{shown}:{listener.getsockname()[1]}"

@@ -11,37 +11,19 @@ from pathlib import Path
 
 import pytest
 from tests.service.conftest import DEADLINE, Running, StartServer, classifier, publish
+from tests.service.process.processes import COMMAND, HELD, REFUSED, REQUEST, ROWS, connect, start_idle
 
-from snooze.service.idle import LISTENER
+from snooze.service.process.idle import LISTENER
 
 pytestmark = pytest.mark.process
-
-ROWS = {"rows": [[0.5] * 30]}
-
-
-@pytest.fixture(scope="module")
-def tumour(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of one quick model."""
-    root = tmp_path_factory.mktemp("tumour")
-    publish(root, "tumour", classifier(), labels=("malignant", "benign"))
-    return root
 
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def keep(start_server: StartServer, tumour: Path, idle: str) -> Running:
-    code = "import sys; from snooze.cli import main; sys.exit(main())"
-    server = start_server(
-        command=("-c", code, "serve", str(tumour), "--idle", idle, "--host", "127.0.0.1"), SNOOZE_LOG="text"
-    )
-    server.wait_for("asleep, waiting on")
-    return server
-
-
 def test_wakes_sleeps_and_wakes_again(start_server: StartServer, tumour: Path) -> None:
-    server = keep(start_server, tumour, "300ms")
+    server = start_idle(start_server, tumour, "300ms")
     assert children(server.process.pid) == []
 
     for turn in (1, 2):
@@ -56,7 +38,7 @@ def test_wakes_sleeps_and_wakes_again(start_server: StartServer, tumour: Path) -
 
 
 def test_the_parent_holds_next_to_nothing(start_server: StartServer, tumour: Path) -> None:
-    server = keep(start_server, tumour, "60s")
+    server = start_idle(start_server, tumour, "60s")
     pss = next(
         int(line.split()[1])
         for line in Path(f"/proc/{server.process.pid}/smaps_rollup").read_text().splitlines()
@@ -67,7 +49,7 @@ def test_the_parent_holds_next_to_nothing(start_server: StartServer, tumour: Pat
 
 
 def test_a_connection_that_meets_a_leaving_server_is_answered(start_server: StartServer, tumour: Path) -> None:
-    server = keep(start_server, tumour, "200ms")
+    server = start_idle(start_server, tumour, "200ms")
     lost = 0
     for _ in range(12):
         time.sleep(0.05)
@@ -83,7 +65,7 @@ def test_a_connection_that_meets_a_leaving_server_is_answered(start_server: Star
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_as_well(start_server: StartServer, tumour: Path, number: signal.Signals) -> None:
-    server = keep(start_server, tumour, "60s")
+    server = start_idle(start_server, tumour, "60s")
     server.post("/predict", ROWS)
     (child,) = children(server.process.pid)
     server.process.send_signal(number)
@@ -95,7 +77,7 @@ def test_a_signal_ends_the_server_as_well(start_server: StartServer, tumour: Pat
 
 def test_a_server_that_cannot_start_is_not_tried_again_at_once(start_server: StartServer, tmp_path: Path) -> None:
     folder = publish(tmp_path / "models", "tumour", classifier())
-    server = keep(start_server, tmp_path / "models", "60s")
+    server = start_idle(start_server, tmp_path / "models", "60s")
     (folder / "samples.npz").write_bytes(b"broken")
 
     with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as connection:
@@ -109,8 +91,7 @@ def test_a_server_that_cannot_start_is_not_tried_again_at_once(start_server: Sta
 
 
 def test_a_broken_start_shows_before_anybody_connects(start_server: StartServer, tmp_path: Path) -> None:
-    code = "import sys; from snooze.cli import main; sys.exit(main())"
-    server = start_server(command=("-c", code, "serve", str(tmp_path), "--idle", "60s"))
+    server = start_server(command=("-c", COMMAND, "serve", str(tmp_path), "--idle", "60s"))
 
     assert server.process.wait(DEADLINE) == 2
     assert server.text().startswith(f"snooze: {tmp_path} is not a bundle: it contains no model")
@@ -141,7 +122,7 @@ def test_a_socket_can_be_handed_over_as_systemd_does(tumour: Path, tmp_path: Pat
 
 
 def test_the_shortest_idle_time_still_answers(start_server: StartServer, tumour: Path) -> None:
-    server = keep(start_server, tumour, "1ms")
+    server = start_idle(start_server, tumour, "1ms")
 
     for turn in (1, 2):
         assert server.post("/predict", ROWS)["model"] == "tumour"
@@ -151,19 +132,19 @@ def test_the_shortest_idle_time_still_answers(start_server: StartServer, tumour:
 
 
 def test_who_connects_and_asks_nothing_does_not_keep_it_awake(start_server: StartServer, tumour: Path) -> None:
-    server = keep(start_server, tumour, "1ms")
+    server = start_idle(start_server, tumour, "1ms")
     with socket.create_connection(("127.0.0.1", server.port), DEADLINE):
         server.wait_for("asleep, waiting on", 2)
     assert server.stop() == 0
 
 
-def test_a_server_whose_keeper_was_killed_gives_up_the_port(start_server: StartServer, tumour: Path) -> None:
-    server = keep(start_server, tumour, "60s")
+def test_a_server_whose_parent_was_killed_gives_up_the_port(start_server: StartServer, tumour: Path) -> None:
+    server = start_idle(start_server, tumour, "60s")
     server.post("/predict", ROWS)
     server.process.kill()
     server.process.wait(DEADLINE)
 
-    server.wait_for("stopped (the process that held the socket is gone)")
+    server.wait_for("stopped (the parent process that held the socket is gone)")
     end = time.monotonic() + DEADLINE
     while True:
         try:
@@ -175,19 +156,19 @@ def test_a_server_whose_keeper_was_killed_gives_up_the_port(start_server: StartS
 
 
 def test_a_server_that_was_killed_is_started_again_at_once(start_server: StartServer, tumour: Path) -> None:
-    server = keep(start_server, tumour, "60s")
+    server = start_idle(start_server, tumour, "60s")
     for turn in (1, 2):
         server.post("/predict", ROWS)  # raises on a 503
         (child,) = children(server.process.pid)
         os.kill(child, signal.SIGKILL)
-        server.wait_for("the server ended with exit code -9; whoever connects starts it again", turn)
+        server.wait_for("the server ended with exit code -9; the next connection starts it again", turn)
 
     assert server.post("/predict", ROWS)["model"] == "tumour"
     assert server.stop() == 0
 
 
 def test_a_server_that_was_halted_is_stopped_all_the_same(start_server: StartServer, tumour: Path) -> None:
-    server = keep(start_server, tumour, "60s")
+    server = start_idle(start_server, tumour, "60s")
     server.post("/predict", ROWS)
     (child,) = children(server.process.pid)
     os.kill(child, signal.SIGSTOP)
@@ -206,10 +187,10 @@ def test_a_server_that_does_not_end_is_killed_after_its_grace(
     """What looks like a server here takes no notice of SIGTERM."""
     deaf = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)"
     program = (
-        "import os, socket, sys; from snooze.service import idle; "
+        "import os, socket, sys; from snooze.service.process import idle; "
         "listener = socket.create_server(('127.0.0.1', int(os.environ['PORT']))); "
         "os.dup2(listener.fileno(), 3); os.set_inheritable(3, True); "
-        "sys.exit(idle.Keeper('here', [sys.executable, '-c', sys.argv[1]]).run())"
+        "idle.SocketHolder('here', [sys.executable, '-c', sys.argv[1]]).run()"
     )
     server = start_server(command=("-c", program, f"{deaf}; time.sleep(60)"), SNOOZE_GRACE="0.1")
     server.wait_for("asleep, waiting on")
@@ -222,8 +203,8 @@ def test_a_server_that_does_not_end_is_killed_after_its_grace(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_between_the_command_and_its_keeper_is_not_lost(tumour: Path, number: signal.Signals) -> None:
-    """The command becomes the keeper by `exec`; the signal comes just before, when nobody has a handler for it."""
+def test_a_signal_between_the_command_and_the_parent_is_not_lost(tumour: Path, number: signal.Signals) -> None:
+    """The command becomes the parent by `exec`; the signal comes just before, when nobody has a handler for it."""
     program = (
         "import os, signal, sys; from snooze import cli; execve = os.execve\n"
         "def interrupted(*arguments):\n"
@@ -253,4 +234,54 @@ def test_what_lies_in_the_users_folder_is_not_imported(
     server.wait_for("asleep, waiting on")
 
     assert server.post("/predict", ROWS)["model"] == "tumour"
+    assert server.stop() == 0
+
+
+def start_held(start_server: StartServer, tumour: Path, hold: Path) -> Running:
+    """Start a parent whose server's model does not run while `hold` exists."""
+    program = (
+        "import os, socket, sys; from snooze.service.process import idle; "
+        "listener = socket.create_server(('127.0.0.1', int(os.environ['PORT']))); "
+        "os.dup2(listener.fileno(), 3); os.set_inheritable(3, True); "
+        "idle.SocketHolder('here', [sys.executable, *sys.argv[1:]]).run()"
+    )
+    server = start_server(tumour, command=("-c", program, str(HELD), str(hold)), SNOOZE_IDLE="60s")
+    server.wait_for("asleep, waiting on")
+    return server
+
+
+@pytest.mark.parametrize("asleep", [True, False])
+def test_a_signal_while_the_server_starts_refuses_those_who_wait(
+    start_server: StartServer, tumour: Path, tmp_path: Path, asleep: bool
+) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    server = start_held(start_server, tumour, hold)
+    if asleep:
+        os.kill(server.process.pid, signal.SIGSTOP)  # so that it sees connections and signal at once
+    connections = [connect(server) for _ in range(20)]
+    for connection in connections[1:]:
+        connection.sendall(REQUEST)
+    if not asleep:
+        while not children(server.process.pid):
+            time.sleep(0.001)
+    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(signal.SIGCONT)
+
+    for connection in connections:
+        with connection:
+            assert connection.recv(10_000).endswith(REFUSED)
+            assert connection.recv(10_000) == b""
+    assert server.process.wait(DEADLINE) == 0
+    assert server.text().endswith("snooze: stopped\n")
+
+
+def test_a_server_that_alone_is_told_to_stop_leaves_the_socket_open(start_server: StartServer, tumour: Path) -> None:
+    server = start_idle(start_server, tumour, "60s")
+    for turn in (1, 2):
+        assert server.post("/predict", ROWS)["model"] == "tumour"
+        (child,) = children(server.process.pid)
+        os.kill(child, signal.SIGTERM)
+        server.wait_for("asleep, waiting on", turn + 1)
+
     assert server.stop() == 0

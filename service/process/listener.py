@@ -1,7 +1,7 @@
 """
 The listening socket: our own, or one that was handed to us as systemd does it (`LISTEN_PID`, `LISTEN_FDS`).
 
-It listens before anything heavy is imported, so that a client that comes early waits instead of being refused.
+It listens before anything heavy is imported, so that an early client waits instead of being refused.
 """
 
 import errno
@@ -12,12 +12,11 @@ from typing import Final, Literal
 
 from snooze.service.errors import CannotListen, InvalidSetting
 
-Holder = Literal["nobody", "keeper", "systemd"]  # who else holds the socket
+Holder = Literal["nobody", "parent", "systemd"]  # who else holds the socket; our own parent is `idle.py`
 
 FIRST_FD: Final = 3
-SO_ATTACH_FILTER: Final = 26  # socket(7); Python has no name for it
-KEEPER: Final = "snooze-idle:snooze-awake"
-AWAKE: Final = 4
+PARENT_NAMES: Final = "snooze-idle:snooze-ready"  # as `idle.NAMES`, which is not imported here
+READY_FD: Final = 4
 BACKLOG: Final = 2048
 PROBLEMS: Final = {
     errno.EADDRINUSE: "is in use; stop what uses it, or choose another with --port or PORT (0 takes a free one)",
@@ -26,7 +25,7 @@ PROBLEMS: Final = {
 }
 
 
-def inherited(environ: Mapping[str, str]) -> socket.socket | None:
+def inherit(environ: Mapping[str, str]) -> socket.socket | None:
     """
     Return the first socket that was handed to this very process, or None.
 
@@ -42,18 +41,18 @@ def inherited(environ: Mapping[str, str]) -> socket.socket | None:
         raise InvalidSetting("LISTEN_FDS", number, f"file descriptor {FIRST_FD} is not a socket") from None
 
 
-def holder(environ: Mapping[str, str]) -> Holder:
-    """Return who handed an inherited socket to us: our own keeper gives its sockets a name."""
-    return "keeper" if environ.get("LISTEN_FDNAMES") == KEEPER else "systemd"
+def find_holder(environ: Mapping[str, str]) -> Holder:
+    """Return who handed an inherited socket to us: our own parent gives its sockets a name."""
+    return "parent" if environ.get("LISTEN_FDNAMES") == PARENT_NAMES else "systemd"
 
 
-def tell_the_keeper() -> None:
-    """Say that we are ready, so that the keeper can tell an end from a start that failed."""
+def report_ready() -> None:
+    """Report to our parent that we are ready, so that it can tell the end of a server from a start that failed."""
     try:
-        os.write(AWAKE, b"1")
-        os.close(AWAKE)
+        os.write(READY_FD, b"1")
+        os.close(READY_FD)
     except OSError:
-        pass  # it is gone, and we shall soon notice
+        pass  # it is gone, which the server will notice
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -61,13 +60,13 @@ def listen(host: str, port: int) -> socket.socket:
     Return a socket that listens on `host` and `port`.
 
     Raises:
-        CannotListen: the address is taken, not ours, or no address.
+        CannotListen: the address is in use, belongs to another machine, or is not an address.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
-        # Without the protocol said, asyncio would not set TCP_NODELAY and every answer would take 40 ms.
+        # Without an explicit protocol asyncio does not set TCP_NODELAY, and every answer takes 40 ms.
         listener = socket.socket(family, kind, socket.IPPROTO_TCP)
     except OSError as error:
         raise CannotListen(host, port, f"cannot be used: {error.strerror}") from None
@@ -81,27 +80,8 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def turn_away(listener: socket.socket) -> None:
-    """
-    Let nobody connect any more, while those who have can still be accepted.
-
-    To close the socket is not enough: who connects between the last `accept` and the close was told that it is
-    established. So the kernel is given a filter that drops every packet of a new connection; its client tries again
-    a second later, and is refused.
-    """
-    import ctypes  # only here: an end may take its 5 ms
-    import struct
-
-    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # one instruction of BPF: return 0 bytes
-    try:
-        program = struct.pack("HP", 1, ctypes.addressof(drop_all))
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-    except OSError:
-        pass  # a kernel without it: what is left is a window of microseconds
-
-
-def url(listener: socket.socket) -> str:
-    """Return where a client on this machine reaches the socket."""
+def format_url(listener: socket.socket) -> str:
+    """Return the URL under which a client on this machine reaches the socket."""
     name = listener.getsockname()
     if listener.family not in (socket.AF_INET, socket.AF_INET6):
         return str(name)

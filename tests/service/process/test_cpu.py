@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from snooze.service.cpu import allowed
+from snooze.service.process.cpu import allowed
 
 HERE = len(os.sched_getaffinity(0))
 

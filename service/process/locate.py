@@ -1,4 +1,4 @@
-"""Which bundles a server was told to serve. Reads no model: the parent that only holds a socket asks as well."""
+"""The bundles that a server is to serve. No model is read: the parent that only holds a socket looks, too."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from snooze.service.errors import NothingToServe
 
 def locate(paths: Sequence[Path]) -> list[Found]:
     """
-    Return the bundles at `paths`. Their contracts can be read; their files are not yet looked at.
+    Return the bundles at `paths`. Neither their contracts nor their files are checked yet.
 
     Raises:
         BundleError: a path holds none.
@@ -26,12 +26,12 @@ def locate(paths: Sequence[Path]) -> list[Found]:
     return found
 
 
-def readable(found: Sequence[Found]) -> None:
+def read_contracts(found: Sequence[Found]) -> None:
     """
-    Check that the contracts can be read.
+    Check that every contract can be read.
 
     Raises:
-        BundleError: says precisely what is wrong with the first that cannot.
+        BundleError: what is wrong with the first that cannot.
     """
     for one in found:
         read(one.folder)

@@ -1,0 +1,204 @@
+"""
+From settings to a server that answers, in the order that gives the first answer soonest.
+
+1. Listen: an early client waits in the kernel's queue. A signal to stop answers it 503 from now on.
+2. Import numpy and ONNX Runtime, on the main thread: imports in a thread are slower and may fail.
+3. Hash and load the models in a thread while the web server is imported: both release the interpreter's lock.
+4. Warm up each model and check its golden outputs; only then accept.
+
+No garbage is collected meanwhile, and what was made is never looked at again (`gc.freeze`).
+"""
+
+import gc
+import os
+import signal
+import sys
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from snooze.bundle.errors import MissingExtra
+from snooze.service.logs import Log
+from snooze.service.process.listener import find_holder, format_url, inherit, listen, report_ready
+from snooze.service.process.startup_timer import StartupTimer
+from snooze.service.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+
+    from snooze.service.app import Application
+    from snooze.service.process.listener import Holder
+    from snooze.service.runtime.repository import Repository
+
+PACKAGES = ("numpy", "onnxruntime", "orjson", "starlette", "uvicorn", "httptools", "uvloop")
+ENVIRONMENT = {
+    "ORT_DISABLE_TELEMETRY": "1",  # must be set before the import
+    "OPENBLAS_NUM_THREADS": "1",  # a server multiplies nothing in numpy; its threads cost 55 ms of CPU
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def serve(settings: Settings, timer: StartupTimer) -> int:
+    """
+    Serve until a signal comes or nothing is asked for long enough, and return the exit code.
+
+    Raises:
+        BundleError, ServiceError, MissingExtra: the server cannot start; nothing was served.
+    """
+    gc.disable()
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    start = _Start(settings)
+    timer.mark("imports")
+    listener, holder = start.listen()
+    timer.mark("listen")
+    repository = _load_or_name_missing_package(settings, timer)
+    app = _create_application(repository, settings)
+    log = app.state.log
+
+    def ready() -> None:
+        gc.freeze()
+        gc.enable()
+        timer.mark("listen")
+        _publish(app, timer)
+        served = ", ".join(f"{entry.name}/{entry.version}" for entry in repository.entries if entry.model)
+        took = f"{timer.total * 1e3:.0f} ms"
+        cold = f"serving {served} on {url} after {took}"
+        message = cold if holder == "nobody" else f"woke in {took}, serving {served} on {url}"
+        log.write("ready", message, phases=timer.wall, cpu=timer.cpu)
+        if holder == "parent":
+            report_ready()
+
+    from snooze.service.process.server import Server
+
+    url = format_url(listener)
+    server = Server(app, holder, ready)
+    server.run([listener])
+    log.write("stop", f"stopped ({server.reason})")
+    if app.state.threads is not None:
+        # A run that was given up cannot be stopped, and the interpreter would wait for its thread.
+        os._exit(0)
+    return 0
+
+
+class _Start:
+    """What a signal has to know while the server starts: our socket, and who else holds it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._listener: socket.socket | None = None
+        self._holder: Holder = "nobody"
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def listen(self) -> "tuple[socket.socket, Holder]":
+        """Return the socket, and who else holds it."""
+        inherited = inherit(os.environ)
+        if inherited is not None:
+            self._holder = find_holder(os.environ)
+        self._listener = inherited or listen(self._settings.host, self._settings.port)
+        return self._listener, self._holder
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        """Answer 503 to the connections that wait, and exit: an exception may be lost inside an import."""
+        try:
+            if self._listener is not None and self._holder == "nobody":
+                from snooze.service.process.idle import Refusal
+
+                Refusal(self._listener).finish()
+        finally:
+            os._exit(130 if number == signal.SIGINT else 0)
+
+
+def _load_or_name_missing_package(settings: Settings, timer: StartupTimer) -> "Repository":
+    try:
+        return _load(settings, timer)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:  # a bug of ours: show it
+            raise
+        raise MissingExtra(package, "service") from None
+
+
+def _load(settings: Settings, timer: StartupTimer) -> "Repository":
+    import hashlib  # noqa: F401  (the thread below must not import)
+    import threading
+    import time
+
+    import onnxruntime  # noqa: F401
+
+    from snooze.service.app import processors
+    from snooze.service.process.locate import locate
+    from snooze.service.runtime.repository import check, load, prove
+
+    found = locate(settings.models)
+    loaded: list[tuple[Repository, float]] = []
+    thread = threading.Thread(
+        target=lambda: loaded.append((load(found, processors(settings)), time.thread_time())), daemon=True
+    )
+    thread.start()
+    try:
+        _import_server()
+    except ModuleNotFoundError:
+        thread.join()  # to end the interpreter while ONNX Runtime works would abort the process
+        raise
+    timer.mark("imports")
+    thread.join()
+    timer.mark("session")
+    ((repository, cpu),) = loaded
+    timer.correct("imports", "session", wall=0.0, cpu=cpu - timer.cpu["session"])
+    prove(repository, timer.mark)
+    check(repository, settings.ready)
+    return repository
+
+
+def _import_server() -> None:
+    """
+    Import the web server without its command line.
+
+    `import uvicorn` imports `uvicorn.main`, and with it click, multiprocessing and the reloaders: 15 ms of CPU for what
+    is never used here. So a module of that name with the same attributes replaces it meanwhile.
+    """
+    replace = "uvicorn" not in sys.modules
+    if replace:
+        sys.modules["uvicorn.main"] = _CommandLine("uvicorn.main")
+    try:
+        import uvicorn.lifespan.off
+        import uvicorn.loops.uvloop  # noqa: F401  (uvicorn itself would import both when it starts to listen)
+
+        import snooze.service.process.server  # noqa: F401
+    finally:
+        if replace:
+            del sys.modules["uvicorn.main"]
+
+
+class _CommandLine(ModuleType):
+    """`uvicorn.main` as far as `uvicorn` itself uses it: its `Server` is the real one."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "Server":
+            from uvicorn.server import Server
+
+            return Server
+        if name in ("main", "run"):
+            return None
+        raise AttributeError(name)
+
+
+def _create_application(repository: "Repository", settings: Settings) -> "Application":
+    from snooze.service.app import Application, create_threads
+    from snooze.service.metrics import Metrics
+    from snooze.service.state import ServerState
+
+    log = Log(settings.log)
+    for entry in repository.entries:
+        if entry.error is not None:
+            log.write("error", f"not served: {entry.error}", model=entry.name, version=entry.version)
+    return Application(repository, settings, ServerState(settings, Metrics(), log, create_threads(repository)))
+
+
+def _publish(app: "Application", timer: StartupTimer) -> None:
+    """Hand the times of the start to the metrics and to the first answer."""
+    app.state.server_timing = timer.format_server_timing()
+    for clock, seconds in (("wall", timer.wall), ("cpu", timer.cpu)):
+        for phase, value in seconds.items():
+            app.state.metrics.cold_start.value(phase, clock).value = round(value, 6)

@@ -1,0 +1,1 @@
+"""Moved to `snooze.service.process.start`."""

@@ -1,139 +1,182 @@
-"""`snooze bench`: the arguments of its subcommands, and what they run."""
+"""`snooze bench`: the options of its subcommands, and what they run."""
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from snooze.bundle.arguments import duration, integer
 
 LOAD_EXAMPLES: Final = """\
 examples:
   snooze bench load http://127.0.0.1:8080
       50 requests/s for 20 s to the server's only model, with rows drawn from its signature
   snooze serve models & snooze bench load http://127.0.0.1:8080 --bundle models/tumour --rps 200 --pid $!
-      the bundle's own rows; CPU, memory and p50 beside what its profile predicts
+      the bundle's own rows; CPU, memory and p50 beside the predictions from its profile
   snooze bench load http://digits.default.example.com --data rows.csv --label digit --rps 300 --duration 2m --binary
       real rows, as binary tensors
 
-The rate is offered whatever the answers do, and latency counts from the moment a request was due: a server that is
-too slow looks slow. exit code: 0 every request was answered, 1 some were not, 2 the load could not be run."""
+The rate is offered whatever the answers are, and latency counts from the moment a request was due: a server that is
+too slow looks slow. Exit code: 0 all requests were answered, 1 some were not, 2 the load could not run."""
 
-UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+SERVERS: Final = "snooze, fastapi, fastapi-tuned, bare"
 
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands of `snooze bench`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = LOAD_EXAMPLES
     commands = parser.add_subparsers(dest="benchmark", metavar="COMMAND", required=True)
-    about = "offer a fixed rate of requests to a running server and report what became of them"
-    load_arguments(commands.add_parser("load", help=about, description=about.capitalize() + "."))
+    for name, (add_arguments, _, about) in COMMANDS.items():
+        form = argparse.RawDescriptionHelpFormatter
+        add_arguments(commands.add_parser(name, help=about, description=f"{about.capitalize()}.", formatter_class=form))
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    """Run the subcommand of `snooze bench` that was asked for."""
-    return {"load": load}[arguments.benchmark](arguments)
+    """Run a subcommand of `snooze bench` and return its exit code."""
+    return COMMANDS[arguments.benchmark][1](arguments)
 
 
 def load_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `snooze bench load`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Add the options of `snooze bench load`."""
     parser.epilog = LOAD_EXAMPLES
     parser.add_argument("url", metavar="URL", help="where the server listens, for example http://127.0.0.1:8080")
-    parser.add_argument("--model", metavar="NAME", help="the model; needed where the server has several")
-    parser.add_argument("--rps", type=float, default=50.0, metavar="N", help="requests per second to offer (50)")
-    parser.add_argument(
-        "--duration", type=seconds, default=20.0, metavar="TIME", help="for how long: 500ms, 20s, 2m (20s)"
-    )
-    parser.add_argument(
-        "--arrivals", choices=("poisson", "constant"), default="poisson", help="random or evenly spaced"
-    )
-    parser.add_argument(
+    request_arguments(parser.add_argument_group("requests"))
+    pace = parser.add_argument_group("load")
+    pace_arguments(pace)
+    pace.add_argument("--duration", type=duration, default=20.0, metavar="TIME", help="500ms, 20s, 2m (20s)")
+    pace.add_argument(
         "--users", type=int, default=64, metavar="N", help="most requests open at the same time, a connection each (64)"
     )
-    _data_arguments(parser.add_argument_group("what is sent"))
-    _server_arguments(parser.add_argument_group("what is measured at the server"))
+    server = parser.add_argument_group("server")
+    measured = server.add_mutually_exclusive_group()
+    measured.add_argument("--pid", type=int, metavar="N", help="measure this process and its descendants")
+    measured.add_argument("--cgroup", type=Path, metavar="PATH", help="measure this control group in /sys/fs/cgroup")
+    server.add_argument(
+        "--bundle", type=Path, metavar="PATH", help="report what this bundle's profile predicts; names model and rows"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON document")
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write it to FILE: JSON if it ends in .json")
 
 
-def _data_arguments(group: Any) -> None:
-    group.add_argument("--data", type=Path, metavar="FILE", help="rows: .npz, .npy, .csv, .jsonl or a bundle's folder")
-    group.add_argument("--label", metavar="COLUMN", help="the column of --data that is not an input")
+def request_arguments(group: Any) -> None:
+    """Add the options that say what to send; the locustfile has them as well."""
+    group.add_argument("--model", default="", metavar="NAME", help="the model, where the server has several")
     group.add_argument(
-        "--row", action="append", default=[], metavar="VALUES", help="one row, 1.5,2,3 or a JSON array; may be repeated"
+        "--data", default="", metavar="FILE", help="rows: .npz, .npy, .csv, .jsonl, .json or a bundle's folder"
     )
-    group.add_argument("--rows", type=int, default=1, metavar="N", help="rows in one request (1)")
+    group.add_argument("--label", default="", metavar="COLUMN", help="the column of --data that is not an input")
+    group.add_argument(
+        "--row", action="append", default=[], metavar="V,V,...", help="one row, or a JSON array; may be repeated"
+    )
+    group.add_argument("--rows", type=int, default=1, metavar="N", help="rows per request (1)")
     group.add_argument(
         "--protocol", choices=("v2", "predict"), default="v2", help="Open Inference, or the plain /predict"
     )
     group.add_argument("--binary", action="store_true", help="binary tensors instead of JSON")
 
 
-def _server_arguments(group: Any) -> None:
-    measured = group.add_mutually_exclusive_group()
-    measured.add_argument("--pid", type=int, metavar="N", help="process id of the server; its children count too")
-    measured.add_argument(
-        "--cgroup", type=Path, metavar="PATH", help="the server's control group, below /sys/fs/cgroup"
-    )
+def pace_arguments(group: Any) -> None:
+    """Add the options that say how requests arrive; the locustfile has them as well."""
+    group.add_argument("--rps", type=float, default=50.0, metavar="N", help="requests per second to offer (50)")
     group.add_argument(
-        "--bundle", type=Path, metavar="PATH", help="set beside it what this bundle's profile predicts; gives rows too"
+        "--arrivals", choices=("poisson", "constant"), default="poisson", help="random or evenly spaced arrivals"
     )
 
 
 def load(arguments: argparse.Namespace) -> int:
     """Run a load test and print its report."""
+    from snooze.benchmarks.load.arrivals import Pace
     from snooze.benchmarks.load.runner import run
+    from snooze.benchmarks.load.target import RequestOptions
 
     report = run(
         arguments.url,
-        model=arguments.model,
-        data=arguments.data,
-        row=tuple(arguments.row),
-        label=arguments.label,
-        rows=arguments.rows,
-        rps=arguments.rps,
-        seconds=arguments.duration,
-        users=arguments.users,
-        arrivals=arguments.arrivals,
-        protocol=arguments.protocol,
-        binary=arguments.binary,
+        RequestOptions.of(arguments),
+        Pace(arguments.rps, arguments.duration, arguments.users, arguments.arrivals),
         bundle=arguments.bundle,
         pid=arguments.pid,
         cgroup=arguments.cgroup,
-        progress=progress_of(arguments.duration),
+        progress=show_progress(arguments.duration),
     )
     if arguments.report:
         report.write(arguments.report)
-    if arguments.json:
-        import json
-
-        print(json.dumps(report.as_dict(), indent=2))
-    else:
-        print(report.as_text())
+    print(json.dumps(report.as_dict(), indent=2) if arguments.json else report.as_text())
     if report.errors:
         print(f"snooze: {report.errors} of {report.requests} requests were not answered", file=sys.stderr)
     return 1 if report.errors else 0
 
 
-def progress_of(duration: float) -> Any:
-    """Return what shows on a terminal how far a load of `duration` seconds is."""
+def show_progress(duration: float) -> Callable[[Mapping[str, Any]], None]:
+    """Return a function that shows the progress of a load of `duration` seconds on a terminal."""
     from snooze.benchmarks.progress import show
 
-    def tell(event: Mapping[str, Any]) -> None:
+    def update(event: Mapping[str, Any]) -> None:
         text = f"{event['seconds']:.0f} of {duration:g} s: {event['done']} sent, {event['answered']} answered"
         show(text if event["seconds"] < duration else "")
 
-    return tell
+    return update
 
 
-def seconds(text: str) -> float:
-    """Return a time like 500ms, 20s, 2m or 1h in seconds; a number alone is seconds."""
-    number = text.rstrip("smh")
-    try:
-        value = float(number) * UNITS[text[len(number) :] or "s"]
-    except (ValueError, KeyError):
-        raise argparse.ArgumentTypeError(f"expected a time like 20s or 2m, got {text!r}") from None
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a time above zero, got {text!r}")
-    return value
+def cold_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench cold`."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the peers need a model with one FP32 table")
+    parser.add_argument("--runs", type=integer(1, 10_000), default=20, metavar="N", help="starts of each server (20)")
+    _comparison_arguments(parser, "snooze,fastapi")
+
+
+def cold(arguments: argparse.Namespace) -> int:
+    """Measure cold starts and print the table."""
+    from snooze.benchmarks.cold_start import run
+
+    return run(arguments.bundle, arguments.servers, arguments.runs, arguments.python).publish(arguments.output)
+
+
+def throughput_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench throughput`."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the peers need a model with one FP32 table")
+    parser.add_argument("--duration", type=duration, default=5.0, metavar="TIME", help="of each run of wrk (5s)")
+    parser.add_argument("--rounds", type=integer(1, 1000), default=3, metavar="N", help="runs of each server (3)")
+    _comparison_arguments(parser, "snooze,fastapi,fastapi-tuned,bare")
+
+
+def throughput(arguments: argparse.Namespace) -> int:
+    """Measure requests per second and print the table."""
+    from snooze.benchmarks.throughput import run
+
+    results = run(arguments.bundle, arguments.servers, arguments.duration, arguments.rounds, arguments.python)
+    return results.publish(arguments.output)
+
+
+def _comparison_arguments(parser: argparse.ArgumentParser, servers: str) -> None:
+    parser.add_argument("--servers", default=servers, metavar="NAMES", help=f"some of {SERVERS} ({servers})")
+    parser.add_argument(
+        "--python", default=sys.executable, metavar="PATH", help="the interpreter of the servers' environment"
+    )
+    parser.add_argument("--output", type=Path, metavar="STEM", help="also write STEM.json and STEM.md")
+
+
+def sizing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench sizing`."""
+    parser.epilog = "The output is the file calibration.json of snooze.knative.sizing, for the machine it runs on."
+    parser.add_argument("models", type=Path, metavar="REPOSITORY", help="bundles that were converted on this machine")
+    parser.add_argument("--rounds", type=integer(1, 1000), default=3, metavar="N", help="how often each load runs (3)")
+    parser.add_argument("--duration", type=duration, default=6.0, metavar="TIME", help="of each load (6s)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the figures to FILE, do not print them")
+
+
+def sizing(arguments: argparse.Namespace) -> int:
+    """Calibrate the sizing and print the figures."""
+    from snooze.benchmarks.sizing import run
+
+    return run(arguments.models, arguments.rounds, arguments.duration, arguments.output)
+
+
+COMMANDS: Final[
+    Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]]
+] = {
+    "load": (load_arguments, load, "offer a fixed rate of requests to a running server and report the outcomes"),
+    "cold": (cold_arguments, cold, "compare the time from spawn to the first right answer with other servers"),
+    "throughput": (throughput_arguments, throughput, "compare requests per second on one core with other servers"),
+    "sizing": (sizing_arguments, sizing, "calibrate 'snooze size' on this machine, and measure its errors"),
+}

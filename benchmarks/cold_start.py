@@ -1,12 +1,11 @@
 """
-From spawn to the first right answer: `python -m snooze.benchmarks.cold_start --bundle models/tumour`.
+The time from spawn to the first right answer, beside other servers.
 
 Wall time by the clock of the process that spawns and asks; CPU time of the whole process with its threads, read from
 the kernel when the answer is complete; PSS a third of a second later. The servers take turns, so that a change of the
-machine's mood touches all of them. One round before the first is not counted: it fills the page cache.
+machine's speed affects all of them. One round before the first is not counted: it fills the page cache.
 """
 
-import argparse
 import sys
 import time
 from collections import defaultdict
@@ -16,39 +15,31 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from snooze.benchmarks.comparison import Middle, Results
-from snooze.benchmarks.errors import BenchmarkError, InvalidOption
+from snooze.benchmarks.comparison import Quartiles, Results
 from snooze.benchmarks.load.report import MIB
 from snooze.benchmarks.machine import describe
 from snooze.benchmarks.meters import Tree
-from snooze.benchmarks.peers.candidates import KNOWN, Candidate, Golden, choose
+from snooze.benchmarks.peers.candidates import Candidate, Golden, choose, describe_installation
 from snooze.benchmarks.peers.servers import running
 from snooze.benchmarks.progress import show
-from snooze.bundle.errors import BundleError
 
 SETTLE_SECONDS: Final = 0.3
+FIGURES: Final = ("wall_ms", "cpu_ms", "pss_mib")
+CPU_SUFFIX: Final = "-cpu"  # of the phases of Server-Timing that are CPU time
 PACKAGES: Final = (
-    "snooze",
-    "numpy",
-    "onnxruntime",
-    "starlette",
-    "uvicorn",
-    "uvloop",
-    "httptools",
-    "fastapi",
-    "pydantic",
-)
+    "snooze", "numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic",
+)  # fmt: skip
 METHOD: Final = (
     "Spawn to the first complete HTTP answer that equals the bundle's golden output within its tolerance. CPU is user "
     "and system time of the whole process by then. Warm page cache, {runs} runs of each server in turn, median "
-    "(quartiles). Same Python and model file. PSS is proportional to sharing: the process that measures maps the same "
-    "interpreter and numpy, so a server alone on its machine shows a few MiB more."
+    "(quartiles). Same Python and model file; {installation}. PSS depends on sharing: the process that measures "
+    "maps the same interpreter and numpy, so a server alone on its machine shows a few MiB more."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """A start of a server. `phases` is where the server itself says that the time (ms) went; empty if it does not."""
+    """A start of a server. `phases` is the `Server-Timing` of its first answer, in milliseconds; empty without one."""
 
     server: str
     wall_ms: float
@@ -57,16 +48,28 @@ class ColdStart:
     phases: Mapping[str, float]
 
 
-def measure(bundle: Path, runs: int = 20) -> ColdStart:
+def run(bundle: Path, servers: str, runs: int, python: str = sys.executable) -> Results:
     """
-    Start our server `runs` times with the bundle and return the medians.
+    Start each server `runs` times and return the results.
 
     Raises:
-        BenchmarkError, BundleError: it did not start, or its first answer was wrong.
+        SnoozeError: there is no such bundle or server, or a server did not start or answered wrongly.
+    """
+    golden = Golden.of(bundle)
+    starts = compare(choose(servers, golden, python), golden, runs)
+    return summarize(starts, runs, describe_installation(python))
+
+
+def measure(bundle: Path, runs: int = 20) -> ColdStart:
+    """
+    Start a Snooze server `runs` times with the bundle and return the medians.
+
+    Raises:
+        SnoozeError: it did not start, or its first answer was wrong.
     """
     golden = Golden.of(bundle)
     starts = compare(choose("snooze", golden), golden, runs)
-    wall, cpu, pss = (median(getattr(one, name) for one in starts) for name in ("wall_ms", "cpu_ms", "pss_mib"))
+    wall, cpu, pss = (median(getattr(one, name) for one in starts) for name in FIGURES)
     return ColdStart(starts[0].server, wall, cpu, pss, _phases(starts))
 
 
@@ -75,22 +78,20 @@ def compare(candidates: Sequence[Candidate], golden: Golden, runs: int) -> list[
     Start each candidate `runs` times, in turn.
 
     Raises:
-        StartFailed, WrongAnswer: names the server; a race with a cheat or a corpse proves nothing.
+        StartFailed, WrongAnswer: names the server.
     """
-    if runs < 1:
-        raise InvalidOption("--runs", runs, "1 or more")
     for candidate in candidates:
-        once(candidate, golden)
+        start_once(candidate, golden)
     found = []
     for turn in range(runs):
         show(f"cold start {turn + 1} of {runs}")
-        found += [once(candidate, golden) for candidate in candidates]
+        found += [start_once(candidate, golden) for candidate in candidates]
     show("")
     return found
 
 
-def once(candidate: Candidate, golden: Golden) -> ColdStart:
-    """Start one server, ask it once, look at its memory, and end it."""
+def start_once(candidate: Candidate, golden: Golden) -> ColdStart:
+    """Start a server, send one request, read its memory, and end it."""
     with running(candidate, golden) as server:
         time.sleep(SETTLE_SECONDS)
         return ColdStart(
@@ -98,12 +99,12 @@ def once(candidate: Candidate, golden: Golden) -> ColdStart:
             server.first.wall_seconds * 1000,
             server.first.cpu_seconds * 1000,
             Tree(server.pid).pss_bytes() / MIB,
-            server_timing(server.first.headers.get("server-timing", "")),
+            parse_server_timing(server.first.headers.get("server-timing", "")),
         )
 
 
-def server_timing(header: str) -> dict[str, float]:
-    """Return the durations of a `Server-Timing` header (W3C), in milliseconds; what has no duration is left out."""
+def parse_server_timing(header: str) -> dict[str, float]:
+    """Return the durations in a `Server-Timing` header (W3C), in milliseconds; metrics without one are left out."""
     phases = {}
     for metric in header.split(","):
         name, *parameters = (part.strip() for part in metric.split(";"))
@@ -117,55 +118,37 @@ def server_timing(header: str) -> dict[str, float]:
     return phases
 
 
-def results(starts: Sequence[ColdStart], runs: int) -> Results:
-    """Return medians and spread by server, with the ratio of the median CPU to that of the first server."""
+def summarize(starts: Sequence[ColdStart], runs: int, installation: str) -> Results:
+    """Return medians and quartiles by server."""
     by_server: dict[str, list[ColdStart]] = defaultdict(list)
     for start in starts:
         by_server[start.server].append(start)
     figures: dict[str, Any] = {}
     rows = []
     for server, own in by_server.items():
-        wall, cpu, pss = (Middle.of([getattr(one, name) for one in own]) for name in ("wall_ms", "cpu_ms", "pss_mib"))
+        measured = {name: Quartiles.of([getattr(one, name) for one in own]) for name in FIGURES}
         phases = _phases(own)
-        figures[server] = {"wall_ms": asdict(wall), "cpu_ms": asdict(cpu), "pss_mib": asdict(pss), "phases_ms": phases}
-        figures[server]["runs"] = [asdict(one) for one in own]
-        where = ", ".join(f"{name} {spent:.0f}" for name, spent in phases.items()) or "-"
-        rows.append([server, str(wall), str(cpu), str(pss), where])
+        figures[server] = {name: asdict(quartiles) for name, quartiles in measured.items()}
+        figures[server] |= {"phases_ms": phases, "runs": [asdict(one) for one in own]}
+        rows.append([server, *map(str, measured.values()), _describe_phases(phases)])
     return Results(
         "Cold start: spawn to first right answer",
-        METHOD.format(runs=runs),
+        METHOD.format(runs=runs, installation=installation),
         describe(PACKAGES),
         figures,
-        ["server", "wall ms", "CPU ms", "PSS MiB", "where its wall ms go, by its own account"],
+        ["server", "wall ms", "CPU ms", "PSS MiB", "its own phases, wall (CPU) ms"],
         rows,
     )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the table, and write the results where `--output` says."""
-    parser = argparse.ArgumentParser(prog="python -m snooze.benchmarks.cold_start", description=__doc__)
-    parser.add_argument(
-        "--bundle", type=Path, required=True, metavar="PATH", help="a bundle; the peers need a tabular model"
-    )
-    parser.add_argument("-n", "--runs", type=int, default=20, metavar="N", help="starts of each server (20)")
-    parser.add_argument("--servers", default="snooze,fastapi", help=f"out of {','.join(KNOWN)}")
-    parser.add_argument("--output", type=Path, metavar="STEM", help="write STEM.json and STEM.md")
-    arguments = parser.parse_args(argv)
-    try:
-        golden = Golden.of(arguments.bundle)
-        found = results(compare(choose(arguments.servers, golden), golden, arguments.runs), arguments.runs)
-        if arguments.output:
-            found.write(arguments.output)
-    except (BenchmarkError, BundleError) as error:
-        print(f"snooze: {error}", file=sys.stderr)
-        return 2
-    print(found.as_markdown())
-    return 0
 
 
 def _phases(starts: Sequence[ColdStart]) -> dict[str, float]:
     return {name: median(one.phases[name] for one in starts) for name in starts[0].phases}
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _describe_phases(phases: Mapping[str, float]) -> str:
+    parts = []
+    for name, wall in phases.items():
+        if not name.endswith(CPU_SUFFIX):
+            cpu = phases.get(name + CPU_SUFFIX)
+            parts.append(f"{name} {wall:.0f}" + ("" if cpu is None else f" ({cpu:.0f})"))
+    return ", ".join(parts) or "-"

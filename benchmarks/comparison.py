@@ -1,4 +1,4 @@
-"""Results on disk: the figures as JSON and as a Markdown table, both with the machine and the method above them."""
+"""The results of a comparison, as JSON and as a Markdown table, with the machine and the method above them."""
 
 import json
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from snooze.benchmarks.errors import InvalidOption
+from snooze.bundle.errors import InvalidOption
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a benchmark found. `figures` is everything, for machines; `columns` and `rows` are the table for people."""
+    """The results of a comparison: `figures` are all of them, `columns` and `rows` the table for people."""
 
     title: str
     method: str
@@ -47,32 +47,35 @@ class Results:
         whole = {"title": self.title, "method": self.method, "machine": self.machine, "figures": self.figures}
         return json.dumps(whole, indent=2) + "\n"
 
-    def write(self, stem: Path) -> None:
+    def publish(self, stem: Path | None) -> int:
         """
-        Write `stem`.json and `stem`.md.
+        Print the table, write `stem`.json and `stem`.md if `stem` is given, and return the exit code 0.
 
         Raises:
             InvalidOption: they cannot be written.
         """
-        try:
-            stem.parent.mkdir(parents=True, exist_ok=True)
-            stem.with_name(f"{stem.name}.json").write_text(self.as_json(), "utf-8")
-            stem.with_name(f"{stem.name}.md").write_text(self.as_markdown(), "utf-8")
-        except OSError as error:
-            raise InvalidOption("--output", str(stem), f"a path that can be written ({error.strerror})") from None
+        print(self.as_markdown())
+        if stem is not None:
+            try:
+                stem.parent.mkdir(parents=True, exist_ok=True)
+                stem.with_name(f"{stem.name}.json").write_text(self.as_json(), "utf-8")
+                stem.with_name(f"{stem.name}.md").write_text(self.as_markdown(), "utf-8")
+            except OSError as error:
+                raise InvalidOption("--output", f"cannot write {stem}: {error.strerror}") from None
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
-class Middle:
-    """The median of some figures, and the quarters around it."""
+class Quartiles:
+    """The median of some values, and their quartiles."""
 
     median: float
     quarter: float
     three_quarters: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Middle":
-        """Return the middle of at least one value."""
+    def of(cls, values: Sequence[float]) -> "Quartiles":
+        """Return the quartiles of at least one value."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         quarter, _, three_quarters = quantiles(values, n=4, method="inclusive")

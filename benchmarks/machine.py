@@ -1,4 +1,4 @@
-"""The machine and the versions that a measurement was made with: without them its figures mean nothing."""
+"""The machine and the versions that a measurement was made with."""
 
 import os
 import platform
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from snooze.benchmarks.errors import NotMeasurable
 
 
 def describe(packages: Sequence[str]) -> dict[str, Any]:
@@ -18,6 +20,19 @@ def describe(packages: Sequence[str]) -> dict[str, Any]:
         "load_average": os.getloadavg()[0],
         "versions": {name: found for name in packages if (found := _version(name)) is not None},
     }
+
+
+def two_cores() -> tuple[int, int]:
+    """
+    Return the core for a server and the one for its load.
+
+    Raises:
+        NotMeasurable: there is only one, on which the load would take time from the server.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise NotMeasurable("a server under load", "it needs two cores, one for the server and one for the load")
+    return cores[0], cores[-1]
 
 
 def _cpu() -> str:

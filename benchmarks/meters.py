@@ -1,7 +1,7 @@
 """
-What a server costs while it is loaded: CPU seconds and peak memory, of a tree of processes or of a cgroup.
+CPU seconds and peak memory of a loaded server: of a tree of processes, or of a cgroup.
 
-A meter is asked again and again by whoever owns it (`sample`); nothing here waits or starts a thread, except `Watch`.
+Only `Watch` starts a thread; a meter reads when it is asked to.
 """
 
 import os
@@ -18,30 +18,37 @@ from snooze.benchmarks.errors import NotMeasurable
 PROC: Final = Path("/proc")
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 INTERVAL_SECONDS: Final = 0.1
+RESET_PEAK: Final = "5"  # to /proc/PID/clear_refs: VmHWM becomes the present VmRSS (proc(5))
 
 
 class Meter(Protocol):
-    """Something whose CPU seconds and memory can be read."""
+    """The CPU seconds and memory of something."""
 
-    memory_is: str
+    memory_kind: str
 
     def cpu_seconds(self) -> float:
         """Return the CPU seconds used so far."""
 
+    def reset_peak(self) -> bool:
+        """Let the peak begin at the present memory; return whether the kernel permits it."""
+
     def peak_bytes(self) -> int:
-        """Return the most memory used so far, or what is used now where the kernel remembers no peak."""
+        """Return the kernel's peak, 0 where it keeps none."""
+
+    def memory_bytes(self) -> int:
+        """Return the present memory."""
 
 
 class Tree:
     """
-    A process and all that descend from it, those included that start or end while it is watched.
+    A process and all its descendants, including those that start or end later.
 
-    CPU is that of the living, exact to the nanosecond, and of the dead as their parents' kernels have added it up.
-    Memory is the highest resident memory (VmHWM) of the largest process, which the kernel remembers exactly, and what
-    the others hold at the moment and share with nobody: what they share, the largest most likely has already.
+    CPU is that of the living processes, exact to the nanosecond, and of ended ones as the kernel adds it to their
+    parents. Memory is that of the largest process, plus what the others share with no process: most of what they
+    share belongs to the largest already.
     """
 
-    memory_is = "peak resident memory of the largest process, and what the others do not share"
+    memory_kind = "resident memory of the largest process and private memory of the others"
 
     def __init__(self, pid: int) -> None:
         if _stat(pid) is None:
@@ -54,7 +61,7 @@ class Tree:
         for pid, parent in _parents():
             children.setdefault(parent, []).append(pid)
         tree = [self.pid]
-        for pid in tree:  # grows while it is walked
+        for pid in tree:  # grows during the iteration
             tree.extend(children.get(pid, ()))
         return tree
 
@@ -63,13 +70,13 @@ class Tree:
         Return the CPU seconds of the tree.
 
         Raises:
-            ProcessLookupError: its root is gone, or nothing but a line in the process table (a zombie).
+            ProcessLookupError: its root has ended.
         """
         root = _stat(self.pid)
         if root is None or root[0] == "Z":
             raise ProcessLookupError(f"there is no process {self.pid}")
         total = 0.0
-        for pid in reversed(self.members()):  # children first: the time of one that ends is its parent's a moment later
+        for pid in reversed(self.members()):  # children first: the time of one that ends becomes its parent's
             try:
                 total += cpu_seconds(pid)
             except ProcessLookupError:
@@ -77,41 +84,57 @@ class Tree:
                     raise
         return total
 
+    def reset_peak(self) -> bool:
+        """Let the peak of each process begin at its present memory; return whether the kernel permits it."""
+        try:
+            for pid in self.members():
+                (PROC / str(pid) / "clear_refs").write_text(RESET_PEAK)
+        except OSError:
+            return False
+        return True
+
     def peak_bytes(self) -> int:
-        """Return the peak of the largest process that lives now, and the private memory of the others."""
-        peaks = {pid: peak_resident_bytes(pid) for pid in self.members()}
-        largest = max(peaks, key=lambda pid: peaks[pid])
-        return peaks[largest] + sum(private_bytes(pid) for pid in peaks if pid != largest)
+        """Return the peak of the largest living process (VmHWM), and the private memory of the others."""
+        return self._largest("VmHWM:")
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of the largest living process, and the private memory of the others."""
+        return self._largest("VmRSS:")
 
     def pss_bytes(self) -> int:
         """
-        Return the sum of the proportional set sizes, which count what processes share only once.
+        Return the sum of the proportional set sizes, in which shared memory counts once.
 
         Raises:
-            NotMeasurable: a process is gone or belongs to somebody else.
+            NotMeasurable: a process has ended or belongs to another user.
         """
         return sum(rollup_bytes(pid, "Pss:") for pid in self.members())
 
     def anonymous_bytes(self) -> int:
         """
-        Return the sum of anonymous memory: what the processes made themselves, whatever else the machine does.
+        Return the sum of anonymous memory, which does not depend on what else runs on the machine.
 
         Raises:
-            NotMeasurable: a process is gone or belongs to somebody else.
+            NotMeasurable: a process has ended or belongs to another user.
         """
         return sum(rollup_bytes(pid, "Anonymous:") for pid in self.members())
 
+    def _largest(self, field: str) -> int:
+        sizes = {pid: resident_bytes(pid, field) for pid in self.members()}
+        largest = max(sizes, key=lambda pid: sizes[pid])
+        return sizes[largest] + sum(private_bytes(pid) for pid in sizes if pid != largest)
+
 
 class Cgroup:
-    """A control group (version 2), such as the one of a container."""
+    """A control group (version 2), such as that of a container. Its memory includes the page cache."""
 
-    memory_is = "memory.peak of the cgroup"
+    memory_kind = "memory of the cgroup"
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             self.cpu_seconds()
-            self.peak_bytes()
+            self.memory_bytes()
         except (OSError, ValueError, KeyError) as error:
             raise NotMeasurable(f"cgroup {path}", f"{getattr(error, 'strerror', None) or error}") from None
 
@@ -120,34 +143,43 @@ class Cgroup:
         fields = dict(line.split() for line in (self.path / "cpu.stat").read_text().splitlines())
         return int(fields["usage_usec"]) / 1e6
 
+    def reset_peak(self) -> bool:
+        """Return False: the kernel resets memory.peak only since 6.12, and only for one open file."""
+        return False
+
     def peak_bytes(self) -> int:
-        """Return memory.peak, or memory.current where the kernel (before 5.19) has none; both count page cache too."""
+        """Return memory.peak, 0 where the kernel (before 5.19) keeps none."""
         peak = self.path / "memory.peak"
-        return int((peak if peak.exists() else self.path / "memory.current").read_text())
+        return int(peak.read_text()) if peak.exists() else 0
+
+    def memory_bytes(self) -> int:
+        """Return memory.current."""
+        return int((self.path / "memory.current").read_text())
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was used between `begin` and `end` of a watch."""
+    """What was used between `begin` and `end` of a watch, and how its memory was read."""
 
     cpu_cores: float
     peak_bytes: int
-    memory_is: str
+    memory_source: str
 
 
 class Watch:
     """
-    A thread that samples a meter ten times a second. The peak counts from entering, CPU from `begin` to `end`.
+    A thread that samples the memory of a meter ten times a second, and its CPU and peak from `begin` to `end`.
 
-    `usage` is None without a meter, or, as `problem` says, if what is measured was gone before the end.
+    The kernel's peak counts if it was reset before the load or grew during it; otherwise it is older than the load, and
+    the largest sample counts. `usage` is None without a meter, or, with a `problem`, if the server ended too early.
     """
 
     def __init__(self, meter: Meter | None) -> None:
         self._meter = meter
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.peak_bytes = 0
-        self._from: tuple[float, float] | None = None
+        self._begun: tuple[float, float, int] | None = None  # clock, CPU seconds, peak bytes (-1: reset)
+        self.sampled_bytes = 0
         self.usage: Usage | None = None
         self.problem: str | None = None
 
@@ -164,39 +196,46 @@ class Watch:
             self._thread.join()
 
     def begin(self) -> None:
-        """Count CPU from now on."""
+        """Measure from now on."""
         if self._meter is not None:
-            self._from = time.perf_counter(), self._meter.cpu_seconds()
+            peak = -1 if self._meter.reset_peak() else self._meter.peak_bytes()
+            self.sampled_bytes = 0
+            self._begun = time.perf_counter(), self._meter.cpu_seconds(), peak
 
     def end(self) -> None:
-        """Fix the usage since `begin`."""
-        if self._meter is None or self._from is None:
+        """Set `usage` to what was used since `begin`."""
+        if self._meter is None or self._begun is None:
             return
-        begun, used = self._from
+        begun, cpu_before, peak_before = self._begun
         try:
-            cpu = self._meter.cpu_seconds() - used
-            self.peak_bytes = max(self.peak_bytes, self._meter.peak_bytes())
+            cpu = self._meter.cpu_seconds() - cpu_before
+            peak, sampled = self._meter.peak_bytes(), max(self.sampled_bytes, self._meter.memory_bytes())
         except OSError:
-            self.problem = "it was gone before the load ended"
+            self.problem = "it ended before the load did"
             return
-        cores = cpu / (time.perf_counter() - begun)
-        if cores < 0:
-            self.problem = "it ended and another took its place, so its CPU time is unknown"
+        if cpu < 0:
+            self.problem = "it ended and another process took its place, so its CPU time is unknown"
             return
-        self.usage = Usage(cores, self.peak_bytes, self._meter.memory_is)
+        valid = peak > peak_before
+        source = "the kernel's peak" if valid else f"the largest of samples every {INTERVAL_SECONDS:g} s"
+        self.usage = Usage(
+            cpu / (time.perf_counter() - begun),
+            peak if valid else sampled,
+            f"{self._meter.memory_kind}; {source} during the load",
+        )
 
     def _run(self) -> None:
         assert self._meter is not None
         while not self._stop.wait(INTERVAL_SECONDS):
             try:
-                self.peak_bytes = max(self.peak_bytes, self._meter.peak_bytes())
+                self.sampled_bytes = max(self.sampled_bytes, self._meter.memory_bytes())
             except OSError:
-                continue  # gone; `end` says so
+                continue  # it has ended; `end` reports that
 
 
 def cpu_seconds(pid: int) -> float:
     """
-    Return the CPU seconds of one process, its ended threads and the children it has waited for.
+    Return the CPU seconds of one process, its ended threads and the children that it has waited for.
 
     Raises:
         ProcessLookupError: there is no such process.
@@ -217,7 +256,7 @@ def rollup_bytes(pid: int, field: str) -> int:
     Return a field of /proc/PID/smaps_rollup (proc(5)) in bytes, such as `Pss:`.
 
     Raises:
-        NotMeasurable: there is no such process, or it belongs to somebody else.
+        NotMeasurable: there is no such process, or it belongs to another user.
     """
     try:
         text = (PROC / str(pid) / "smaps_rollup").read_text()
@@ -226,27 +265,27 @@ def rollup_bytes(pid: int, field: str) -> int:
     return _kibibytes(text, field)
 
 
-def peak_resident_bytes(pid: int) -> int:
-    """Return the most resident memory that one process has ever had; 0 if it is gone."""
+def resident_bytes(pid: int, field: str = "VmHWM:") -> int:
+    """Return the peak (`VmHWM:`) or present (`VmRSS:`) resident memory of one process; 0 if it has ended."""
     try:
-        return _kibibytes((PROC / str(pid) / "status").read_text(), "VmHWM:")
+        return _kibibytes((PROC / str(pid) / "status").read_text(), field)
     except (FileNotFoundError, ProcessLookupError):
         return 0
 
 
 def private_bytes(pid: int) -> int:
-    """Return the memory that one process shares with no other; all it has if that cannot be told; 0 if it is gone."""
+    """Return the memory that one process shares with no other, its resident memory if unreadable; 0 if it has ended."""
     try:
         text = (PROC / str(pid) / "smaps_rollup").read_text()
     except PermissionError:
-        return peak_resident_bytes(pid)
+        return resident_bytes(pid, "VmRSS:")
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return _kibibytes(text, "Private_Clean:") + _kibibytes(text, "Private_Dirty:")
 
 
 def _kibibytes(text: str, field: str) -> int:
-    """Return a field of a /proc file in bytes. A process that is ending, or a kernel thread, has no memory."""
+    """Return a field of a /proc file in bytes, 0 without it: an ending process and a kernel thread have no memory."""
     for line in text.splitlines():
         if line.startswith(field):
             return int(line.split()[1]) * 1024
@@ -262,7 +301,7 @@ def _parents() -> Iterator[tuple[int, int]]:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return the fields of /proc/PID/stat from the state on, which is the third (proc(5)); None if it is gone."""
+    """Return the fields of /proc/PID/stat from the third (the state) on, see proc(5); None if it has ended."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,9 +1,9 @@
-"""Progress on a terminal: one line that is written over again and again. In a pipe nothing is said."""
+"""Progress on a terminal, in one line that is overwritten; nothing in a pipe."""
 
 import sys
 
 
 def show(text: str) -> None:
-    """Show `text` in place of what was shown before; an empty text takes that away."""
+    """Replace the line by `text`; an empty text removes it."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

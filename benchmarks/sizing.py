@@ -1,51 +1,56 @@
 """
-Measure the constants of `calibration.py`: `python -m snooze.benchmarks.sizing MODELS --rounds 3`.
+Measure the constants that `snooze size` calculates with, and how far its predictions are off.
 
-MODELS is a repository whose bundles were converted on this machine, better of several widths and run times. The server
-runs on one core and `snooze bench load`, which arrives at random, on another. Each round loads every model at every
-rate. Prints what was measured, the constants that fit it best, and how far predictions made with them are off: each
-model is predicted with constants that were fitted to the others.
+Every model of a repository, whose bundles were converted on this machine, is served on one core and loaded from
+another, at every rate that it can handle. The constants are fitted to the CPU times; for the deviations, each model is
+predicted with constants that were fitted to the others. The result has the form of `calibration.json`.
 """
 
-import argparse
 import json
 import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snooze.benchmarks.errors import LoadFailed
+from snooze.benchmarks.load.arrivals import Pace
+from snooze.benchmarks.load.report import MIB
+from snooze.benchmarks.load.runner import run as run_load
+from snooze.benchmarks.load.target import RequestOptions
+from snooze.benchmarks.machine import describe, two_cores
+from snooze.benchmarks.meters import Tree
+from snooze.benchmarks.peers.candidates import Golden, snooze
+from snooze.benchmarks.peers.servers import running
 from snooze.bundle.contract import Bundle
+from snooze.bundle.errors import InvalidOption
 from snooze.bundle.evidence import Profile, read_profile
-from snooze.bundle.store import find, read
-from snooze.knative.sizing import cost
-from snooze.knative.sizing.calibration import Calibration, Deviation
-from snooze.knative.sizing.prediction import predict
+from snooze.bundle.store import find
+from snooze.bundle.units import format_duration
+from snooze.knative.sizing.calibration import Calibration, Deviation, Figures, Measurement, read_figures
+from snooze.knative.sizing.cost import count_values, run_of
+from snooze.knative.sizing.prediction import Prediction, predict
 
 RATES: Final = (20.0, 100.0, 500.0, 2000.0)
 ROWS: Final = (1, 16)
-MOST_UTILIZATION: Final = 0.7  # what is sized for; above it, chance decides
+MAX_UTILIZATION: Final = 0.7  # services are sized for it; above it, latency is mostly chance
 COOLING_SECONDS: Final = np.geomspace(2e-4, 5e-2, 60)
-FIGURES: Final = ("p50_seconds", "p99_seconds", "cpu_cores", "peak_bytes")
-START_SECONDS: Final = 30.0
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Load:
-    """What one load showed: times and CPU of a request in seconds, the server's highest resident memory in bytes."""
+class Observation:
+    """What a load showed: times and CPU of a request in seconds, the server's highest resident memory in bytes."""
 
     bundle: Bundle
+    profile: Profile
     rows: int
     rps: float
     p50_seconds: float
@@ -53,160 +58,168 @@ class Load:
     cpu_seconds: float
     peak_bytes: float
 
-    @property
-    def profile(self) -> Profile:
-        return read_profile(self.bundle)
-
-    @property
-    def values(self) -> int:
-        return self.rows * (cost.count_values(self.bundle.inputs) + cost.count_values(self.bundle.outputs))
+    def predict(self, calibration: Calibration) -> Prediction:
+        """Return what the calibration predicts for the same load."""
+        return predict(self.bundle, self.profile, self.rps, self.rows, calibration)
 
 
-def measure(models: Path, rounds: int, seconds: float) -> list[Load]:
-    """Return what every model of a repository shows at every rate that it can bear, over all rounds."""
-    folders = [found.folder for found in find(models)]
-    taken: dict[tuple[Path, int, float], list[Load]] = {}
-    for number in range(rounds):
-        for folder in folders:
-            for rows, rps in _bearable(read(folder)):
-                load = _measure_one(folder, rows, rps, seconds)
-                if load is None:
-                    print(f"round {number + 1}: {folder} does not bear {rps:g}/s of {rows} rows", file=sys.stderr)
-                    continue
-                taken.setdefault((folder, rows, rps), []).append(load)
-                print(f"round {number + 1}: {_line(load)}", file=sys.stderr)
-    return [_summary(loads) for loads in taken.values()]
-
-
-def fit(loads: Sequence[Load], interpreter_seconds: float) -> Calibration:
+def run(models: Path, rounds: int, seconds: float, output: Path | None = None) -> int:
     """
-    Return the constants that explain the CPU seconds of the loads best, each load weighing the same.
+    Measure, print the figures as JSON or write them to `output`, and return the exit code 0.
 
-    For each time of cooling the others are linear, and none may be negative: non-negative least squares, by leaving
-    out what would be.
+    Raises:
+        SnoozeError: there are no bundles, a server or a load failed, or the file cannot be written.
     """
-    best: tuple[float, NDArray[np.float64], float] | None = None
-    runs = np.array([cost.run_of(load.profile, load.rows).cpu_seconds for load in loads])
-    measured = np.array([load.cpu_seconds for load in loads])
-    values = np.array([load.values for load in loads])
-    sizes = np.array([load.profile.model_bytes for load in loads])
-    for cooling in COOLING_SECONDS:
-        cold = np.array([1 / (1 + load.rps * cooling) for load in loads])
-        terms = np.column_stack([np.ones(len(loads)), values, cold, cold * sizes])
-        solution = _non_negative(terms / measured[:, None], (measured - runs) / measured)
-        residual = float(np.sum(((terms @ solution + runs) / measured - 1) ** 2))
-        if best is None or residual < best[0]:
-            best = residual, solution, float(cooling)
-    assert best is not None
-    _, (request, value, cold_request, cold_byte), cooling = best
-    fitted = Calibration(
-        interpreter_seconds=interpreter_seconds,
-        request_seconds=float(request),
-        value_seconds=float(value),
-        cold_seconds=float(cold_request),
-        cold_byte_seconds=float(cold_byte),
-        cooling_seconds=cooling,
-        path_seconds=0.0,
-        server_bytes=0,
+    observed = measure(models, rounds, seconds)
+    machine = describe(())
+    figures = Figures(
+        measured=Measurement(
+            command=f"snooze bench sizing {models} --rounds {rounds} --duration {seconds:g}s",
+            machine=f"{machine['cores']} cores of {machine['cpu']}, Python {machine['python']}",
+            date=datetime.now(UTC).date().isoformat(),
+            models=tuple(sorted({one.bundle.name for one in observed})),
+            loads=len(observed),
+        ),
+        calibration=fit(observed),
+        deviations=deviations(observed),
+        body_factor=read_figures().body_factor,
+        body_measured=read_figures().body_measured,
     )
-    predicted = [predict(load.bundle, load.profile, load.rps, load.rows, fitted) for load in loads]
-    pairs = list(zip(loads, predicted, strict=True))
-    return replace(
-        fitted,
-        path_seconds=max(0.0, median(load.p50_seconds - guess.p50_seconds for load, guess in pairs)),
-        server_bytes=int(median(load.peak_bytes - guess.peak_bytes for load, guess in pairs)),
-    )
+    text = json.dumps(figures.as_dict(), indent=2)
+    if output is None:
+        print(text)
+        return 0
+    try:
+        output.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise InvalidOption("--output", f"cannot write {output}: {error.strerror}") from None
+    return 0
 
 
-def errors(loads: Sequence[Load], interpreter_seconds: float) -> list[dict[str, Any]]:
-    """Return, for each load, how far off it is predicted with constants fitted to the other models, as fractions."""
-    lines = []
-    for load in loads:
-        others = [other for other in loads if other.bundle.name != load.bundle.name] or list(loads)
-        guess = predict(load.bundle, load.profile, load.rps, load.rows, fit(others, interpreter_seconds))
-        lines.append(
-            {
-                "model": load.bundle.name,
-                "rows": load.rows,
-                "rps": load.rps,
-                "utilization": guess.utilization,
-                "p50_seconds": guess.p50_seconds / load.p50_seconds - 1,
-                "p99_seconds": guess.p99_seconds / load.p99_seconds - 1,
-                "cpu_cores": guess.cpu_cores / (load.rps * load.cpu_seconds) - 1,
-                "peak_bytes": guess.peak_bytes / load.peak_bytes - 1,
-            }
-        )
-    return lines
+def measure(models: Path, rounds: int, seconds: float) -> list[Observation]:
+    """
+    Return what every model of a repository shows at every rate that it can handle, over all rounds.
+
+    Raises:
+        LoadFailed: no model handled any load.
+    """
+    server_core, load_core = two_cores()
+    os.sched_setaffinity(0, {load_core})  # for this process and the load generators that it starts
+    found: dict[tuple[Path, int, float], list[Observation]] = {}
+    for number in range(1, rounds + 1):
+        for folder, bundle in [(one.folder, one.bundle) for one in find(models)]:
+            for rows, rps in feasible_loads(bundle):
+                observed = observe(folder, rows, rps, seconds, server_core)
+                result = "not all requests were answered"
+                if observed is not None:
+                    found.setdefault((folder, rows, rps), []).append(observed)
+                    p50, cpu = format_duration(observed.p50_seconds), format_duration(observed.cpu_seconds)
+                    result = f"p50 {p50}, CPU {cpu} per request"
+                print(f"round {number}: {bundle.name}, {rows} rows, {rps:g}/s: {result}", file=sys.stderr)
+    if not found:
+        raise LoadFailed("no model handled any of the loads")
+    return [combine(observations) for observations in found.values()]
 
 
-def _bearable(bundle: Bundle) -> Iterator[tuple[int, float]]:
+def feasible_loads(bundle: Bundle) -> Iterator[tuple[int, float]]:
+    """Yield the rows and rates at which a server with this model is predicted to keep up."""
     for rows in ROWS:
         for rps in RATES:
-            if predict(bundle, read_profile(bundle), rps, rows).utilization <= MOST_UTILIZATION:
+            if predict(bundle, read_profile(bundle), rps, rows).utilization <= MAX_UTILIZATION:
                 yield rows, rps
 
 
-def _measure_one(folder: Path, rows: int, rps: float, seconds: float) -> Load | None:
-    """Return what one load showed, or None if not every request was answered: that is no load to be sized for."""
-    client = sorted(os.sched_getaffinity(0))[-1]
-    with _server(folder) as (url, pid):
-        command = [sys.executable, "-m", "snooze.cli", "bench", "load", url, "--bundle", str(folder)]
-        command += ["--rows", str(rows), "--rps", str(rps), "--duration", f"{seconds}s", "--pid", str(pid), "--json"]
-        done = subprocess.run(["taskset", "-c", str(client), *command], capture_output=True, text=True, check=False)
-    if done.returncode == 1:
+def observe(folder: Path, rows: int, rps: float, seconds: float, core: int) -> Observation | None:
+    """Return what one load of a server on `core` shows; None if not all requests were answered."""
+    golden = Golden.of(folder)
+    with running(snooze(golden), golden, core) as server:
+        started_bytes = Tree(server.pid).peak_bytes()  # which the load resets
+        options = RequestOptions(golden.bundle.name, str(folder), rows=rows)
+        report = run_load(f"http://127.0.0.1:{server.port}", options, Pace(rps, seconds), pid=server.pid)
+    if report.errors:
         return None
-    if done.returncode != 0:
-        sys.exit(f"the load failed: {done.stderr.strip()}")
-    report = json.loads(done.stdout)
-    return Load(
-        bundle=read(folder),
+    if report.p50_ms is None or report.p99_ms is None or report.cpu_cores is None or report.peak_mib is None:
+        raise LoadFailed("the server's CPU and memory were not measured")
+    return Observation(
+        bundle=golden.bundle,
+        profile=read_profile(golden.bundle),
         rows=rows,
         rps=rps,
-        p50_seconds=report["p50_ms"] / 1e3,
-        p99_seconds=report["p99_ms"] / 1e3,
-        cpu_seconds=report["cpu_cores"] / report["achieved_rps"],
-        peak_bytes=report["peak_mib"] * 2**20,
+        p50_seconds=report.p50_ms / 1e3,
+        p99_seconds=report.p99_ms / 1e3,
+        cpu_seconds=report.cpu_cores / report.achieved_rps,
+        peak_bytes=max(started_bytes, report.peak_mib * MIB),
     )
 
 
-@contextmanager
-def _server(folder: Path) -> Iterator[tuple[str, int]]:
-    core = sorted(os.sched_getaffinity(0))[0]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {"SNOOZE_HOST": "127.0.0.1", "PORT": str(port), "SNOOZE_MODELS": str(folder), "SNOOZE_LOG": "off"}
-    # taskset becomes the server, so this is the server's process.
-    command = ["taskset", "-c", str(core), sys.executable, "-m", "snooze.service"]
-    server = subprocess.Popen(command, env={**os.environ, **environment})
-    try:
-        _wait_ready(f"http://127.0.0.1:{port}/readyz", server)
-        yield f"http://127.0.0.1:{port}", server.pid
-    finally:
-        server.terminate()
-        server.wait()
+def combine(rounds: list[Observation]) -> Observation:
+    """Return one load's rounds as one: the least latencies, for other work only adds to them, and median costs."""
+    least = {name: min(getattr(one, name) for one in rounds) for name in ("p50_seconds", "p99_seconds")}
+    usual = {name: median(getattr(one, name) for one in rounds) for name in ("cpu_seconds", "peak_bytes")}
+    return replace(rounds[0], **least, **usual)
 
 
-def _wait_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own, on this machine
-                return
-        except (urllib.error.URLError, OSError):
-            if server.poll() is not None or time.monotonic() > end:
-                sys.exit("the server does not start")
-            time.sleep(0.05)
+def fit(observed: Sequence[Observation]) -> Calibration:
+    """
+    Return the constants that explain the CPU times of all loads best, each load weighing the same.
+
+    For a given cooling time the others are linear and must not be negative: non-negative least squares.
+    """
+    runs: Floats = np.array([run_of(one.profile, one.rows).cpu_seconds for one in observed])
+    measured: Floats = np.array([one.cpu_seconds for one in observed])
+    values: Floats = np.array(
+        [one.rows * count_values((*one.bundle.inputs, *one.bundle.outputs)) for one in observed], np.float64
+    )
+    sizes: Floats = np.array([one.profile.model_bytes for one in observed], np.float64)
+    rates: Floats = np.array([one.rps for one in observed])
+    best: tuple[float, Floats, float] | None = None
+    for cooling in COOLING_SECONDS.tolist():
+        cold = 1 / (1 + rates * cooling)
+        terms = np.column_stack([np.ones(len(observed)), values, cold, cold * sizes]) / measured[:, np.newaxis]
+        wanted = (measured - runs) / measured
+        solution = _non_negative(terms, wanted)
+        residual = float(np.sum((terms @ solution - wanted) ** 2))
+        if best is None or residual < best[0]:
+            best = residual, solution, cooling
+    assert best is not None
+    request, value, cold_request, cold_byte = best[1].tolist()
+    fitted = Calibration(
+        interpreter_seconds=median(one.profile.interpreter_seconds for one in observed),
+        request_seconds=request,
+        value_seconds=value,
+        cold_seconds=cold_request,
+        cold_byte_seconds=cold_byte,
+        cooling_seconds=best[2],
+        path_seconds=0.0,
+        server_bytes=0,
+    )
+    predicted = [(one, one.predict(fitted)) for one in observed]
+    return replace(
+        fitted,
+        path_seconds=max(0.0, median(one.p50_seconds - guess.p50_seconds for one, guess in predicted)),
+        server_bytes=int(median(one.peak_bytes - guess.peak_bytes for one, guess in predicted)),
+    )
 
 
-def _summary(loads: list[Load]) -> Load:
-    """Return what the rounds of one load say together: other work on the machine can only make an answer later."""
-    least = {name: min(getattr(load, name) for load in loads) for name in ("p50_seconds", "p99_seconds")}
-    usual = {name: median(getattr(load, name) for load in loads) for name in ("cpu_seconds", "peak_bytes")}
-    return replace(loads[0], **least, **usual)
+def deviations(observed: Sequence[Observation]) -> dict[str, Deviation]:
+    """Return how far each figure is predicted off with constants that were fitted to the other models."""
+    off: dict[str, list[float]] = {"p50_seconds": [], "p99_seconds": [], "cpu_cores": [], "peak_bytes": []}
+    calibrations = {
+        name: fit([other for other in observed if other.bundle.name != name] or observed)
+        for name in {one.bundle.name for one in observed}
+    }
+    for one in observed:
+        guess = one.predict(calibrations[one.bundle.name])
+        off["p50_seconds"].append(guess.p50_seconds / one.p50_seconds - 1)
+        off["p99_seconds"].append(guess.p99_seconds / one.p99_seconds - 1)
+        off["cpu_cores"].append(guess.cpu_cores / (one.rps * one.cpu_seconds) - 1)
+        off["peak_bytes"].append(guess.peak_bytes / one.peak_bytes - 1)
+    sizes = {name: [abs(value) for value in values] for name, values in off.items()}
+    return {name: Deviation(round(median(values), 3), round(max(values), 3)) for name, values in sizes.items()}
 
 
-def _non_negative(terms: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+def _non_negative(terms: Floats, wanted: Floats) -> Floats:
+    """Return the least-squares solution without negative values, by leaving out what would be negative."""
     kept = list(range(terms.shape[1]))
     solution = np.zeros(terms.shape[1])
     while kept:
@@ -216,37 +229,3 @@ def _non_negative(terms: NDArray[np.float64], wanted: NDArray[np.float64]) -> ND
             break
         del kept[int(np.argmin(part))]
     return solution
-
-
-def _seen(off: list[float]) -> dict[str, float]:
-    return asdict(Deviation(typical=round(median(off), 3), largest=round(max(off), 3)))
-
-
-def _line(load: Load) -> str:
-    return (
-        f"{load.bundle.name} {load.rows} rows, {load.rps:g}/s: p50 {load.p50_seconds * 1e3:.3f} ms, "
-        f"CPU {load.cpu_seconds * 1e6:.1f} us a request, peak {load.peak_bytes / 2**20:.1f} MiB"
-    )
-
-
-def main() -> None:
-    """Print the measurements, the constants and the errors as one JSON document."""
-    parser = argparse.ArgumentParser(description="Measure the constants that snooze size calculates with.")
-    parser.add_argument("models", type=Path, help="a repository of bundles converted on this machine")
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (3)")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each load (6)")
-    arguments = parser.parse_args()
-    loads = measure(arguments.models, arguments.rounds, arguments.seconds)
-    interpreter = median(float(load.profile.interpreter_seconds) for load in loads)
-    lines = errors(loads, interpreter)
-    document = {
-        "loads": [asdict(replace(load, bundle=load.bundle.name)) for load in loads],  # type: ignore[arg-type]
-        "calibration": asdict(fit(loads, interpreter)),
-        "errors": lines,
-        "seen": {name: _seen([abs(line[name]) for line in lines]) for name in FIGURES},
-    }
-    print(json.dumps(document, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -12,9 +12,10 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 
+from snooze.bundle.codec import read
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES
-from snooze.bundle.errors import InvalidData
+from snooze.bundle.errors import InvalidContract, InvalidData
 from snooze.client.errors import UnexpectedAnswer, UnknownModel
 from snooze.client.exchange import TIMEOUT_SECONDS, Address, Answer, Payload, exchange
 
@@ -84,19 +85,13 @@ def read_inputs(model: ServedModel, seconds: float = TIMEOUT_SECONDS) -> tuple[T
     answer = exchange(model.address, "GET", model.path, None, seconds)
     if answer.status == 404 and model.name not in (known := list_models(model.address, seconds)):
         raise UnknownModel(model.address.url, model.name, known)
+    described = answer.json_object().get("inputs")
+    if not described or not isinstance(described, list):
+        raise UnexpectedAnswer(answer.url, "the metadata names no inputs")
     try:
-        inputs = tuple(
-            Tensor(str(one["name"]), str(one["datatype"]), tuple(int(size) for size in one["shape"]))
-            for one in answer.json_object()["inputs"]
-        )
-    except (KeyError, TypeError, ValueError):
-        raise UnexpectedAnswer(answer.url, "the metadata does not describe the model's inputs") from None
-    for tensor in inputs:
-        if tensor.datatype not in DATATYPES:
-            raise UnexpectedAnswer(answer.url, f"input {tensor.name!r} has the unknown datatype {tensor.datatype}")
-    if not inputs:
-        raise UnexpectedAnswer(answer.url, "the model has no inputs")
-    return inputs
+        return tuple(read(Tensor, one, f"inputs[{index}]", closed=False) for index, one in enumerate(described))
+    except InvalidContract as error:
+        raise UnexpectedAnswer(answer.url, f"{error.field}: {error.problem}") from None
 
 
 def encode(arrays: Mapping[str, Array], inputs: Sequence[Tensor], source: str, binary: bool = False) -> Payload:

@@ -19,6 +19,8 @@ import tritonclient.http
 
 from snooze.benchmarks import cold_start
 from snooze.benchmarks.load import runner
+from snooze.benchmarks.load.arrivals import Pace
+from snooze.benchmarks.load.target import RequestOptions
 from snooze.bundle.contract import Bundle
 from snooze.bundle.evidence import read_evidence
 from snooze.bundle.samples import Sample, matches, read_samples
@@ -62,9 +64,12 @@ def main(folder: Path, seconds: float) -> None:
         predict_with_triton(url, sample)
         announce("5 of 7", f"load test: {RPS} requests/s for {seconds:g} s, next to what the profile predicts")
         report = runner.run(
-            url, model="tumour", data=folder / "tumour/rows.npz", rps=RPS, seconds=seconds, bundle=found.folder,
+            url,
+            RequestOptions(data=str(folder / "tumour/rows.npz")),
+            Pace(RPS, seconds),
+            bundle=found.folder,
             pid=parent.pid,
-        )  # fmt: skip
+        )
         print(report.as_text())
     cold = cold_start.measure(found.folder, runs=5)
     announce("6 of 7", "the sized Knative manifest, and the kn command for it")

@@ -1,7 +1,7 @@
 """
-The load generator as a process of its own: Locust replaces the blocking parts of the standard library for all of it.
+The load generator as a process of its own: Locust replaces the blocking parts of the standard library.
 
-It tells of the begin and end of the load, and of its progress, in lines of JSON on a pipe; its record is a file.
+It reports the begin, the progress and the end of the load as lines of JSON on a pipe, and writes its record to a file.
 """
 
 import json
@@ -12,45 +12,47 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from snooze.benchmarks.errors import LoadFailed, MissingTool
+from snooze.benchmarks.errors import LoadFailed
 from snooze.benchmarks.load.arrivals import Pace
 from snooze.benchmarks.load.outcomes import Record
-from snooze.benchmarks.load.target import Target, Wanted
+from snooze.benchmarks.load.target import RequestOptions, Target
 from snooze.benchmarks.meters import Watch
+from snooze.bundle.errors import MissingExtra
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
-ENDS: Final = {signal.SIGINT, signal.SIGTERM}
+SIGNALS: Final = {signal.SIGINT, signal.SIGTERM}
 SPAWN_RATE: Final = 100  # above it Locust warns
 
 Progress = Callable[[Mapping[str, Any]], None]
 
 
-def check() -> None:
+def require_locust() -> None:
     """
     Raises:
-        MissingTool: Locust is not installed.
+        MissingExtra: Locust is not installed.
     """
     if find_spec("locust") is None:
-        raise MissingTool("locust", "pip install 'snooze[bench]'")
+        raise MissingExtra("locust", "bench")
 
 
-def drive(target: Target, wanted: Wanted, pace: Pace, watch: Watch, progress: Progress | None) -> Record:
+def drive(target: Target, options: RequestOptions, pace: Pace, watch: Watch, progress: Progress | None) -> Record:
     """
-    Run Locust to its end, telling `watch` when the load begins and ends, and return what it recorded.
+    Run Locust to its end, start and stop `watch` with the load, and return the record.
 
     Raises:
-        LoadFailed: it ended without a record.
+        LoadFailed: Locust ended without a record.
     """
     with tempfile.TemporaryDirectory(prefix="snooze-load-") as folder:
         file, log = Path(folder, "record.npz"), Path(folder, "log")
         command = [sys.executable, "-m", "locust", "--headless", "-f", str(LOCUSTFILE), f"--users={pace.users}"]
         command += [f"--spawn-rate={min(pace.users, SPAWN_RATE)}", "--only-summary", "--exit-code-on-error=0"]
-        command += ["--loglevel=ERROR", *_options(target, wanted, pace), f"--record={file}"]
-        with _started(command, log) as events:
+        command += ["--loglevel=ERROR", *_options(target, options, pace), f"--record={file}"]
+        with _start(command, log) as events:
             for event in events:
                 if event["event"] == "begin":
                     watch.begin()
@@ -60,37 +62,27 @@ def drive(target: Target, wanted: Wanted, pace: Pace, watch: Watch, progress: Pr
                     progress(event)
         if not file.exists():
             lines = log.read_text("utf-8", "replace").split("\n")
-            raise LoadFailed(next((line for line in reversed(lines) if line.strip()), "it said nothing"))
+            raise LoadFailed(next((line for line in reversed(lines) if line.strip()), "it printed nothing"))
         return Record.read(file)
 
 
-def _options(target: Target, wanted: Wanted, pace: Pace) -> list[str]:
+def _options(target: Target, options: RequestOptions, pace: Pace) -> list[str]:
     """Return the options of the locustfile that make it prepare the same target again."""
-    given = {
-        "host": target.address.url,
-        "model": target.model,
-        "data": wanted.data,
-        "label": wanted.label,
-        "rows": wanted.rows,
-        "protocol": wanted.protocol,
-        "rps": pace.rps,
-        "seconds": pace.seconds,
-        "arrivals": pace.arrivals,
-        "seed": pace.seed,
-    }
-    options = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    options += [f"--row={row}" for row in wanted.row]
-    return [*options, "--binary"] if wanted.binary else options
+    given = asdict(options) | asdict(pace) | {"host": target.model.address.url, "model": target.model.name}
+    rows, binary, _ = given.pop("row"), given.pop("binary"), given.pop("users")
+    return [*(f"--{name}={value}" for name, value in given.items()), *(f"--row={row}" for row in rows)] + (
+        ["--binary"] if binary else []
+    )
 
 
 @contextmanager
-def _started(command: list[str], log: Path) -> Iterator[Iterator[Any]]:
-    """Start the generator and yield the events it tells until its end. It never outlives the block."""
+def _start(command: list[str], log: Path) -> Iterator[Iterator[Any]]:
+    """Start the generator and yield its events until it ends. It never outlives the block."""
     reading, writing = os.pipe()
-    # With epoll, libev rounds every wait up to a whole millisecond, which is longer than many an answer takes.
+    # With epoll, libev rounds every wait up to a whole millisecond, which is longer than many answers take.
     environment = os.environ | {"GEVENT_BACKEND": "select", "SNOOZE_LOAD_CHANNEL": str(writing)}
     with os.fdopen(reading, "rb") as channel, log.open("wb") as sink:
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)  # one that comes before we know the generator would orphan it
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one before `generator` is known would leave it running
         try:
             generator = subprocess.Popen(
                 command,
@@ -99,15 +91,15 @@ def _started(command: list[str], log: Path) -> Iterator[Iterator[Any]]:
                 stdout=sink,
                 stderr=sink,
                 pass_fds=(writing,),
-                process_group=0,  # Ctrl-C is for this process, which then ends the generator
+                process_group=0,  # Ctrl-C reaches only this process, which then ends the generator
             )
         except BaseException:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             raise
         finally:
             os.close(writing)
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             yield map(json.loads, channel)
             generator.wait()
         finally:

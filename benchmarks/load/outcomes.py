@@ -1,22 +1,21 @@
 """
-What became of each request, and the figures over all of them.
+The outcome of each request, and the figures over all of them.
 
-"Lost" means sent on an established connection, and no complete answer came. Refused connections, 429 and 503 are the
-ways in which a server says no before it takes a request; they are counted apart.
+A request is lost if it was sent on an established connection and no complete answer came. Refused connections, 429
+and 503 are counted separately: with them a server declines a request before it accepts it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class Outcome(IntEnum):
-    """The fate of one request."""
+    """What became of one request."""
 
     ANSWERED = 0  # 200, complete
     LOST = 1  # sent on an established connection, no complete answer
@@ -27,20 +26,16 @@ class Outcome(IntEnum):
     UNSENT = 6  # due, but no connection was free before the load ended
 
 
-STATUSES = {200: Outcome.ANSWERED, 429: Outcome.OVERLOADED, 503: Outcome.UNAVAILABLE}
-
-
-def of_status(status: int) -> Outcome:
-    """Return the outcome that a complete answer with this HTTP status is."""
-    return STATUSES.get(status, Outcome.FAILED)
+STATUSES: Final = {200: Outcome.ANSWERED, 429: Outcome.OVERLOADED, 503: Outcome.UNAVAILABLE}
+PERCENTILES: Final = {"p50_ms": 50.0, "p90_ms": 90.0, "p99_ms": 99.0, "max_ms": 100.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """
-    One load, request by request, in the order in which they were due. Times are seconds after the start.
+    One load, request by request, in the order in which they were due. Times are in seconds after the start.
 
-    `started` is when a request was put on its way (NaN if it never was), `ended` when its fate was known.
+    `started` is when a request was sent (NaN if it never was), `ended` when it was answered or given up.
     """
 
     due: NDArray[np.float64]
@@ -51,7 +46,7 @@ class Record:
     client_cpu_seconds: float
 
     def write(self, path: Path) -> None:
-        """Write the record to `path`, for `read`."""
+        """Write the record to `path`."""
         totals = np.array([self.seconds, self.client_cpu_seconds])
         with path.open("wb") as file:
             np.savez(file, due=self.due, started=self.started, ended=self.ended, outcomes=self.outcomes, totals=totals)
@@ -64,49 +59,46 @@ class Record:
             return cls(saved["due"], saved["started"], saved["ended"], saved["outcomes"], seconds, cpu)
 
     def counts(self) -> dict[str, int]:
-        """Return how many requests met each fate."""
-        return {fate.name.lower(): int((self.outcomes == fate).sum()) for fate in Outcome}
+        """Return the number of requests by outcome."""
+        return {outcome.name.lower(): int((self.outcomes == outcome).sum()) for outcome in Outcome}
 
     def achieved_rps(self) -> float:
-        """Return answered requests per second, over the load and whatever it took beyond to answer the last one."""
+        """Return the answered requests per second, over the load and the time until its last answer."""
         answered = self.outcomes == Outcome.ANSWERED
-        span = max(self.seconds, float(self.ended[answered].max(initial=0.0)))
-        return float(answered.sum()) / span
+        return float(answered.sum()) / max(self.seconds, float(self.ended[answered].max(initial=0.0)))
 
     def offered_rps(self) -> float:
-        """Return requests that were due per second."""
+        """Return the requests per second that were due."""
         return len(self.due) / self.seconds
 
     def latencies(self) -> NDArray[np.float64]:
         """
-        Return the seconds from due to answered, of what was answered.
+        Return the latency of every request, in seconds since it was due.
 
-        A request that was never sent counts with the time it had waited by then: leaving it out would make an
-        overloaded server look fast. Its true latency is higher.
+        A request without an answer counts with the time until it was given up (if it was never sent, until the load
+        ended), and is at least as slow as the slowest answer: otherwise requests that hang, or are quickly refused,
+        would make a server look fast.
         """
-        counted = (self.outcomes == Outcome.ANSWERED) | (self.outcomes == Outcome.UNSENT)
-        latencies: NDArray[np.float64] = (self.ended - self.due)[counted]
-        return latencies
+        latencies = self.ended - self.due
+        answered = self.outcomes == Outcome.ANSWERED
+        slowest = latencies[answered].max(initial=0.0)
+        return np.where(answered, latencies, np.maximum(latencies, slowest))
 
     def lateness(self) -> NDArray[np.float64]:
-        """Return the seconds by which requests were put on their way after they were due."""
+        """Return by how many seconds requests were sent after they were due."""
         late = self.started - self.due
         return late[~np.isnan(late)]
 
     def client_busy(self) -> float:
-        """Return the share of one core that the load generator itself used."""
+        """Return the cores that the load generator itself used."""
         return self.client_cpu_seconds / max(self.seconds, float(self.ended.max(initial=0.0)))
 
 
 def percentile(values: NDArray[np.float64], percent: float) -> float | None:
-    """Return the smallest value that at least `percent` % of the values do not exceed; None if there are none."""
-    if not len(values):
-        return None
-    return float(np.quantile(values, percent / 100, method="inverted_cdf"))
+    """Return the smallest value that at least `percent` % of the values do not exceed; None if there are no values."""
+    return float(np.quantile(values, percent / 100, method="inverted_cdf")) if len(values) else None
 
 
-def percentiles_ms(values: NDArray[np.float64]) -> Mapping[str, Any]:
-    """Return p50, p90, p99 and the maximum of `values` in seconds, as milliseconds; None where there are none."""
-    figures = {"p50_ms": 50.0, "p90_ms": 90.0, "p99_ms": 99.0, "max_ms": 100.0}
-    found = {name: percentile(values, percent) for name, percent in figures.items()}
-    return {name: None if value is None else value * 1000 for name, value in found.items()}
+def percentiles_ms(values: NDArray[np.float64]) -> dict[str, float | None]:
+    """Return p50, p90, p99 and the maximum, in milliseconds, of values in seconds."""
+    return {name: percentile(values * 1000, percent) for name, percent in PERCENTILES.items()}

@@ -1,4 +1,4 @@
-"""What a load found, as data and as text: rates, errors, latencies, cost, and the prediction beside them."""
+"""The report of a load, as data and as text: rates, errors, latencies, cost, and the predictions beside them."""
 
 import json
 from collections.abc import Mapping
@@ -6,21 +6,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from snooze.benchmarks.errors import InvalidOption
+from snooze.bundle.errors import InvalidOption
+from snooze.bundle.units import format_count
 
 MIB: Final = 2**20
 NOT_MEASURED: Final = "not measured"
-FIGURES: Final = {"p50_ms": 2, "cpu_cores": 3, "peak_mib": 1}  # what a profile predicts, with digits to print
+FIGURES: Final = {"p50_ms": 2, "cpu_cores": 3, "peak_mib": 1}  # the predicted figures, with the digits to print
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
     """
-    One load of one model. Latencies are milliseconds from the moment a request was due.
+    One load of one model. Latencies are in milliseconds since a request was due, and include all requests.
 
-    `errors` is the number of requests without a right answer, `outcomes` what became of all of them.
-    `predicted` has the keys p50_ms (None: more is offered than one server can bear), cpu_cores and peak_mib;
-    `error_percent` says how far each is from the measured one.
+    `errors` is the number of requests without an answer of status 200, `outcomes` the number of all by outcome.
+    `predicted` has the keys p50_ms (None: the rate is more than one server can handle), cpu_cores and peak_mib;
+    `memory_source` states how the measured peak was read.
     """
 
     url: str
@@ -42,7 +43,7 @@ class LoadReport:
     max_ms: float | None
     cpu_cores: float | None = None
     peak_mib: float | None = None
-    memory_is: str | None = None
+    memory_source: str | None = None
     predicted: Mapping[str, float | None] | None = None
     client: Mapping[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class LoadReport:
 
     @property
     def error_percent(self) -> Mapping[str, float] | None:
-        """How far each prediction is from what was measured, in percent of the measured; None without a prediction."""
+        """The deviation of each prediction in percent of the measured value; None without a prediction."""
         if self.predicted is None:
             return None
         errors = {}
@@ -81,13 +82,12 @@ class LoadReport:
         try:
             path.write_text(text + "\n", "utf-8")
         except OSError as error:
-            raise InvalidOption("--report", str(path), f"a file that can be written ({error.strerror})") from None
+            raise InvalidOption("--report", f"cannot write {path}: {error.strerror}") from None
 
     def _load(self) -> list[str]:
         counts = ", ".join(f"{count} {name}" for name, count in self.outcomes.items() if count and name != "answered")
-        size = f"{self.rows} row{'s' * (self.rows != 1)}"
         return [
-            f"{self.model} at {self.url}: {self.requests} requests of {size} ({self.data}), "
+            f"{self.model} at {self.url}: {self.requests} requests of {format_count(self.rows, 'row')} ({self.data}), "
             f"{self.protocol}, {self.arrivals} arrivals, {self.seconds:g} s",
             f"  offered       {self.offered_rps:10.1f} requests/s",
             f"  achieved      {self.achieved_rps:10.1f} requests/s",
@@ -104,15 +104,16 @@ class LoadReport:
         return [
             f"  server CPU    {_number(self.cpu_cores, 3, 'cores')}" + self._beside("cpu_cores"),
             f"  peak memory   {_number(self.peak_mib, 1, 'MiB')}" + self._beside("peak_mib"),
+            *([f"  memory is the {self.memory_source}"] if self.memory_source else []),
         ]
 
     def _beside(self, figure: str) -> str:
-        """Return the prediction of a figure and its error, to stand beside the measured one."""
+        """Return the prediction of a figure and its error."""
         if self.predicted is None:
             return ""
         predicted = self.predicted[figure]
         if predicted is None:
-            return "   predicted: more than one server can bear"
+            return "   predicted: more than one server can handle"
         error = (self.error_percent or {}).get(figure)
         return f"   predicted {predicted:.{FIGURES[figure]}f}" + (
             f", error {error:+.0f} %" if error is not None else ""

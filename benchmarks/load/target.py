@@ -1,138 +1,138 @@
-"""
-What a load is aimed at: one model of a running server, and ready-made requests for it.
+"""The model that a load is aimed at, and its requests, all encoded before the load begins."""
 
-Everything is learnt from the server itself by the Open Inference protocol, so any server of it can be measured.
-"""
-
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote, unquote
+from typing import Final
 
-from snooze.benchmarks.errors import InvalidData, InvalidOption, NotServed, UnknownModel
-from snooze.benchmarks.exchange import Address, exchange
-from snooze.benchmarks.load import payloads, rows
+import numpy as np
+
 from snooze.benchmarks.load.arrivals import SEED
-from snooze.benchmarks.load.payloads import PROTOCOLS, Payload, Protocol
 from snooze.bundle.contract import Tensor
-from snooze.bundle.datatypes import DATATYPES
+from snooze.bundle.errors import InvalidData, InvalidOption
+from snooze.bundle.rows import Rows, draw, fit, parse, read
+from snooze.bundle.samples import read_samples
+from snooze.bundle.store import latest
+from snooze.client import v2
+from snooze.client.exchange import Payload, exchange
 
-MODELS: Final = "/v2/models/"
-SIGNATURE: Final = "drawn from the signature"
+MAX_PAYLOADS: Final = 64
+DRAWN: Final = "drawn from the signature"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the user asks for: see the options of `snooze bench load`."""
+class RequestOptions:
+    """What to send, as in the options of `snooze bench load`; an empty text is an option that is not given."""
 
-    model: str | None = None
-    data: Path | None = None
+    model: str = ""
+    data: str = ""
+    label: str = ""
     row: tuple[str, ...] = ()
-    label: str | None = None
     rows: int = 1
-    protocol: Protocol = "v2"
+    protocol: str = "v2"
     binary: bool = False
 
     def __post_init__(self) -> None:
         if self.rows < 1:
-            raise InvalidOption("--rows", self.rows, "1 or more")
-        if self.protocol not in PROTOCOLS:
-            raise InvalidOption("--protocol", self.protocol, " or ".join(PROTOCOLS))
+            raise InvalidOption("--rows", f"expected 1 or more, got {self.rows}")
         if self.binary and self.protocol != "v2":
-            raise InvalidOption("--binary", self.protocol, "--protocol v2, the plain one has no binary form")
+            raise InvalidOption("--binary", f"requires --protocol v2, got {self.protocol}")
         if self.data and self.row:
-            raise InvalidOption("--row", self.row[0], "either --data or --row")
+            raise InvalidOption("--row", "give either --data or --row, not both")
+
+    @classmethod
+    def of(cls, arguments: Namespace) -> "RequestOptions":
+        """Return the options among the arguments of a command line."""
+        values = {name: getattr(arguments, name) for name in cls.__slots__}
+        return cls(**values | {"row": tuple(arguments.row)})
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model of a server, the path that predicts, and at least one request for it."""
+    """A model of a server, the path of its predictions, and at least one request for it."""
 
-    address: Address
-    model: str
+    model: v2.ServedModel
     path: str
     payloads: tuple[Payload, ...]
     rows: int
     source: str
 
 
-def prepare(url: str, wanted: Wanted) -> Target:
+def prepare(url: str, options: RequestOptions) -> Target:
     """
-    Ask the server at `url` for the model's signature and make requests that fit it.
-
-    The URL may be the server's, or the model's own (`.../v2/models/NAME`).
+    Read the model's signature from the server at `url` and encode requests that fit it.
 
     Raises:
-        BenchmarkError: the server is not there, has no such model, or the data does not fit.
+        ClientError: the server does not answer, or has no such model.
+        InvalidData: the rows do not fit the signature.
     """
-    base, _, named = url.partition(MODELS)
-    address = Address.parse(base)
-    model = wanted.model or unquote(named.partition("/")[0]) or _only_model(address)
-    tensors = _signature(address, model)
-    source, inputs = _inputs(wanted, tensors)
-    cut = payloads.batches(inputs, tensors, wanted.rows, source)
-    path = f"{MODELS}{quote(model)}/infer" if wanted.protocol == "v2" else f"/models/{quote(model)}/predict"
-    made = tuple(payloads.encode(one, tensors, wanted.protocol, wanted.binary, source) for one in cut)
-    first = cut[0][tensors[0].name]
-    return Target(address, model, path, made, len(first) if first.ndim else 1, source)
+    model = v2.find_model(url, options.model)
+    inputs = v2.read_inputs(model)
+    source, arrays = _read_arrays(options, inputs)
+    cut = batches(arrays, inputs, options.rows, source)
+    first = cut[0][inputs[0].name]
+    rows = len(first) if first.ndim else 1
+    if options.protocol == "predict":
+        payloads = tuple(v2.encode_rows(one, inputs, source) for one in cut)
+        return Target(model, f"{model.path.removeprefix('/v2')}/predict", payloads, rows, source)
+    payloads = tuple(v2.encode(one, inputs, source, options.binary) for one in cut)
+    return Target(model, f"{model.path}/infer", payloads, rows, source)
 
 
-def try_once(target: Target) -> None:
+def send_once(target: Target) -> None:
     """
-    Send the first request, which also wakes a service that sleeps.
+    Send the first request; this also starts a service that is scaled to zero.
 
     Raises:
-        Unreachable: no answer.
-        NotServed: an answer other than 200; repeating it for the length of a load would measure refusals.
+        Unreachable: there is no answer.
+        RequestFailed: the answer is an error, so a load would only measure refusals.
     """
-    payload = target.payloads[0]
-    answer = exchange(target.address, "POST", target.path, payload.body, payload.headers)
-    if answer.status != 200:
-        raise NotServed(target.address.url + target.path, answer.status, answer.error())
+    exchange(target.model.address, "POST", target.path, target.payloads[0]).json_object()
 
 
-def _only_model(address: Address) -> str:
-    names = _listed(address)
-    if len(names) != 1:
-        raise UnknownModel(address.url, None, names)
-    return names[0]
+def batches(
+    arrays: Mapping[str, v2.Array], inputs: Sequence[Tensor], rows: int, source: str
+) -> list[dict[str, v2.Array]]:
+    """
+    Cut arrays into at most 64 different requests of `rows` rows, repeating rows where there are too few.
+
+    A model whose first dimension is fixed gets exactly that many rows.
+
+    Raises:
+        InvalidData: `rows` does not match such a fixed dimension.
+    """
+    fixed = {tensor.shape[0] for tensor in inputs if tensor.shape and tensor.shape[0] != -1}
+    size = fixed.pop() if fixed else rows
+    if rows not in (1, size):
+        raise InvalidData("--rows", f"the model takes exactly {size} rows per request, got {rows}")
+    length = min((len(array) for array in arrays.values() if array.ndim), default=size)
+    if length < size and size != rows:
+        raise InvalidData(source, f"the model takes exactly {size} rows per request, got {length}")
+    return [
+        {
+            name: array.take(range(index * size, (index + 1) * size), axis=0, mode="wrap") if array.ndim else array
+            for name, array in arrays.items()
+        }
+        for index in range(min(MAX_PAYLOADS, max(1, length // size)))
+    ]
 
 
-def _listed(address: Address) -> list[str]:
-    """Return the names in the server's repository index; none if it has no such index."""
-    answer = exchange(address, "POST", "/v2/repository/index", b"{}", {"Content-Type": "application/json"})
-    listed = answer.json() if answer.status == 200 else None
-    if not isinstance(listed, list):
-        return []
-    return sorted({str(one["name"]) for one in listed if isinstance(one, dict) and "name" in one})
+def _read_arrays(options: RequestOptions, inputs: Sequence[Tensor]) -> tuple[str, dict[str, v2.Array]]:
+    if options.row:
+        return "--row", fit(parse(options.row), inputs, "--row")
+    if not options.data:
+        return DRAWN, draw(inputs, MAX_PAYLOADS, SEED)
+    path = Path(options.data)
+    rows = read_golden_rows(path) if path.is_dir() else read(path, options.label or None)
+    return options.data, fit(rows, inputs, options.data)
 
 
-def _signature(address: Address, model: str) -> tuple[Tensor, ...]:
-    path = MODELS + quote(model)
-    answer = exchange(address, "GET", path)
-    if answer.status == 404:
-        raise UnknownModel(address.url, model, _listed(address))
-    if answer.status != 200:
-        raise NotServed(address.url + path, answer.status, answer.error())
+def read_golden_rows(path: Path) -> Rows:
+    """Return the golden inputs of the latest version of a bundle: of all cases, or the first where shapes differ."""
+    found = latest(path)
+    samples = read_samples(found.folder, found.bundle)
     try:
-        return tuple(_tensor(one) for one in answer.json()["inputs"])
-    except (KeyError, TypeError, ValueError):
-        raise NotServed(address.url + path, answer.status, "not the metadata of a model") from None
-
-
-def _tensor(described: Any) -> Tensor:
-    datatype = str(described["datatype"])
-    if datatype not in DATATYPES:
-        raise InvalidData(f"input {described['name']!r}", f"its datatype {datatype} is none of {', '.join(DATATYPES)}")
-    return Tensor(str(described["name"]), datatype, tuple(int(size) for size in described["shape"]))
-
-
-def _inputs(wanted: Wanted, tensors: Sequence[Tensor]) -> tuple[str, payloads.Inputs]:
-    if not tensors:
-        raise InvalidData("the model's signature", "it has no inputs")
-    if wanted.data:
-        return str(wanted.data), rows.fit(rows.read(wanted.data, wanted.label), tensors, str(wanted.data))
-    if wanted.row:
-        return "--row", rows.fit(rows.parse(wanted.row), tensors, "--row")
-    return SIGNATURE, rows.fit(rows.draw(tensors, SEED), tensors, SIGNATURE)
+        return Rows({name: np.concatenate([one.inputs[name] for one in samples]) for name in samples[0].inputs})
+    except ValueError:
+        return Rows(dict(samples[0].inputs))

@@ -1,11 +1,12 @@
 """
 The servers that are compared: how each is started, how it is asked for the same prediction, and what is right.
 
-All run the same model file under the same Python. What a peer's author would not set, we do not set for it;
-`ORT_DISABLE_TELEMETRY` is the exception, for nobody's measurement should be reported to a vendor.
+All run the same model file in the same environment, each with the settings that its author would choose;
+`ORT_DISABLE_TELEMETRY` is set for all, so that no measurement is reported to a vendor.
 """
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from snooze.benchmarks.errors import InvalidData, InvalidOption, WrongAnswer
-from snooze.benchmarks.load.payloads import Payload, encode
+from snooze.benchmarks.errors import StartFailed, WrongAnswer
 from snooze.bundle.contract import Bundle
 from snooze.bundle.datatypes import DATATYPES
+from snooze.bundle.errors import InvalidData, InvalidOption
 from snooze.bundle.samples import Sample, matches, read_samples
-from snooze.bundle.store import latest, read
+from snooze.bundle.store import latest
+from snooze.client import v2
+from snooze.client.exchange import Payload
 
 PEERS: Final = Path(__file__).parent
 ENVIRONMENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
@@ -27,38 +30,35 @@ ENVIRONMENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """One golden row of a bundle and what the model must answer to it."""
+    """One golden row of a bundle."""
 
     folder: Path
     bundle: Bundle
-    samples: Sample
+    sample: Sample
 
     @classmethod
     def of(cls, path: Path) -> "Golden":
         """
-        Return the first golden row of the bundle at `path`.
+        Return the first golden row of the latest version of the model at `path`.
 
         Raises:
-            BundleError: there is no bundle, or not one alone.
+            BundleError: there is no bundle, or there are several models.
         """
-        folder = latest(path).folder
-        bundle = read(folder)
-        samples = read_samples(folder, bundle)
-        first = Sample(
-            {name: array[:1] for name, array in samples.inputs.items()},
-            {name: array[:1] for name, array in samples.outputs.items()},
-        )
-        return cls(folder, bundle, first)
+        found = latest(path)
+        first = read_samples(found.folder, found.bundle)[0]
+        rows = {one.name for one in (*found.bundle.inputs, *found.bundle.outputs) if one.shape[:1] == (-1,)}
+        sides = ({name: array[:1] if name in rows else array for name, array in side.items()} for side in first)
+        return cls(found.folder, found.bundle, Sample(*sides))
 
     def check(self, server: str, outputs: Mapping[str, Any]) -> None:
         """
         Raises:
-            WrongAnswer: an output is missing or further from its golden value than the bundle tolerates.
+            WrongAnswer: an output is missing, or differs from its golden value by more than the tolerance.
         """
         for tensor in self.bundle.outputs:
             if tensor.name not in outputs:
                 raise WrongAnswer(server, f"there is no output {tensor.name!r}")
-            expected = self.samples.outputs[tensor.name]
+            expected = self.sample.outputs[tensor.name]
             got = np.array(outputs[tensor.name], DATATYPES[tensor.datatype])
             if got.size != expected.size:
                 raise WrongAnswer(server, f"output {tensor.name!r} has {got.size} values, expected {expected.size}")
@@ -68,7 +68,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A server that can be started, asked and judged. `outputs` takes its answer apart; None: it predicts nothing."""
+    """A server to compare. `outputs` returns the outputs in an answer; None: it makes no predictions."""
 
     name: str
     command: tuple[str, ...]
@@ -80,46 +80,46 @@ class Candidate:
     def check(self, golden: Golden, body: bytes) -> None:
         """
         Raises:
-            WrongAnswer: the body is not the golden answer.
+            WrongAnswer: the body does not contain the golden outputs.
         """
         if self.outputs is None:
             return
         try:
             outputs = self.outputs(json.loads(body))
         except (ValueError, KeyError, TypeError):
-            raise WrongAnswer(self.name, f"it answers {body[:200]!r}") from None
+            raise WrongAnswer(self.name, f"the answer is {body[:200]!r}") from None
         golden.check(self.name, outputs)
 
 
-def snooze(golden: Golden) -> Candidate:
-    """Return our server, as the image starts it, with JSON in the Open Inference form."""
+def snooze(golden: Golden, python: str = sys.executable) -> Candidate:
+    """Return Snooze's server as the image starts it, with JSON of the Open Inference protocol."""
     return Candidate(
         "snooze",
-        (sys.executable, "-m", "snooze.service"),
+        (python, "-P", "-m", "snooze.service"),
         {"SNOOZE_MODELS": str(golden.folder), "SNOOZE_HOST": "127.0.0.1"},
         f"/v2/models/{golden.bundle.name}/infer",
-        encode(golden.samples.inputs, golden.bundle.inputs, "v2", False, str(golden.folder)),
+        v2.encode(golden.sample.inputs, golden.bundle.inputs, str(golden.folder)),
         lambda answer: {output["name"]: output["data"] for output in answer["outputs"]},
     )
 
 
-def fastapi_usual(golden: Golden) -> Candidate:
-    """Return FastAPI with ONNX Runtime as usually written."""
-    return _fastapi("fastapi", "fastapi_usual.py", golden)
+def fastapi_usual(golden: Golden, python: str = sys.executable) -> Candidate:
+    """Return FastAPI with ONNX Runtime as it is usually written."""
+    return _fastapi("fastapi", "fastapi_usual.py", golden, python)
 
 
-def fastapi_tuned(golden: Golden) -> Candidate:
-    """Return FastAPI with ONNX Runtime as written with care."""
-    return _fastapi("fastapi tuned", "fastapi_tuned.py", golden)
+def fastapi_tuned(golden: Golden, python: str = sys.executable) -> Candidate:
+    """Return FastAPI with ONNX Runtime as an expert writes it."""
+    return _fastapi("fastapi tuned", "fastapi_tuned.py", golden, python)
 
 
-def bare(golden: Golden) -> Candidate:
-    """Return bare uvicorn, which reads the body that our server reads and answers a constant."""
-    asked = snooze(golden)
-    return Candidate("bare uvicorn", (sys.executable, str(PEERS / "bare.py")), {}, asked.path, asked.payload, None)
+def bare(golden: Golden, python: str = sys.executable) -> Candidate:
+    """Return bare uvicorn, which reads the same body as Snooze and answers with a constant."""
+    ours = snooze(golden)
+    return Candidate("bare uvicorn", (python, str(PEERS / "bare.py")), {}, ours.path, ours.payload, None)
 
 
-KNOWN: Final[Mapping[str, Callable[[Golden], Candidate]]] = {
+KNOWN: Final[Mapping[str, Callable[[Golden, str], Candidate]]] = {
     "snooze": snooze,
     "fastapi": fastapi_usual,
     "fastapi-tuned": fastapi_tuned,
@@ -127,30 +127,43 @@ KNOWN: Final[Mapping[str, Callable[[Golden], Candidate]]] = {
 }
 
 
-def choose(names: str, golden: Golden) -> list[Candidate]:
+def choose(names: str, golden: Golden, python: str = sys.executable) -> list[Candidate]:
     """
-    Return the candidates of a list like `snooze,fastapi`.
+    Return the candidates in a list such as `snooze,fastapi`, started with the interpreter `python`.
 
     Raises:
-        InvalidOption: one of them is not known.
+        InvalidOption: a name is unknown.
         InvalidData: a peer cannot take the model's input.
     """
     for name in names.split(","):
         if name not in KNOWN:
-            raise InvalidOption("--servers", name, f"names out of {', '.join(KNOWN)}")
-    return [KNOWN[name](golden) for name in names.split(",")]
+            raise InvalidOption("--servers", f"expected some of {', '.join(KNOWN)}, got {name!r}")
+    return [KNOWN[name](golden, python) for name in names.split(",")]
 
 
-def _fastapi(name: str, script: str, golden: Golden) -> Candidate:
+def describe_installation(python: str) -> str:
+    """
+    Return whether the environment of an interpreter contains Snooze as a package or as a link to a working copy.
+
+    Raises:
+        StartFailed: the environment has no Snooze.
+    """
+    code = "import snooze.service; print(snooze.service.__file__)"
+    done = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StartFailed("snooze", f"{python} cannot import it; give --python an environment that has it")
+    return "snooze is an installed package" if "site-packages" in done.stdout else "snooze is an editable working copy"
+
+
+def _fastapi(name: str, script: str, golden: Golden, python: str) -> Candidate:
     features = golden.bundle.inputs[0]
     if len(golden.bundle.inputs) > 1 or features.datatype != "FP32" or len(features.shape) != 2:
         raise InvalidData(str(golden.folder), f"{name} takes one FP32 input of rows; choose a tabular model")
-    rows = encode(golden.samples.inputs, [features], "predict", False, str(golden.folder))
     return Candidate(
         name,
-        (sys.executable, str(PEERS / script)),
+        (python, str(PEERS / script)),
         {"MODEL": str(golden.folder / golden.bundle.session.file)},
         "/predict",
-        Payload(b'{"rows":' + rows.body + b"}", rows.headers),
+        v2.encode_rows(golden.sample.inputs, [features], str(golden.folder)),
         lambda answer: answer,
     )

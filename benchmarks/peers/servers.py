@@ -1,4 +1,4 @@
-"""Start a server that is compared, wait for its first right answer, and end it."""
+"""Start a candidate, wait for its first right answer, and end it."""
 
 import http.client
 import os
@@ -15,7 +15,7 @@ from snooze.benchmarks.errors import StartFailed, WrongAnswer
 from snooze.benchmarks.meters import Tree
 from snooze.benchmarks.peers.candidates import ENVIRONMENT, Candidate, Golden
 
-PATIENCE_SECONDS: Final = 30.0
+START_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.001
 STOP_SECONDS: Final = 10.0
 
@@ -42,7 +42,7 @@ class Running:
 @contextmanager
 def running(candidate: Candidate, golden: Golden, core: int | None = None) -> Iterator[Running]:
     """
-    Start `candidate`, on one `core` only if that is given, and yield it once its first answer has come and is right.
+    Start `candidate`, on one `core` if that is given, and yield it after its first right answer.
 
     Raises:
         StartFailed: it ended, or did not answer within 30 s.
@@ -63,13 +63,13 @@ def running(candidate: Candidate, golden: Golden, core: int | None = None) -> It
 
 def connect(port: int) -> http.client.HTTPConnection:
     """Return a connection to a server on this machine."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
     connection.connect()
     return connection
 
 
-def ask(connection: http.client.HTTPConnection, candidate: Candidate) -> http.client.HTTPResponse:
-    """Send the candidate's request and return its answer, which has still to be read."""
+def send(connection: http.client.HTTPConnection, candidate: Candidate) -> http.client.HTTPResponse:
+    """Send the candidate's request and return its answer, whose body is not read yet."""
     connection.request("POST", candidate.path, candidate.payload.body, dict(candidate.payload.headers))
     return connection.getresponse()
 
@@ -84,7 +84,7 @@ def _first(
 ) -> FirstAnswer:
     connection = _connected(candidate, process, port, begun, log)
     try:
-        response = ask(connection, candidate)
+        response = send(connection, candidate)
         body = response.read()
         wall = time.perf_counter() - begun
         cpu = Tree(process.pid).cpu_seconds()
@@ -101,15 +101,15 @@ def _first(
 def _connected(
     candidate: Candidate, process: subprocess.Popen[bytes], port: int, begun: float, log: IO[bytes]
 ) -> http.client.HTTPConnection:
-    """Try to connect every millisecond until somebody listens."""
-    while time.perf_counter() - begun < PATIENCE_SECONDS:
+    """Try to connect every millisecond until the server listens."""
+    while time.perf_counter() - begun < START_SECONDS:
         try:
             return connect(port)
         except ConnectionRefusedError:
             if process.poll() is not None:
                 raise StartFailed(candidate.name, _last_line(log) or f"exit code {process.returncode}") from None
             time.sleep(POLL_SECONDS)
-    raise StartFailed(candidate.name, f"nobody listens after {PATIENCE_SECONDS:.0f} s")
+    raise StartFailed(candidate.name, f"it does not listen after {START_SECONDS:.0f} s")
 
 
 def _last_line(log: IO[bytes]) -> str:

@@ -1,27 +1,20 @@
-"""A server of the protocol whose behaviour is known, and a small bundle: what the benchmarks are tried on."""
+"""A server of the protocol with known faults, and small bundles."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.knative.bundles import a_bundle
 
-from snooze.bundle import (
-    Bundle,
-    Draft,
-    Evidence,
-    Profile,
-    Run,
-    Samples,
-    Session,
-    Source,
-    Tensor,
-    Tolerance,
-    write_samples,
-)
+from snooze.benchmarks.peers.candidates import Golden, snooze
+from snooze.benchmarks.peers.servers import running
+from snooze.bundle.contract import Bundle, Tensor, Tolerance
+from snooze.bundle.draft import Draft
+from snooze.bundle.samples import Sample, write_samples
 
 DOUBLE = Path(__file__).with_name("v2_double.py")
 FEATURES, CLASSES, ROWS = 4, 3, 8
@@ -37,7 +30,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def double() -> Iterator[Server]:
-    """A test double of a server: the model `tumour` answers, others misbehave as their names say."""
+    """A stand-in for a server: the model `tumour` answers, the others fail as their names say."""
     with subprocess.Popen([sys.executable, str(DOUBLE)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -56,22 +49,35 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Draft(tmp_path_factory.mktemp("models"), "tumour") as draft:
         (draft.folder / "model.onnx").write_bytes(_model(weights))
         outputs = {"label": scores.argmax(axis=1), "probabilities": scores}
-        write_samples(draft.folder / "samples.npz", Samples({"features": features}, outputs))
+        write_samples(draft.folder / "samples.npz", [Sample({"features": features}, outputs)])
         return draft.publish(_contract())
 
 
 @pytest.fixture(scope="session")
+def snooze_server(bundle: Path) -> Iterator[Server]:
+    """A real Snooze server with that bundle."""
+    golden = Golden.of(bundle)
+    with running(snooze(golden), golden) as server:
+        yield Server(f"http://127.0.0.1:{server.port}", server.pid)
+
+
+@pytest.fixture(scope="session")
 def picture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bundle whose input is a picture. Nobody loads its model, so there is none in the file."""
+    """The folder of a bundle whose input is a picture. Its model is never loaded, so the file is none."""
     pixels = np.zeros((1, 2, 2, 1), np.float32)
     tensor = Tensor("picture", "FP32", (-1, 2, 2, 1))
     with Draft(tmp_path_factory.mktemp("models"), "digits") as draft:
         (draft.folder / "model.onnx").write_bytes(b"never loaded")
-        write_samples(draft.folder / "samples.npz", Samples({"picture": pixels}, {"same": pixels}))
-        same = replace(tensor, name="same")
-        tolerance = {"same": Tolerance(exact=True)}
-        contract = replace(_contract(), name="digits", inputs=(tensor,), outputs=(same,), tolerance=tolerance)
-        return draft.publish(replace(contract, task="transform", labels=None))
+        write_samples(draft.folder / "samples.npz", [Sample({"picture": pixels}, {"same": pixels})])
+        contract = _contract()._replace(
+            name="digits",
+            inputs=(tensor,),
+            outputs=(tensor._replace(name="same"),),
+            tolerance={"same": Tolerance(exact=True)},
+            task="transform",
+            labels=None,
+        )
+        return draft.publish(contract)
 
 
 def _model(weights: np.ndarray) -> bytes:
@@ -96,20 +102,14 @@ def _model(weights: np.ndarray) -> bytes:
 
 
 def _contract() -> Bundle:
-    return Bundle(
+    return a_bundle()._replace(
         name="tumour",
-        version=1,
-        created="2026-11-21T00:00:00Z",
-        source=Source("by hand", "1"),
         inputs=(Tensor("features", "FP32", (-1, FEATURES)),),
         outputs=(
             Tensor("label", "INT64", (-1,), "label"),
             Tensor("probabilities", "FP32", (-1, CLASSES), "scores"),
         ),
-        session=Session(),
         tolerance={"label": Tolerance(exact=True), "probabilities": Tolerance(rtol=1e-4, atol=1e-5)},
-        evidence=Evidence(data="given"),
-        profile=Profile(cpu="by hand", run=(Run(1, 1e-5, 1e-6, 1e-5),)),
         files={},
         task="classification",
         labels=("a", "b", "c"),

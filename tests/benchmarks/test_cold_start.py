@@ -1,9 +1,9 @@
-import json
 from pathlib import Path
 
 import pytest
 
-from snooze.benchmarks.cold_start import ColdStart, main, results, server_timing
+from snooze.benchmarks.cold_start import ColdStart, measure, parse_server_timing, run, summarize
+from snooze.bundle.errors import BundleError
 
 
 @pytest.mark.parametrize(
@@ -15,50 +15,46 @@ from snooze.benchmarks.cold_start import ColdStart, main, results, server_timing
         ("cached, imports;dur=x, session; dur = 2", {"session": 2.0}),
     ],
 )
-def test_reads_where_the_time_went(header: str, phases: dict[str, float]) -> None:
-    assert server_timing(header) == phases
+def test_reads_the_phases_of_server_timing(header: str, phases: dict[str, float]) -> None:
+    assert parse_server_timing(header) == phases
 
 
-def test_the_table_has_medians_and_quartiles() -> None:
-    starts = [ColdStart("ours", wall, wall / 2, 40.0, {"imports": wall / 4}) for wall in (100, 120, 140, 160, 300)]
+def test_the_table_has_medians_quartiles_and_phases() -> None:
+    starts = [
+        ColdStart("ours", wall, wall / 2, 40.0, {"imports": wall / 4, "imports-cpu": wall / 5})
+        for wall in (100, 120, 140, 160, 300)
+    ]
 
-    found = results([*starts, ColdStart("theirs", 400, 300, 60.0, {})], runs=5)
+    found = summarize([*starts, ColdStart("theirs", 400, 300, 60.0, {})], 5, "snooze is an installed package")
 
     assert found.rows == [
-        ["ours", "140 (120-160)", "70 (60-80)", "40 (40-40)", "imports 35"],
+        ["ours", "140 (120-160)", "70 (60-80)", "40 (40-40)", "imports 35 (28)"],
         ["theirs", "400 (400-400)", "300 (300-300)", "60 (60-60)", "-"],
     ]
     assert found.figures["ours"]["wall_ms"] == {"median": 140, "quarter": 120, "three_quarters": 160}
     assert len(found.figures["ours"]["runs"]) == 5
+    assert "snooze is an installed package" in found.method
 
 
-def test_measures_a_peer_and_writes_what_it_found(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stem = tmp_path / "results" / "cold"
+@pytest.mark.process
+def test_compares_starts_of_servers(bundle: Path) -> None:
+    figures = run(bundle, "snooze,bare", runs=1).figures
 
-    assert main([f"--bundle={bundle}", "-n1", "--servers=fastapi-tuned", f"--output={stem}"]) == 0
-
-    figures = json.loads(stem.with_name("cold.json").read_text())["figures"]["fastapi tuned"]
-    assert figures["wall_ms"]["median"] > figures["cpu_ms"]["median"] / 8
-    assert 10 < figures["pss_mib"]["median"] < 500
-    assert stem.with_name("cold.md").read_text() == capsys.readouterr().out.removesuffix("\n")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["-n0"], "--runs: expected 1 or more, got 0"),
-        (["--servers=flask"], "--servers: expected names out of snooze, fastapi, fastapi-tuned, bare, got 'flask'"),
-    ],
-)
-def test_says_what_is_wrong_in_one_line(
-    bundle: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
-) -> None:
-    assert main([f"--bundle={bundle}", *options]) == 2
-    assert capsys.readouterr().err == f"snooze: {message}\n"
+    assert set(figures) == {"snooze", "bare uvicorn"}
+    for server in figures.values():
+        assert server["wall_ms"]["median"] > 0
+        assert server["cpu_ms"]["median"] > 0
+        assert 5 < server["pss_mib"]["median"] < 500
+    assert {"imports", "session", "listen"} <= set(figures["snooze"]["phases_ms"])
 
 
-def test_a_bundle_that_is_not_there_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([f"--bundle={tmp_path / 'none'}"]) == 2
-    assert capsys.readouterr().err == f"snooze: {tmp_path / 'none'} is not a bundle: there is no such folder\n"
+@pytest.mark.process
+def test_measures_a_start(bundle: Path) -> None:
+    start = measure(bundle, runs=1)
+
+    assert (start.server, start.wall_ms > 0, start.cpu_ms > 0) == ("snooze", True, True)
+
+
+def test_a_missing_bundle_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BundleError):
+        run(tmp_path / "none", "snooze", 1)

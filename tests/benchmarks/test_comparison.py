@@ -3,9 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from snooze.benchmarks.comparison import Middle, Results
-from snooze.benchmarks.errors import InvalidOption
-from snooze.benchmarks.machine import describe
+from snooze.benchmarks.comparison import Quartiles, Results
+from snooze.bundle.errors import InvalidOption
 
 MACHINE = {
     "cpu": "A CPU",
@@ -34,9 +33,10 @@ def test_machine_and_method_stand_above_the_table() -> None:
     ]
 
 
-def test_machines_read_the_same_as_people(tmp_path: Path) -> None:
-    RESULTS.write(tmp_path / "deep" / "a.b")
+def test_publishes_the_same_for_people_and_for_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert RESULTS.publish(tmp_path / "deep" / "a.b") == 0
 
+    assert capsys.readouterr().out == RESULTS.as_markdown() + "\n"
     assert (tmp_path / "deep" / "a.b.md").read_text() == RESULTS.as_markdown()
     assert json.loads((tmp_path / "deep" / "a.b.json").read_text()) == {
         "title": "A title",
@@ -46,21 +46,15 @@ def test_machines_read_the_same_as_people(tmp_path: Path) -> None:
     }
 
 
-def test_says_that_results_cannot_be_written(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(InvalidOption, match="--output: expected a path that can be written"):
-        RESULTS.write(tmp_path / "file" / "results")
+    with pytest.raises(InvalidOption) as caught:
+        RESULTS.publish(tmp_path / "file" / "results")
+
+    assert caught.value.option == "--output"
 
 
-def test_the_middle_is_the_median_and_its_quarters() -> None:
-    assert str(Middle.of([1, 2, 3, 4, 100])) == "3 (2-4)"
-    assert Middle.of([7.0]) == Middle(7.0, 7.0, 7.0)
-
-
-def test_the_machine_names_the_versions_of_what_is_installed() -> None:
-    machine = describe(["numpy", "no-such-package"])
-
-    assert list(machine["versions"]) == ["numpy"]
-    assert machine["cores"] >= 1
-    assert machine["cpu"]
+def test_quartiles_are_printed_around_the_median() -> None:
+    assert str(Quartiles.of([1, 2, 3, 4, 100])) == "3 (2-4)"
+    assert Quartiles.of([7.0]) == Quartiles(7.0, 7.0, 7.0)

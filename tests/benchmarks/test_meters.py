@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from snooze.benchmarks.errors import NotMeasurable
-from snooze.benchmarks.meters import Cgroup, Tree, Watch, cpu_seconds, peak_resident_bytes, rollup_bytes
+from snooze.benchmarks.meters import Cgroup, Meter, Tree, Watch, cpu_seconds, resident_bytes, rollup_bytes
+
+pytestmark = pytest.mark.process
 
 MIB = 2**20
-# Uses as many CPU seconds as it is told, says so, and waits.
+# Uses so many CPU seconds, prints a line, and waits.
 BURN = """
 import sys, time
 while time.process_time() < float(sys.argv[1]): pass
@@ -95,19 +97,19 @@ def test_counts_the_cpu_of_children_alive_and_gone(start: Start) -> None:
     assert tree.cpu_seconds() - gone == pytest.approx(0.3, abs=0.08)
 
 
-def test_remembers_memory_that_was_given_back(start: Start) -> None:
+def test_the_peak_includes_memory_that_was_freed(start: Start) -> None:
     process = start(FILL, 64)
     line(process)
 
-    assert 64 * MIB < peak_resident_bytes(process.pid) < 96 * MIB
+    assert 64 * MIB < resident_bytes(process.pid) < 96 * MIB
     assert rollup_bytes(process.pid, "Pss:") < 32 * MIB
     assert Tree(process.pid).anonymous_bytes() <= Tree(process.pid).pss_bytes()
 
 
-def test_counts_what_a_tree_shares_only_once(start: Start) -> None:
+def test_shared_memory_of_a_tree_counts_once(start: Start) -> None:
     parent = start(PARENT, 0.01)
     child = int(line(parent))
-    peaks = [peak_resident_bytes(pid) for pid in (parent.pid, child)]
+    peaks = [resident_bytes(pid) for pid in (parent.pid, child)]
 
     assert max(peaks) < Tree(parent.pid).peak_bytes() < sum(peaks)
 
@@ -123,7 +125,7 @@ def test_a_process_that_is_not_there_cannot_be_measured(start: Start) -> None:
         cpu_seconds(process.pid)
     with pytest.raises(NotMeasurable, match="No such file or directory"):
         rollup_bytes(process.pid, "Pss:")
-    assert peak_resident_bytes(process.pid) == 0
+    assert resident_bytes(process.pid) == 0
 
 
 def cgroup(folder: Path, *, usage: int, peak: int | None = None) -> Cgroup:
@@ -134,17 +136,19 @@ def cgroup(folder: Path, *, usage: int, peak: int | None = None) -> Cgroup:
     return Cgroup(folder)
 
 
-def test_reads_the_accounts_of_a_cgroup(tmp_path: Path) -> None:
+def test_reads_cpu_and_memory_of_a_cgroup(tmp_path: Path) -> None:
     group = cgroup(tmp_path, usage=2_500_000, peak=4000)
 
     assert (group.cpu_seconds(), group.peak_bytes()) == (2.5, 4000)
 
 
-def test_reads_current_memory_where_the_kernel_remembers_no_peak(tmp_path: Path) -> None:
-    assert cgroup(tmp_path, usage=1).peak_bytes() == 1000
+def test_reads_current_memory_where_the_kernel_keeps_no_peak(tmp_path: Path) -> None:
+    group = cgroup(tmp_path, usage=1)
+
+    assert (group.peak_bytes(), group.memory_bytes()) == (0, 1000)
 
 
-def test_a_folder_that_is_no_cgroup_cannot_be_measured(tmp_path: Path) -> None:
+def test_a_folder_without_cgroup_files_cannot_be_measured(tmp_path: Path) -> None:
     with pytest.raises(NotMeasurable) as caught:
         Cgroup(tmp_path)
 
@@ -152,22 +156,95 @@ def test_a_folder_that_is_no_cgroup_cannot_be_measured(tmp_path: Path) -> None:
 
 
 def test_a_watch_reports_what_was_used_between_begin_and_end(start: Start) -> None:
-    process = start(BURN, 0.4)
+    process = start("import sys; sys.stdin.readline()\n" + BURN, 0.4)
     with Watch(Tree(process.pid)) as watch:
         watch.begin()
         begun = time.perf_counter()
+        go_on(process)
         line(process)
         watch.end()
         elapsed = time.perf_counter() - begun
 
     assert watch.usage is not None
-    assert watch.usage.cpu_cores * elapsed == pytest.approx(0.4, abs=0.05)
-    assert watch.usage.peak_bytes == peak_resident_bytes(process.pid)
-    assert watch.usage.memory_is == "peak resident memory of the largest process, and what the others do not share"
+    assert watch.usage.cpu_cores * elapsed == pytest.approx(0.4, abs=0.1)
+
+
+# Fills a block of so many MiB at each line that it reads, frees it, and prints a line.
+FILL_AGAIN = """
+import sys
+print("ready", flush=True)
+for line in sys.stdin:
+    block = bytearray(int(line) * 2**20)
+    for index in range(0, len(block), 4096): block[index] = 1
+    del block
+    print("filled", flush=True)
+"""
+
+
+def fill(process: subprocess.Popen[str], mib: int) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{mib}\n")
+    process.stdin.flush()
+    assert line(process) == "filled\n"
+
+
+def test_the_peak_is_that_of_the_load_not_of_the_whole_life(start: Start) -> None:
+    process = start(FILL_AGAIN)
+    line(process)
+    fill(process, 128)
+    with Watch(Tree(process.pid)) as watch:
+        watch.begin()
+        fill(process, 32)
+        watch.end()
+
+    assert watch.usage is not None
+    assert 32 * MIB < watch.usage.peak_bytes < 96 * MIB
+    assert watch.usage.memory_source == (
+        "resident memory of the largest process and private memory of the others; the kernel's peak during the load"
+    )
+
+
+class Fixed:
+    """A meter whose kernel does not reset the peak."""
+
+    memory_kind = "memory"
+
+    def __init__(self, peaks: list[int], memory: int) -> None:
+        self.peaks = peaks
+        self.memory = memory
+
+    def cpu_seconds(self) -> float:
+        return time.perf_counter()
+
+    def reset_peak(self) -> bool:
+        return False
+
+    def peak_bytes(self) -> int:
+        return self.peaks.pop(0)
+
+    def memory_bytes(self) -> int:
+        return self.memory
+
+
+@pytest.mark.parametrize(
+    ("peaks", "expected", "source"),
+    [
+        ([1000, 3000], 3000, "memory; the kernel's peak during the load"),
+        ([1000, 1000], 700, "memory; the largest of samples every 0.1 s during the load"),
+    ],
+)
+def test_an_older_peak_does_not_count(peaks: list[int], expected: int, source: str) -> None:
+    meter: Meter = Fixed(peaks, 700)
+    with Watch(meter) as watch:
+        watch.begin()
+        watch.end()
+
+    assert watch.usage is not None
+    assert (watch.usage.peak_bytes, watch.usage.memory_source) == (expected, source)
 
 
 @pytest.mark.parametrize("reaped", [True, False])
-def test_a_watch_says_that_what_it_measured_is_gone(start: Start, reaped: bool) -> None:
+def test_a_watch_reports_a_process_that_ended(start: Start, reaped: bool) -> None:
     process = start(BURN, 0)
     with Watch(Tree(process.pid)) as watch:
         watch.begin()
@@ -178,7 +255,7 @@ def test_a_watch_says_that_what_it_measured_is_gone(start: Start, reaped: bool) 
         watch.end()
 
     assert watch.usage is None
-    assert watch.problem == "it was gone before the load ended"
+    assert watch.problem == "it ended before the load did"
 
 
 def test_a_watch_without_a_meter_measures_nothing() -> None:
@@ -189,14 +266,13 @@ def test_a_watch_without_a_meter_measures_nothing() -> None:
     assert (watch.usage, watch.problem) == (None, None)
 
 
-def test_a_watch_of_a_cgroup_keeps_its_highest_memory(tmp_path: Path) -> None:
-    with Watch(cgroup(tmp_path, usage=0)) as watch:
+def test_a_watch_of_a_cgroup_keeps_its_largest_sample(tmp_path: Path) -> None:
+    with Watch(cgroup(tmp_path, usage=0, peak=6000)) as watch:
         watch.begin()
         (tmp_path / "memory.current").write_text("5000")
-        until = time.monotonic() + 5
-        while watch.peak_bytes < 5000 and time.monotonic() < until:
+        until = time.monotonic() + 60
+        while watch.sampled_bytes < 5000 and time.monotonic() < until:
             time.sleep(0.01)
-        (tmp_path / "memory.current").write_text("2000")
         cgroup(tmp_path, usage=10**6)
         watch.end()
 

@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 from pathlib import Path
@@ -6,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from snooze.benchmarks import throughput
-from snooze.benchmarks.errors import NotMeasurable, WrongAnswer
+from snooze.benchmarks.errors import MissingProgram, WrongAnswer
 from snooze.benchmarks.peers.candidates import Golden, bare
-from snooze.benchmarks.throughput import Throughput, best, lua, main, requests_per_second, results, two_cores
+from snooze.benchmarks.throughput import Throughput, best, lua, parse_rate, run, session_run_seconds, summarize
 
-CORES = (0, 1)
+METHOD = {"server_core": 0, "load_core": 1, "seconds": 5.0, "rounds": 3, "installation": "installed"}
 
 
 def wrk_says(*more: str) -> str:
@@ -18,7 +17,7 @@ def wrk_says(*more: str) -> str:
 
 
 def test_reads_the_rate_that_wrk_states() -> None:
-    assert requests_per_second("ours", wrk_says()) == 12345.67
+    assert parse_rate("ours", wrk_says()) == 12345.67
 
 
 @pytest.mark.parametrize(
@@ -26,14 +25,14 @@ def test_reads_the_rate_that_wrk_states() -> None:
 )
 def test_a_rate_with_wrong_answers_in_it_is_no_rate(bad: str) -> None:
     with pytest.raises(WrongAnswer) as caught:
-        requests_per_second("ours", wrk_says(f"  {bad}"))
+        parse_rate("ours", wrk_says(f"  {bad}"))
 
-    assert str(caught.value) == f"ours does not give the bundle's golden output: under load: {bad}"
+    assert caught.value.problem == f"under load: {bad}"
 
 
 def test_repeats_what_wrk_says_instead_of_a_rate() -> None:
-    with pytest.raises(WrongAnswer, match="wrk says: unable to connect"):
-        requests_per_second("ours", "unable to connect to 127.0.0.1\n")
+    with pytest.raises(WrongAnswer, match="wrk printed: unable to connect"):
+        parse_rate("ours", "unable to connect to 127.0.0.1\n")
 
 
 def test_the_script_holds_every_byte_of_the_body(bundle: Path) -> None:
@@ -51,7 +50,7 @@ def test_the_limit_is_bare_uvicorn_plus_the_run() -> None:
         Throughput("bare uvicorn", {1: 30_000, 8: 40_000, 64: 38_000}, 22.0, 30.0, 12.0),
     ]
 
-    table = results(found, 25e-6, seconds=5, rounds=3, cores=CORES)
+    table = summarize(found, 25e-6, METHOD)
 
     assert table.figures["limit_rps"] == pytest.approx(20_000)  # 1 / (25 us + 25 us)
     assert table.figures["servers"]["snooze"]["of_limit"] == pytest.approx(0.6)
@@ -61,7 +60,7 @@ def test_the_limit_is_bare_uvicorn_plus_the_run() -> None:
 
 
 def test_without_bare_uvicorn_there_is_no_limit() -> None:
-    table = results([Throughput("snooze", {1: 1.0, 8: 2.0, 64: 3.0}, 45.0, 60.0, 35.0)], 25e-6, 5, 3, CORES)
+    table = summarize([Throughput("snooze", {1: 1.0, 8: 2.0, 64: 3.0}, 45.0, 60.0, 35.0)], 25e-6, METHOD)
 
     assert table.figures["limit_rps"] is None
     assert table.rows[0][5] == "-"
@@ -73,37 +72,29 @@ def test_the_best_round_of_each_number_of_connections_counts() -> None:
     assert best(rounds) == Throughput("a", {1: 7.0, 8: 9.0}, 42.0, 61.0, 31.0)
 
 
-def test_says_how_to_get_wrk(bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_says_how_to_install_wrk(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
 
-    assert main([f"--bundle={bundle}"]) == 2
-    assert capsys.readouterr().err == "snooze: 'wrk' is not installed; run: apt-get install wrk\n"
+    with pytest.raises(MissingProgram) as caught:
+        run(bundle, "snooze", 1, 1)
+
+    assert caught.value.program == "wrk"
 
 
-def test_one_core_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
-
-    with pytest.raises(NotMeasurable) as caught:
-        two_cores()
-
-    assert str(caught.value) == (
-        "cannot measure throughput: it takes two cores, one for the server and one for the load"
-    )
+@pytest.mark.process
+def test_measures_one_run_of_the_model(bundle: Path) -> None:
+    assert 0 < session_run_seconds(Golden.of(bundle), min(os.sched_getaffinity(0))) < 1
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="it takes two cores")
-def test_measures_peers_and_writes_what_it_found(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.process
+def test_compares_rates_of_servers(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throughput, "CONNECTIONS", (2,))
-    options = [f"--bundle={bundle}", "--seconds=1", "--rounds=1", "--servers=bare", f"--output={tmp_path / 'rps'}"]
 
-    assert main(options) == 0
+    figures = run(bundle, "bare", seconds=1, rounds=1).figures
 
-    figures = json.loads((tmp_path / "rps.json").read_text())["figures"]
     server = figures["servers"]["bare uvicorn"]
-    assert server["best_rps"] == max(server["rps"].values()) > 100
+    assert server["best_rps"] == max(server["rps"].values()) > 0
     assert figures["limit_rps"] < server["best_rps"]
     assert 1 < server["anonymous_mib"] < server["pss_mib"] < server["rss_mib"]
-    assert "| bare uvicorn | " in capsys.readouterr().out

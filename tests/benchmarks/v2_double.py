@@ -1,7 +1,8 @@
 """
-A test double of a server of the Open Inference protocol. It predicts nothing; its models behave as their names say.
+A stand-in for a server of the Open Inference protocol, whose models fail as their names say.
 
-Prints its port and serves until it is killed.
+A real server cannot be made to break off an answer, refuse each request of a load or answer slowly on demand. Prints
+its port and serves until it is killed.
 """
 
 import json
@@ -12,23 +13,19 @@ from typing import Any
 SIGNATURE = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, 4]}], "outputs": []}
 MODELS = ("tumour", "slow", "busy", "broken", "strict")
 
-ODD: dict[str, tuple[int, Any]] = {  # not in the index: their metadata is what is wrong with them
-    "loading": (503, {"error": "the model is loading"}),
-    "silent": (200, {"name": "silent"}),
-    "newer": (200, {"inputs": [{"name": "x", "datatype": "BF16", "shape": [-1, 4]}]}),
-    "constant": (200, {"inputs": []}),
-}
-
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    requests = 0
 
     def do_GET(self) -> None:
         name = self.path.rpartition("/")[2]
         if name in MODELS:
             self.answer(200, {"name": name, **SIGNATURE})
-        elif name in ODD:
-            self.answer(*ODD[name])
+        elif name == "connections":
+            self.answer(200, Server.connections)
+        elif name == "requests":
+            self.answer(200, Handler.requests)
         else:
             self.answer(404, {"error": f"no model {name}"})
 
@@ -39,7 +36,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.predict(self.path.split("/")[-2], body)
 
     def predict(self, model: str, body: bytes) -> None:
-        single = "Accept-Encoding" in self.headers  # a request on its own; those of a load have no such header
+        Handler.requests += 1
+        single = "Accept-Encoding" in self.headers  # a single request; those of a load have no such header
         if model == "slow":
             time.sleep(0.2)
         if model == "strict":
@@ -61,7 +59,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    connections = 0
+    request_queue_size = 128
+
+    def get_request(self) -> Any:
+        Server.connections += 1
+        return super().get_request()
+
+
 if __name__ == "__main__":
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         print(server.server_address[1], flush=True)
         server.serve_forever()

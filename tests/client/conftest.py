@@ -7,9 +7,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from tests.service.conftest import repository, start_server
+from tests.benchmarks.conftest import bundle, snooze_server
 
-__all__ = ["repository", "serve", "start_server"]  # the latter start a real Snooze server
+__all__ = ["bundle", "serve", "snooze_server"]  # the latter is a real Snooze server
 
 Answers = dict[str, Any]  # by path: a JSON value, bytes, or (status, headers, body)
 Serve = Callable[[Answers], str]

@@ -3,14 +3,14 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.benchmarks.conftest import Server
 from tests.client.conftest import Serve
-from tests.service.conftest import StartServer
 
 from snooze.bundle.errors import InvalidData, InvalidOption
 from snooze.client.cli import ask, predict_arguments, print_answer
 from snooze.client.errors import RequestFailed, UnknownModel
 
-ROW = ",".join(["0.5"] * 30)
+ROW = "0.5,1,-0.5,2"
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -20,26 +20,33 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 
 @pytest.mark.process
-def test_a_snooze_server_answers_by_every_address(start_server: StartServer, repository: Path) -> None:
-    server = start_server(repository / "tumour")
-    server.wait_for("serving")
+def test_a_snooze_server_answers_by_every_address(snooze_server: Server) -> None:
+    url = snooze_server.url
     targets = (
-        [server.url],
-        [server.url, "--model", "tumour"],
-        [server.url, "--model", "tumour", "--version", "2"],
-        [f"{server.url}/v2/models/tumour"],
-        [f"{server.url}/v2/models/tumour/versions/2/infer"],
+        [url],
+        [url, "--model", "tumour"],
+        [url, "--model", "tumour", "--version", "1"],
+        [f"{url}/v2/models/tumour"],
+        [f"{url}/v2/models/tumour/versions/1/infer"],
     )
     answers = [ask(parse(*target, "--row", ROW)) for target in targets]
 
     assert all(answer == answers[0] for answer in answers)
     assert set(answers[0]["predictions"][0]) == {"label", "confidence", "probabilities"}
     with pytest.raises(UnknownModel):
-        ask(parse(server.url, "--model", "x", "--row", ROW))
+        ask(parse(url, "--model", "x", "--row", ROW))
     with pytest.raises(RequestFailed):
-        ask(parse(server.url, "--model", "tumour", "--version", "9", "--row", ROW))
+        ask(parse(url, "--model", "tumour", "--version", "9", "--row", ROW))
     with pytest.raises(InvalidData):
-        ask(parse(server.url, "--row", "1,2"))
+        ask(parse(url, "--row", "1,2"))
+
+
+@pytest.mark.process
+def test_a_row_with_nan_is_answered(snooze_server: Server) -> None:
+    assert {output["name"] for output in ask(parse(snooze_server.url, "--row", "1,2,nan,4"))["outputs"]} == {
+        "label",
+        "probabilities",
+    }
 
 
 def test_a_table_may_have_a_column_of_labels(serve: Serve, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.client.conftest import Serve
 
-from snooze.bundle.contract import Tensor
+from snooze.bundle.contract import Datatype, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.errors import InvalidData
 from snooze.client import v2
@@ -145,7 +145,7 @@ def test_json_cannot_carry_nan_and_infinity_but_binary_can(value: float) -> None
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("datatype", DATATYPES)
-def test_an_answer_of_any_datatype_is_decoded(datatype: str, binary: bool) -> None:
+def test_an_answer_of_any_datatype_is_decoded(datatype: Datatype, binary: bool) -> None:
     values: list = ["é", "b", ""] if datatype == "BYTES" else [1, 0, 1]
     array = np.array(values, DATATYPES[datatype]).reshape(3, 1)
     asked = v2.encode({"x": array}, [Tensor("x", datatype, (-1, 1))], "rows", binary)

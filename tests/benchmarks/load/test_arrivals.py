@@ -5,15 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snooze.benchmarks.errors import InvalidOption
-from snooze.benchmarks.load.arrivals import Arrivals, Pace, schedule
+from snooze.benchmarks.load.arrivals import Pace, schedule
+from snooze.bundle.errors import InvalidOption
 
 
 @pytest.mark.parametrize("arrivals", ["poisson", "constant"])
 @given(rps=st.floats(0.1, 500), seconds=st.floats(0.5, 30), seed=st.integers(0, 9))
-def test_one_block_holds_exactly_what_the_rate_asks_for(
-    arrivals: Arrivals, rps: float, seconds: float, seed: int
-) -> None:
+def test_one_block_holds_exactly_what_the_rate_asks_for(arrivals: str, rps: float, seconds: float, seed: int) -> None:
     expected = round(rps * seconds)
 
     due = list(islice(schedule(rps, seconds, arrivals, seed), expected + 1))
@@ -49,22 +47,18 @@ def test_the_same_seed_gives_the_same_arrivals() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "option"),
     [
-        ({"rps": 0.0}, "--rps: expected a number above zero, got 0.0"),
-        ({"rps": float("nan")}, "--rps: expected a number above zero, got nan"),
-        ({"seconds": -1.0}, "--duration: expected a number above zero, got -1.0"),
-        ({"rps": 0.1, "seconds": 5.0}, "--duration: expected long enough for one request at 0.1 requests/s, got 5.0"),
-        (
-            {"rps": 1e9, "seconds": 10.0},
-            "--rps: expected at most 5,000,000 requests a load, 500000 a second for 10 s, got 1000000000.0",
-        ),
-        ({"users": 0}, "--users: expected 1 to 1000, got 0"),
-        ({"arrivals": "bursty"}, "--arrivals: expected poisson or constant, got 'bursty'"),
+        ({"rps": 0.0}, "--rps"),
+        ({"rps": float("nan")}, "--rps"),
+        ({"seconds": -1.0}, "--duration"),
+        ({"rps": 0.1, "seconds": 5.0}, "--duration"),
+        ({"rps": 1e9, "seconds": 10.0}, "--duration"),
+        ({"users": 0}, "--users"),
     ],
 )
-def test_a_pace_that_makes_no_sense_is_refused(options: dict, message: str) -> None:
+def test_an_impossible_pace_is_refused(options: dict, option: str) -> None:
     with pytest.raises(InvalidOption) as caught:
         Pace(**options)
 
-    assert str(caught.value) == message
+    assert caught.value.option == option

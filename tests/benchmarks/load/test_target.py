@@ -1,5 +1,4 @@
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -7,143 +6,96 @@ import numpy as np
 import pytest
 from tests.benchmarks.conftest import Server
 
-from snooze.benchmarks.errors import BenchmarkError, InvalidData, InvalidOption, NotServed, UnknownModel, Unreachable
-from snooze.benchmarks.exchange import Address
-from snooze.benchmarks.load.target import Wanted, prepare, try_once
-from snooze.bundle import DATATYPES
+from snooze.benchmarks.load.target import RequestOptions, batches, prepare, read_golden_rows, send_once
+from snooze.bundle.contract import Tensor
+from snooze.bundle.errors import InvalidData, InvalidOption
+from snooze.client.errors import RequestFailed
+
+VARIABLE, FIXED = Tensor("x", "INT64", (-1,)), Tensor("x", "INT64", (4,))
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://127.0.0.1:8080", Address("127.0.0.1", 8080, False, "")),
-        ("127.0.0.1:8080/", Address("127.0.0.1", 8080, False, "")),
-        ("https://models.example.com", Address("models.example.com", 443, True, "")),
-        ("http://example.com/behind/", Address("example.com", 80, False, "/behind")),
-        ("http://[::1]:8080", Address("::1", 8080, False, "")),
-    ],
-)
-def test_reads_an_address(url: str, expected: Address) -> None:
-    assert Address.parse(url) == expected
-    assert Address.parse(expected.url) == expected
-
-
-@pytest.mark.parametrize("url", ["ftp://example.com", "http://", "http://example.com:port", "http://a/?b=c", ""])
-def test_refuses_what_is_no_address(url: str) -> None:
-    with pytest.raises(InvalidOption) as caught:
-        Address.parse(url)
-
-    assert str(caught.value) == f"URL: expected an address like http://127.0.0.1:8080, got {url!r}"
-
-
-def test_asks_the_server_for_the_signature(double: Server) -> None:
-    target = prepare(double.url, Wanted("tumour", row=("1,2,3,4",), rows=2))
+@pytest.mark.process
+def test_makes_requests_for_the_signature_that_the_server_states(double: Server) -> None:
+    target = prepare(double.url, RequestOptions("tumour", row=("1,2,3,4",), rows=2))
 
     assert (target.path, target.rows, target.source) == ("/v2/models/tumour/infer", 2, "--row")
     assert json.loads(target.payloads[0].body)["inputs"][0]["data"] == [1, 2, 3, 4, 1, 2, 3, 4]
 
 
-def test_takes_the_model_out_of_its_own_url(double: Server) -> None:
-    assert prepare(f"{double.url}/v2/models/tumour/infer", Wanted()).model == "tumour"
-
-
-def test_speaks_the_plain_protocol(double: Server) -> None:
-    target = prepare(double.url, Wanted("tumour", row=("1,2,3,4",), protocol="predict"))
+@pytest.mark.process
+def test_makes_requests_of_the_plain_protocol(double: Server) -> None:
+    target = prepare(double.url, RequestOptions("tumour", row=("1,2,3,4",), protocol="predict"))
 
     assert target.path == "/models/tumour/predict"
-    assert json.loads(target.payloads[0].body) == [[1, 2, 3, 4]]
+    assert json.loads(target.payloads[0].body) == {"rows": [[1, 2, 3, 4]]}
 
 
+@pytest.mark.process
 def test_draws_rows_where_none_are_given(double: Server) -> None:
-    target = prepare(double.url, Wanted("tumour"))
+    target = prepare(double.url, RequestOptions("tumour", binary=True))
 
     assert target.source == "drawn from the signature"
     assert len({payload.body for payload in target.payloads}) == 64
 
 
-def test_takes_the_rows_of_a_bundle(double: Server, bundle: Path) -> None:
-    assert len(prepare(double.url, Wanted("tumour", data=bundle)).payloads) == 8
+@pytest.mark.process
+def test_reads_rows_from_a_table_or_a_bundle(double: Server, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b,c,d,y\n1,2,3,4,no\n5,6,7,8,yes\n")
+
+    assert len(prepare(double.url, RequestOptions("tumour", str(bundle))).payloads) == 8
+    assert len(prepare(double.url, RequestOptions("tumour", str(tmp_path / "rows.csv"), "y")).payloads) == 2
 
 
-def test_sends_a_request_once_before_any_load(double: Server) -> None:
-    try_once(prepare(double.url, Wanted("tumour")))
+@pytest.mark.process
+def test_a_load_of_refusals_is_not_begun(double: Server) -> None:
+    send_once(prepare(double.url, RequestOptions("tumour")))
+    with pytest.raises(RequestFailed) as caught:
+        send_once(prepare(double.url, RequestOptions("strict")))
 
-
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def test_says_that_nobody_listens() -> None:
-    url = f"http://127.0.0.1:{closed_port()}"
-
-    with pytest.raises(Unreachable) as caught:
-        prepare(url, Wanted("tumour"))
-
-    assert str(caught.value) == (
-        f"cannot reach {url}: Connection refused; start the server first, for example: snooze serve models"
-    )
-
-
-@pytest.mark.parametrize(("model", "wanted"), [("nope", "no model 'nope'"), (None, "not exactly one model")])
-def test_lists_the_models_there_are(double: Server, model: str | None, wanted: str) -> None:
-    with pytest.raises(UnknownModel) as caught:
-        prepare(double.url, Wanted(model))
-
-    assert str(caught.value) == (
-        f"{double.url} serves {wanted}; there are: broken, busy, slow, strict, tumour; choose with --model"
-    )
+    assert (caught.value.status, caught.value.message) == (400, "input 'features': too many rows")
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
+    ("options", "option"),
     [
-        ("loading", "{url}/v2/models/loading answered 503 to the first request: the model is loading"),
-        ("silent", "{url}/v2/models/silent answered 200 to the first request: not the metadata of a model"),
-        ("newer", f"input 'x': its datatype BF16 is none of {', '.join(DATATYPES)}"),
-        ("constant", "the model's signature: it has no inputs"),
+        ({"rows": 0}, "--rows"),
+        ({"protocol": "predict", "binary": True}, "--binary"),
+        ({"data": "a.csv", "row": ("1",)}, "--row"),
     ],
 )
-def test_says_what_is_odd_about_a_model(double: Server, model: str, message: str) -> None:
-    with pytest.raises(BenchmarkError) as caught:
-        prepare(double.url, Wanted(model))
+def test_contradicting_options_are_refused(options: dict[str, Any], option: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        RequestOptions(**options)
 
-    assert str(caught.value) == message.format(url=double.url)
-
-
-def test_repeats_what_the_server_objects_to(double: Server) -> None:
-    with pytest.raises(NotServed) as caught:
-        try_once(prepare(double.url, Wanted("strict")))
-
-    assert str(caught.value) == (
-        f"{double.url}/v2/models/strict/infer answered 400 to the first request: input 'features': too many rows"
-    )
+    assert caught.value.option == option
 
 
-def test_says_that_rows_do_not_fit(double: Server, tmp_path: Path) -> None:
-    np.save(tmp_path / "rows.npy", np.ones((3, 30)))
+@pytest.mark.parametrize(
+    ("available", "rows", "expected"), [(5, 2, [[0, 1], [2, 3]]), (2, 3, [[0, 1, 0]]), (1, 1, [[0]])]
+)
+def test_rows_are_cut_into_requests(available: int, rows: int, expected: list[list[int]]) -> None:
+    cut = batches({"x": np.arange(available)}, [VARIABLE], rows, "rows")
 
+    assert [one["x"].tolist() for one in cut] == expected
+
+
+def test_at_most_64_requests_are_made() -> None:
+    assert len(batches({"x": np.arange(1000)}, [VARIABLE], 1, "rows")) == 64
+
+
+def test_a_model_of_fixed_rows_gets_them_all() -> None:
+    cut = batches({"x": np.arange(9)}, [FIXED], 1, "rows")
+
+    assert [one["x"].tolist() for one in cut] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+@pytest.mark.parametrize(("available", "rows", "what"), [(9, 2, "--rows"), (3, 1, "rows.csv")])
+def test_a_model_of_fixed_rows_takes_no_other_number(available: int, rows: int, what: str) -> None:
     with pytest.raises(InvalidData) as caught:
-        prepare(double.url, Wanted("tumour", data=tmp_path / "rows.npy"))
+        batches({"x": np.arange(available)}, [FIXED], rows, "rows.csv")
 
-    assert str(caught.value) == f"{tmp_path / 'rows.npy'}: input 'features' is [rows, 4], got [3, 30]"
+    assert caught.value.what == what
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"rows": 0}, "--rows: expected 1 or more, got 0"),
-        ({"protocol": "v3"}, "--protocol: expected v2 or predict, got 'v3'"),
-        (
-            {"protocol": "predict", "binary": True},
-            "--binary: expected --protocol v2, the plain one has no binary form, got 'predict'",
-        ),
-        ({"data": Path("a.csv"), "row": ("1",)}, "--row: expected either --data or --row, got '1'"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(BenchmarkError) as caught:
-        Wanted(**options)
-
-    assert str(caught.value) == message
+def test_golden_rows_are_those_of_all_cases(bundle: Path) -> None:
+    assert read_golden_rows(bundle).arrays["features"].shape == (8, 4)

@@ -1,12 +1,13 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from snooze.benchmarks.errors import InvalidData, InvalidOption, WrongAnswer
-from snooze.benchmarks.peers.candidates import KNOWN, Golden, choose
-from snooze.bundle import BundleError
+from snooze.benchmarks.errors import StartFailed, WrongAnswer
+from snooze.benchmarks.peers.candidates import KNOWN, Golden, choose, describe_installation
+from snooze.bundle.errors import BundleError, InvalidData, InvalidOption
 
 
 @pytest.fixture
@@ -15,11 +16,11 @@ def golden(bundle: Path) -> Golden:
 
 
 def outputs(golden: Golden) -> dict[str, Any]:
-    return {name: array.tolist() for name, array in golden.samples.outputs.items()}
+    return {name: array.tolist() for name, array in golden.sample.outputs.items()}
 
 
 def test_every_server_is_asked_for_the_same_row(golden: Golden) -> None:
-    row = json.loads(json.dumps(golden.samples.inputs["features"].tolist()))
+    row = json.loads(json.dumps(golden.sample.inputs["features"].tolist()))
     bodies = {candidate.name: json.loads(candidate.payload.body) for candidate in choose(",".join(KNOWN), golden)}
 
     assert bodies["snooze"]["inputs"][0]["data"] == pytest.approx(row[0])
@@ -45,22 +46,22 @@ def test_the_golden_answer_is_right_in_each_form(golden: Golden, name: str) -> N
         ({"probabilities": [[0.1, 0.1, 0.8]]}, "output 'probabilities' is ["),
     ],
 )
-def test_a_wrong_answer_is_told(golden: Golden, change: dict[str, Any], problem: str) -> None:
+def test_a_wrong_answer_is_refused(golden: Golden, change: dict[str, Any], problem: str) -> None:
     with pytest.raises(WrongAnswer) as caught:
         choose("fastapi", golden)[0].check(golden, json.dumps(outputs(golden) | change).encode())
 
-    assert str(caught.value).startswith(f"fastapi does not give the bundle's golden output: {problem}")
+    assert caught.value.problem.startswith(problem)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"3", b'{"outputs": 1}'])
-def test_what_is_no_answer_at_all_is_told(golden: Golden, body: bytes) -> None:
+def test_an_answer_of_another_form_is_refused(golden: Golden, body: bytes) -> None:
     with pytest.raises(WrongAnswer) as caught:
         choose("snooze", golden)[0].check(golden, body)
 
-    assert str(caught.value) == f"snooze does not give the bundle's golden output: it answers {body!r}"
+    assert caught.value.problem == f"the answer is {body!r}"
 
 
-def test_a_missing_output_is_told(golden: Golden) -> None:
+def test_a_missing_output_is_refused(golden: Golden) -> None:
     with pytest.raises(WrongAnswer, match="there is no output 'label'"):
         golden.check("fastapi", {})
 
@@ -73,7 +74,7 @@ def test_an_unknown_server_is_refused(golden: Golden) -> None:
     with pytest.raises(InvalidOption) as caught:
         choose("snooze,flask", golden)
 
-    assert str(caught.value) == "--servers: expected names out of snooze, fastapi, fastapi-tuned, bare, got 'flask'"
+    assert caught.value.option == "--servers"
 
 
 def test_pictures_are_not_for_the_peers(picture_bundle: Path) -> None:
@@ -82,9 +83,16 @@ def test_pictures_are_not_for_the_peers(picture_bundle: Path) -> None:
     with pytest.raises(InvalidData) as caught:
         choose("snooze,fastapi", golden)
 
-    assert str(caught.value) == f"{picture_bundle}: fastapi takes one FP32 input of rows; choose a tabular model"
+    assert caught.value.what == str(picture_bundle)
 
 
-def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError):
         Golden.of(tmp_path)
+
+
+@pytest.mark.process
+def test_says_whether_snooze_is_an_installed_package() -> None:
+    assert describe_installation(sys.executable).startswith("snooze is an ")
+    with pytest.raises(StartFailed):
+        describe_installation("/bin/false")

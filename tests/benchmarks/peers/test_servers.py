@@ -1,6 +1,5 @@
-"""The peers are real here; our own server is compared in the end-to-end tests."""
-
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +9,12 @@ import pytest
 
 from snooze.benchmarks.errors import StartFailed, WrongAnswer
 from snooze.benchmarks.meters import cpu_seconds
-from snooze.benchmarks.peers.candidates import Candidate, Golden, bare, fastapi_tuned, fastapi_usual
-from snooze.benchmarks.peers.servers import ask, connect, running
+from snooze.benchmarks.peers.candidates import Candidate, Golden, bare, fastapi_tuned, fastapi_usual, snooze
+from snooze.benchmarks.peers.servers import connect, running, send
+
+pytestmark = pytest.mark.process
+
+CORE = min(os.sched_getaffinity(0))
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +22,11 @@ def golden(bundle: Path) -> Golden:
     return Golden.of(bundle)
 
 
-@pytest.mark.parametrize("make", [fastapi_usual, fastapi_tuned])
+@pytest.mark.parametrize("make", [fastapi_usual, fastapi_tuned, snooze])
 def test_the_first_answer_of_a_peer_is_right_and_timed(golden: Golden, make: Callable[[Golden], Candidate]) -> None:
     with running(make(golden), golden) as server:
-        assert 0.05 < server.first.wall_seconds < 30
-        assert 0.05 < server.first.cpu_seconds < 30
+        assert server.first.wall_seconds > 0
+        assert server.first.cpu_seconds > 0
         assert server.first.headers["content-type"] == "application/json"
         pid = server.pid
 
@@ -32,27 +35,27 @@ def test_the_first_answer_of_a_peer_is_right_and_timed(golden: Golden, make: Cal
 
 
 def test_bare_uvicorn_answers_on_one_core_again_and_again(golden: Golden) -> None:
-    with running(bare(golden), golden, core=0) as server:
+    with running(bare(golden), golden, core=CORE) as server:
         connection = connect(server.port)
         for _ in range(3):
-            response = ask(connection, server.candidate)
+            response = send(connection, server.candidate)
             assert (response.status, json.loads(response.read())) == (200, {"outputs": []})
         connection.close()
         allowed = Path(f"/proc/{server.pid}/status").read_text().split("Cpus_allowed_list:")[1].split()[0]
-        assert allowed == "0"
+        assert allowed == str(CORE)
 
 
-def test_the_last_words_of_a_server_that_does_not_start_are_repeated(golden: Golden) -> None:
+def test_the_last_line_of_a_server_that_does_not_start_is_repeated(golden: Golden) -> None:
     candidate = replace(bare(golden), command=(sys.executable, "-c", "raise SystemExit('no model there')"))
 
     with pytest.raises(StartFailed) as caught, running(candidate, golden):
         pass
 
-    assert str(caught.value) == "bare uvicorn did not start: no model there"
+    assert (caught.value.server, caught.value.problem) == ("bare uvicorn", "no model there")
 
 
 def test_an_answer_other_than_200_is_not_timed(golden: Golden) -> None:
     candidate = replace(fastapi_tuned(golden), path="/elsewhere")
 
-    with pytest.raises(WrongAnswer, match=r"fastapi tuned does not give .* status 404"), running(candidate, golden):
+    with pytest.raises(WrongAnswer, match="status 404"), running(candidate, golden):
         pass

@@ -31,13 +31,7 @@ IMAGE: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class Options:
     """
-    The parts of a manifest that do not follow from the bundle and its size. Times are in seconds.
-
-    Attributes:
-        max_scale: 0 for no limit; None leaves room for twice the load.
-        private: hide the service from outside the cluster.
-        user: the user ID of the container; None leaves it to the cluster.
-        scratch: mount an empty volume at /tmp.
+    The parts of a manifest that do not follow from the bundle and its size.
 
     Raises:
         InvalidOption: Knative or Kubernetes would refuse a value.
@@ -47,13 +41,13 @@ class Options:
     name: str
     namespace: str = "default"
     min_scale: int = 0
-    max_scale: int | None = None
-    window: float = WINDOW
-    timeout: float = TIMEOUT
-    private: bool = False
+    max_scale: int | None = None  # 0 for no limit; None leaves room for twice the load
+    window: float = WINDOW  # seconds
+    timeout: float = TIMEOUT  # seconds
+    private: bool = False  # hidden from outside the cluster
     environment: Mapping[str, str] = field(default_factory=dict)
-    user: int | None = USER
-    scratch: bool = False
+    user: int | None = USER  # None leaves the user ID to the cluster
+    scratch: bool = False  # an empty volume at /tmp
 
     def __post_init__(self) -> None:
         if IMAGE.fullmatch(self.image) is None:

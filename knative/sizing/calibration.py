@@ -16,28 +16,16 @@ FILE: Final = Path(__file__).with_name("calibration.json")
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """
-    The cost that the server adds to a model's own, on the machine where the measurements were taken.
+    """The cost that the server adds to a model's own, on the machine where it was measured."""
 
-    Attributes:
-        interpreter_seconds: CPU time of a fixed piece of Python work on that machine, to compare machines by.
-        request_seconds: for each request.
-        value_seconds: for each number in the inputs and outputs, as JSON.
-        cold_seconds: for a request after a pause, when the CPU's caches are cold.
-        cold_byte_seconds: for each byte of the model in such a request.
-        cooling_seconds: mean time after which the caches are cold.
-        path_seconds: between client and server on one machine, the client's own part included.
-        server_bytes: resident memory of the server without a model.
-    """
-
-    interpreter_seconds: float
-    request_seconds: float
-    value_seconds: float
-    cold_seconds: float
-    cold_byte_seconds: float
-    cooling_seconds: float
-    path_seconds: float
-    server_bytes: int
+    interpreter_seconds: float  # CPU time of a fixed piece of Python work on that machine, to compare machines by
+    request_seconds: float  # for each request
+    value_seconds: float  # for each number in the inputs and outputs, as JSON
+    cold_seconds: float  # for a request after a pause, when the CPU's caches are cold
+    cold_byte_seconds: float  # for each byte of the model in such a request
+    cooling_seconds: float  # mean time after which the caches are cold
+    path_seconds: float  # between client and server on one machine, the client's own part included
+    server_bytes: int  # resident memory of the server without a model
 
 
 @dataclass(frozen=True, slots=True)

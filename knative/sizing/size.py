@@ -31,34 +31,23 @@ QUEUE_PROXY_SECONDS: Final = 0.0003  # the median that Knative's own proxy adds 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """
-    The size of a service: CPU in cores and memory in bytes of one pod, and the number of pods for the whole rate.
-
-    Attributes:
-        pod: the prediction for one of the pods.
-        memory_limit: the predicted peak with headroom, and the most that a request of `max_body` bytes can allocate.
-        max_body: the largest body of a request, in bytes.
-        concurrency: the hard limit of requests in a pod; 0 for none.
-        target: the number of requests in a pod that Knative's autoscaler aims at.
-        burst_capacity: Knative's target-burst-capacity.
-        deviations: how far predictions of each figure were from measurements.
-    """
+    """The size of a service: the number of pods for the whole rate; CPU in cores and memory in bytes of one pod."""
 
     rps: float
     rows: int
     p99_seconds: float | None
     pods: int
     rps_per_pod: float
-    pod: Prediction
+    pod: Prediction  # for one of the pods
     cpu_request: float
     cpu_limit: float
     memory_request: int
-    memory_limit: int
-    max_body: int
-    concurrency: int
-    target: int
-    burst_capacity: int
-    deviations: Mapping[str, Deviation]
+    memory_limit: int  # the predicted peak with headroom, and the most that a request of `max_body` can allocate
+    max_body: int  # the largest body of a request, in bytes
+    concurrency: int  # the hard limit of requests in a pod; 0 for none
+    target: int  # the number of requests in a pod that Knative's autoscaler aims at
+    burst_capacity: int  # Knative's target-burst-capacity
+    deviations: Mapping[str, Deviation]  # how far predictions were from measurements, by figure
 
 
 def size(

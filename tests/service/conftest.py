@@ -30,6 +30,7 @@ from snooze.bundle.evidence import (
     Parity,
     Profile,
     QuantizationLimits,
+    Run,
 )
 from snooze.bundle.samples import Sample, write_samples
 
@@ -61,7 +62,7 @@ ELEMENT_TYPES: dict[Datatype, int] = {
 AGREED = Parity("none", "agrees", "smooth", Differences(2, 0.0, 0, 0, 0), None, (), "agrees", {})
 LIMITS = QuantizationLimits(0.5, 1.0, "speed", 1, 1.1)
 EVIDENCE = Evidence("given", AGREED, None, (), "fp32", {}, LIMITS, (), ())
-PROFILE = Profile("any", (), MemorySteps(*[Memory(1, 1, 1)] * 5), 1, 1.0, 1.0, 1.0)
+PROFILE = Profile("any", (Run(1, 1e-5, 1e-6, 1e-5),), MemorySteps(*[Memory(1, 1, 1)] * 5), 1, 1.0, 1.0, 1.0)
 
 
 class Graph:

@@ -44,7 +44,7 @@ class Runner:
     def feed(self, tensors: Arrays) -> Arrays:
         """Return inputs in the datatypes of the model, as the server converts a request."""
         with np.errstate(over="ignore"):  # beyond single precision is infinite, as in a request
-            return {name: tensors[name].astype(dtype) for name, dtype in self.dtypes.items()}
+            return {name: np.asarray(tensors[name], dtype) for name, dtype in self.dtypes.items()}
 
     def run(self, tensors: Arrays) -> Arrays:
         """Return the outputs of one run."""

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 
 from snooze.bundle.contract import Tensor
-from snooze.bundle.errors import InvalidData
-from snooze.bundle.rows import Rows, fit, read
+from snooze.bundle.rows import LABELS, UNNAMED, Rows, fit, read
 from snooze.convert.checks.cases import Array, Case
 
 MAX_ROWS: Final = 20_000
@@ -80,15 +79,10 @@ def load(
         source, rows = str(data), read(Path(data), label)
     else:
         source = "data"
-        arrays = {name: np.asarray(array) for name, array in data.items()} if isinstance(data, Mapping) else None
-        labels = None if labels is None else np.asarray(labels)
-        rows = Rows({"": np.asarray(data)}, labels) if arrays is None else Rows(arrays, arrays.pop("y", labels))
-    case = Case(fit(rows, inputs, source, columns), {tensor.name: _row_axis(tensor) for tensor in inputs})
-    if rows.labels is not None and len(rows.labels) != case.units:
-        raise InvalidData(source, f"has {case.units} rows, but {len(rows.labels)} labels")
+        given = data if isinstance(data, Mapping) else {UNNAMED: data}
+        named = {name: np.asarray(array) for name, array in given.items()}
+        rows = Rows(named, named.pop(LABELS, None if labels is None else np.asarray(labels)))
+    arrays = fit(rows, inputs, source, columns, keep_precision=True)
+    case = Case(arrays, {tensor.name: 0 if tensor.shape[:1] == (-1,) else None for tensor in inputs})
     names = tuple(rows.arrays) if len(rows.arrays) > len(inputs) == 1 else columns
     return Dataset((case,), rows.labels, columns=columns or names).take_evenly(MAX_ROWS)
-
-
-def _row_axis(tensor: Tensor) -> int | None:
-    return 0 if tensor.shape[:1] == (-1,) else None

@@ -47,8 +47,8 @@ def missing_cases(data: Dataset) -> dict[str, list[Case]]:
 
 def _map(case: Case, change: Callable[[Array], Array]) -> Case:
     """Return a case with its floating-point tensors changed."""
-    changed = {name: change(array) if array.dtype.kind == "f" else array for name, array in case.tensors.items()}
-    return Case(changed, case.axes)
+    tensors = case.tensors.items()  # a function of a rank-0 array returns a scalar
+    return Case({name: np.asarray(change(one)) if one.dtype.kind == "f" else one for name, one in tensors}, case.axes)
 
 
 def _reduce(case: Case, extreme: Callable[..., Array]) -> Case:

@@ -1,26 +1,25 @@
 """Models trained once for all tests, and measurements cut short where their length is not the subject."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other are slow on a busy machine
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from snooze.convert import Converted, convert, profile
-from snooze.convert.checks.cases import Rows
+from snooze.convert.checks.cases import Array, Case, rows_case
+from snooze.convert.checks.dataset import Dataset
 from snooze.convert.frameworks.interface import Original
-from snooze.convert.frameworks.keras import framework as from_tensorflow
 from snooze.convert.quantization import timing
 
 Data = tuple[NDArray[Any], NDArray[Any]]
-EARLIER = 400  # rows to train on; the others are held out
+TRAINED = 400  # rows to train on; the others are held out
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,31 +35,32 @@ def _short_measurements() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def cancer() -> Data:
+    from sklearn.datasets import load_breast_cancer
+
     rows, labels = load_breast_cancer(return_X_y=True)
     return np.asarray(rows), np.asarray(labels)
 
 
 @pytest.fixture(scope="session")
-def digits() -> Data:
-    rows, labels = load_digits(return_X_y=True)
-    return (np.asarray(rows) / 16).reshape(-1, 8, 8, 1).astype(np.float32), np.asarray(labels)
+def pipeline(cancer: Data) -> Any:
+    """A scaler and a logistic regression, trained on the first rows."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-
-@pytest.fixture(scope="session")
-def pipeline(cancer: Data) -> Pipeline:
     rows, labels = cancer
-    return make_pipeline(StandardScaler(), LogisticRegression()).fit(rows[:EARLIER], labels[:EARLIER])
+    return make_pipeline(StandardScaler(), LogisticRegression()).fit(rows[:TRAINED], labels[:TRAINED])
 
 
 @pytest.fixture(scope="session")
-def tumour(cancer: Data, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Converted:
+def tumour(cancer: Data, pipeline: Any, tmp_path_factory: pytest.TempPathFactory) -> Converted:
     rows, labels = cancer
     return convert(
         pipeline,
         name="tumour",
         target=tmp_path_factory.mktemp("models"),
-        data={"features": rows[EARLIER:]},
-        y=labels[EARLIER:],
+        data={"features": rows[TRAINED:]},
+        y=labels[TRAINED:],
         labels=("malignant", "benign"),
         arguments=["tumour.joblib", "--name", "tumour"],
     )
@@ -68,35 +68,18 @@ def tumour(cancer: Data, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def keras() -> ModuleType:
-    module = from_tensorflow.keras()
+    from snooze.convert.frameworks.keras.framework import import_keras
+
+    module = import_keras()
     module.utils.set_random_seed(7)
     return module
 
 
-@pytest.fixture(scope="session")
-def dense_net(keras: ModuleType, digits: Data) -> Any:
-    """A net of matrix products wide enough for 8 bits to pay, trained on the earlier rows."""
-    layers = keras.layers
-    rows, labels = digits
-    net = keras.Sequential(
-        [
-            layers.Input((8, 8, 1), name="image"),
-            layers.Flatten(),
-            layers.Dense(1024, activation="relu"),
-            layers.Dense(1024, activation="relu"),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
-    net.compile("adam", "sparse_categorical_crossentropy")
-    net.fit(rows[:1000], labels[:1000], epochs=3, verbose=0)
-    return net
-
-
 @pytest.fixture
 def original() -> Callable[..., Original]:
-    """Make an `Original` of a function, for parts that look at nothing but what it answers."""
+    """Make an `Original` of a function, for modules that use nothing but what it answers."""
 
-    def make(answer: Any, **more: Any) -> Original:
+    def make(run: Any = None, **more: Any) -> Original:
         return Original(
             **{
                 "framework": "none",
@@ -104,7 +87,7 @@ def original() -> Callable[..., Original]:
                 "model": "Function",
                 "inputs": (),
                 "roles": {"scores": "scores"},
-                "answer": answer,
+                "run": run,
                 "attempts": (),
                 **more,
             }
@@ -114,18 +97,57 @@ def original() -> Callable[..., Original]:
 
 
 @pytest.fixture
-def matrix() -> Callable[..., Rows]:
-    """Make rows of a matrix called features."""
+def matrix() -> Callable[..., Dataset]:
+    """Make a data set of one matrix called features."""
 
-    def make(array: Any, labels: Any = None, **more: Any) -> Rows:
-        return Rows({"features": np.asarray(array)}, None if labels is None else np.asarray(labels), **more)
+    def make(array: Any, labels: Any = None, **more: Any) -> Dataset:
+        case = rows_case({"features": np.asarray(array)})
+        return Dataset((case,), None if labels is None else np.asarray(labels), **more)
 
     return make
 
 
 @pytest.fixture
+def outputs() -> Callable[..., list[Case]]:
+    """Make a model's outputs for one case with rows."""
+
+    def make(**arrays: Any) -> list[Case]:
+        return [rows_case({name: np.asarray(array) for name, array in arrays.items()})]
+
+    return make
+
+
+@pytest.fixture
+def save_onnx(tmp_path: Path) -> Callable[..., Path]:
+    """Write an ONNX model of some nodes and return its path."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    kinds = {"f": TensorProto.FLOAT, "s": TensorProto.STRING, "i": TensorProto.INT64}
+
+    def save(
+        nodes: list[Any],
+        inputs: dict[str, tuple[str, list[Any] | None]],
+        outputs: dict[str, tuple[str, list[Any] | None]],
+        constants: dict[str, Array] | None = None,
+        name: str = "m.onnx",
+    ) -> Path:
+        values = [
+            [helper.make_tensor_value_info(name, kinds[kind], shape) for name, (kind, shape) in tensors.items()]
+            for tensors in (inputs, outputs)
+        ]
+        weights = [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()]
+        graph = helper.make_graph(nodes, "test", *values, weights)
+        opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+        path = tmp_path / name
+        path.write_bytes(helper.make_model(graph, ir_version=9, opset_imports=opsets).SerializeToString())
+        return path
+
+    return save
+
+
+@pytest.fixture
 def empty_target(tmp_path: Path) -> Iterator[Path]:
-    """The path of a repository that must not exist when the test is over."""
+    """The path of a repository that must not exist after the test."""
     target = tmp_path / "models"
     yield target
     assert not target.exists(), f"left behind: {list(target.iterdir())}"

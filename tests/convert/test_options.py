@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from snooze.convert.errors import InvalidOption
+from snooze.bundle.errors import InvalidOption
 from snooze.convert.options import Keywords, Options
 
 
@@ -11,7 +11,7 @@ from snooze.convert.options import Keywords, Options
     ("options", "problem"),
     [
         ({"framework": "torch"}, "--from: expected one of sklearn, keras, got 'torch'"),
-        ({"quantize": "on"}, "--quantize: expected one of auto, off, got 'on'"),
+        ({"quantize": "off"}, "--quantize: expected one of auto, none, got 'off'"),
         ({"prefer": "luck"}, "--prefer: expected one of speed, start, size, got 'luck'"),
         ({"max_drop": -0.1}, "--max-drop: expected points, 0 or more, got -0.1"),
         ({"max_drop": float("nan")}, "--max-drop: expected points, 0 or more, got nan"),

@@ -1,65 +1,77 @@
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
-from snooze.bundle import Session
-from snooze.convert import Converted, probe, profile
-from snooze.convert.checks.cases import Rows
+from snooze.bundle.contract import Session
+from snooze.bundle.evidence import Memory, MemorySteps
+from snooze.convert import Converted, profile
+from snooze.convert.checks.cases import Case, rows_case
 from snooze.convert.errors import Interrupted
 
-MakeRows = Callable[..., Rows]
+pytestmark = [pytest.mark.process, pytest.mark.framework]
+SESSION = Session("model.onnx", "all", 1, "loop")
 
 
 @pytest.fixture
-def rows(matrix: MakeRows) -> dict[str, Any]:
-    return matrix(np.ones((3, 30), np.float32)).inputs
+def request_of_6() -> Case:
+    return rows_case({"features": np.ones((6, 30), np.float32)})
 
 
-def test_measures_in_fresh_processes(tumour: Converted, rows: dict[str, Any], tmp_path: Path) -> None:
-    found = profile.measure(tumour.folder, tumour.bundle.session, rows, 6, tmp_path)
+def test_measures_in_fresh_processes(tumour: Converted, request_of_6: Case, tmp_path: Path) -> None:
+    found = profile.measure(tumour.folder, tumour.bundle.session, request_of_6, tmp_path)
 
     assert [run.rows for run in found.run] == [1, 2, 4]
     assert all(0 < run.seconds < 1 and run.spread >= 0 and 0 < run.cpu_seconds < 1 for run in found.run)
-    assert set(found.memory) == {*profile.STEPS, "model_bytes"}
-    peaks = [found.memory[step]["peak"] for step in profile.STEPS]
+    peaks = [step.peak for step in found.memory]
     assert peaks == sorted(peaks)
-    assert found.memory["interpreter"]["resident"] < found.memory["imported"]["resident"]
-    assert found.memory["model_bytes"] == (tumour.folder / "model.onnx").stat().st_size
-    assert set(found.more) == {"session_seconds", "session_cpu_seconds", "interpreter_seconds"}
+    assert found.memory.interpreter.resident < found.memory.imported.resident
+    assert found.model_bytes == (tumour.folder / "model.onnx").stat().st_size
+    assert min(found.session_seconds, found.session_cpu_seconds, found.interpreter_seconds) > 0
     assert found.cpu
 
 
-def test_tells_why_a_process_failed(rows: dict[str, Any], tmp_path: Path) -> None:
+def test_says_why_a_process_failed(request_of_6: Case, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"hello")
 
     with pytest.raises(Interrupted) as caught:
-        profile.measure(tmp_path, Session(), rows, 1, tmp_path)
+        profile.measure(tmp_path, SESSION, request_of_6, tmp_path)
 
     assert str(caught.value).startswith("measuring the profile did not finish: onnxruntime.")
     assert "\n" not in str(caught.value)
 
 
-def test_gives_up_on_a_process_that_hangs(
-    rows: dict[str, Any], tumour: Converted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_case_without_rows_is_one_row(save_onnx: Callable[..., Path], tmp_path: Path) -> None:
+    case = Case({"text": np.array(["a", "b"], object), "x": np.array(2.0, np.float32)}, {"text": None, "x": None})
+    nodes = [helper.make_node("Neg", ["x"], ["y"]), helper.make_node("Identity", ["text"], ["same"])]
+    save_onnx(
+        nodes,
+        {"text": ("s", [None]), "x": ("f", [])},
+        {"y": ("f", []), "same": ("s", [None])},
+        name=SESSION.file,
+    )
+
+    assert [run.rows for run in profile.measure(tmp_path, SESSION, case, tmp_path).run] == [1]
+
+
+def test_ends_a_process_that_takes_too_long(
+    request_of_6: Case, tumour: Converted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profile, "MOST_SECONDS", 0.01)
+    monkeypatch.setattr(profile, "MAX_SECONDS", 0.01)
 
     with pytest.raises(Interrupted, match=r"measuring the profile did not finish: it took more than 0 s"):
-        profile.measure(tumour.folder, Session(), rows, 1, tmp_path)
+        profile.measure(tumour.folder, SESSION, request_of_6, tmp_path)
 
 
 def test_each_figure_is_the_median_of_the_processes(
-    rows: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request_of_6: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def figures(seconds: float) -> dict[str, Any]:
         return {
-            "memory": {step: {"peak": int(seconds)} for step in profile.STEPS},
+            "memory": {step: dict.fromkeys(Memory._fields, int(seconds)) for step in MemorySteps._fields},
             "run": {"1": {"walls": [seconds, seconds + 4], "cpu_seconds": seconds}},
             **dict.fromkeys(("session_seconds", "session_cpu_seconds", "interpreter_seconds"), seconds),
         }
@@ -68,11 +80,11 @@ def test_each_figure_is_the_median_of_the_processes(
     monkeypatch.setattr(profile, "PROCESSES", 3)
     monkeypatch.setattr(profile, "_probe", lambda *_: next(processes))
 
-    found = profile.measure(tmp_path, Session(), rows, 1, tmp_path)
+    found = profile.measure(tmp_path, SESSION, request_of_6, tmp_path)
 
     assert (found.run[0].seconds, found.run[0].cpu_seconds) == (7.0, 5.0)
-    assert found.memory["runs"] == {"peak": 5}
-    assert found.more["interpreter_seconds"] == 5.0
+    assert found.memory.runs == Memory(5, 5, 5)
+    assert found.interpreter_seconds == 5.0
 
 
 def test_names_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,49 +95,3 @@ def test_names_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert profile.cpu_name() == "Fast One"
     monkeypatch.setattr(Path, "read_text", unreadable)
     assert profile.cpu_name()
-
-
-def test_the_probe_imports_nothing_but_what_it_measures(
-    tumour: Converted, rows: dict[str, Any], tmp_path: Path
-) -> None:
-    np.savez(tmp_path / "rows.npz", allow_pickle=False, **rows)
-    arguments = [str(tumour.folder / "model.onnx"), "none", "1", str(tmp_path / "rows.npz"), "1,2", "0.001"]
-    program = (
-        "import sys; from snooze.convert import probe; probe.main(sys.argv[1:]); "
-        "print(); print(sorted(name for name in sys.modules if name.startswith('snooze.')))"
-    )
-
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
-
-    figures, modules = done.stdout.splitlines()
-    assert modules == "['snooze.convert', 'snooze.convert.probe']"
-    assert set(json.loads(figures)["run"]) == {"1", "2"}
-
-
-def test_the_probe_measures_three_runs_at_least() -> None:
-    calls: list[int] = []
-
-    found = probe.sample(lambda: calls.append(1), 0.0)
-
-    assert len(found["walls"]) == len(calls) == 3
-
-
-def test_the_probe_stops_where_runs_become_long(
-    tumour: Converted,
-    rows: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    np.savez(tmp_path / "rows.npz", allow_pickle=False, **rows)
-    monkeypatch.setattr(probe, "LONG", 0.0)
-
-    probe.main([str(tumour.folder / "model.onnx"), "all", "1", str(tmp_path / "rows.npz"), "1,2", "0"])
-
-    figures = json.loads(capsys.readouterr().out)
-    assert list(figures["run"]) == ["1"]
-    assert figures["memory"]["one_row"] == figures["memory"]["runs"]
-
-
-def test_the_probe_measures_a_fixed_piece_of_work() -> None:
-    assert 0 < probe.interpreter_seconds() < 10

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from snooze.bundle.errors import NotWritten
-from snooze.convert import NoWorkspace, convert
-from snooze.convert.errors import Interrupted
+from snooze.convert import convert
+from snooze.convert.errors import Interrupted, NoWorkspace
 from snooze.convert.workspace import workspace
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk without room."""
+    """A disk without space."""
 
     def refuse(*_: object) -> None:
         raise NO_SPACE
@@ -42,18 +42,16 @@ def test_is_a_temporary_folder_that_is_removed(folder: Path) -> None:
 
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize("error", [NO_SPACE, RuntimeError("Protobuf serialization failed.")])
-def test_what_goes_wrong_when_it_is_full_is_the_lack_of_room(folder: Path, error: Exception) -> None:
+def test_an_error_in_a_full_folder_is_the_lack_of_space(folder: Path, error: Exception) -> None:
     with pytest.raises(NoWorkspace) as caught, workspace():
         raise error
 
-    assert str(caught.value) == (
-        f"cannot work in the temporary folder {folder}: No space left on device; make room, or set TMPDIR to another"
-    )
+    assert (caught.value.folder, caught.value.problem) == (str(folder), "No space left on device")
     assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("error", [NO_SPACE, RuntimeError("a mistake")])
-def test_what_goes_wrong_when_it_has_room_is_something_else(folder: Path, error: Exception) -> None:
+def test_an_error_in_a_folder_with_space_is_raised_as_it_is(folder: Path, error: Exception) -> None:
     with pytest.raises(type(error)) as caught, workspace():
         raise error
 
@@ -63,22 +61,24 @@ def test_what_goes_wrong_when_it_has_room_is_something_else(folder: Path, error:
 
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize("error", [Interrupted("measuring", "killed"), NotWritten(Path("models"), "no permission")])
-def test_what_is_explained_already_stays_so(error: Exception) -> None:
+def test_an_error_of_ours_is_raised_as_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, workspace():
         raise error
 
     assert caught.value is error
 
 
-def test_says_that_there_is_no_folder_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_parent_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
 
-    with pytest.raises(NoWorkspace, match=r"^cannot work in the temporary folder /no/such/folder: No such file"):
+    with pytest.raises(NoWorkspace) as caught:
         workspace().__enter__()
+    assert caught.value.folder == "/no/such/folder"
 
 
+@pytest.mark.framework
 @pytest.mark.usefixtures("full")
-def test_a_conversion_without_room_names_the_temporary_folder_and_not_the_target(
+def test_a_conversion_without_space_names_the_temporary_folder_and_not_the_target(
     pipeline: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole: Callable[[Path, bytes], int] = Path.write_bytes
@@ -90,6 +90,7 @@ def test_a_conversion_without_room_names_the_temporary_folder_and_not_the_target
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
 
-    with pytest.raises(NoWorkspace, match=f"^cannot work in the temporary folder {folder}: "):
+    with pytest.raises(NoWorkspace) as caught:
         convert(pipeline, name="tumour", target=folder / "models")
+    assert caught.value.folder == str(folder)
     assert not list(folder.iterdir())

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from snooze.convert.attempts import loaded
 from snooze.convert.checks import graph as graphs
 from snooze.convert.checks.cases import Arrays
 from snooze.convert.errors import GraphRefused
@@ -32,7 +31,7 @@ def run(made: Any, folder: Path, rows: Any) -> Arrays:
 
 
 def test_renames_and_frees_the_batch(tmp_path: Path) -> None:
-    made = graphs.renamed(model([helper.make_node("Neg", ["x"], ["y"])]), {"x": "features"}, {"y": "value"})
+    made = graphs.rename(model([helper.make_node("Neg", ["x"], ["y"])]), {"x": "features", "y": "value"})
 
     graphs.check(made)
     assert run(made, tmp_path, [[1, 2]])["value"].tolist() == [[-1, -2]]
@@ -42,59 +41,44 @@ def test_renames_and_frees_the_batch(tmp_path: Path) -> None:
 def test_a_new_name_may_be_taken_inside(tmp_path: Path) -> None:
     nodes = [helper.make_node("Neg", ["x"], ["label"]), helper.make_node("Abs", ["label"], ["y"])]
 
-    made = graphs.renamed(model(nodes), {}, {"y": "label"})
+    made = graphs.rename(model(nodes), {"y": "label"})
 
     graphs.check(made)
     assert run(made, tmp_path, [[1, -2]])["label"].tolist() == [[1, 2]]
 
 
 def test_refuses_operators_of_other_domains() -> None:
-    with pytest.raises(
-        GraphRefused, match=r"^graph gate: operators of other domains: else\.where\.Magic; only standard"
-    ):
+    with pytest.raises(GraphRefused, match=r"operators of other domains: else\.where\.Magic"):
         graphs.check(model([helper.make_node("Magic", ["x"], ["y"], domain="else.where")]))
 
 
 def test_refuses_what_is_not_valid_onnx() -> None:
-    with pytest.raises(GraphRefused, match="graph gate: the converter made an invalid graph: "):
+    with pytest.raises(GraphRefused, match="the converter made an invalid graph: "):
         graphs.check(model([helper.make_node("StringToHashBucketFast", ["x"], ["y"])]))
 
 
-def test_refuses_what_onnx_runtime_does_not_load(tmp_path: Path) -> None:
-    made = model([helper.make_node("Neg", ["x"], ["y"])])
-    made.opset_import[0].version = 99
-    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
-
-    with pytest.raises(GraphRefused, match="ONNX Runtime does not load the converted graph"):
-        loaded(tmp_path / "m.onnx")
-
-
-def test_the_signature_is_what_comes_out_not_what_is_declared(tmp_path: Path) -> None:
+def test_the_signature_is_observed_not_declared(tmp_path: Path) -> None:
     sums = [helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=1)]
     made = model(sums, ("y", [None, 2]), {"axes": np.array([1])})
     takes = np.zeros((3, 2), np.float32)
 
-    inputs, outputs = graphs.signature(
-        made, {"x": takes}, run(made, tmp_path, takes[:1]), run(made, tmp_path, takes), {"y": "value"}
-    )
+    runs = [run(made, tmp_path, takes[:1]), run(made, tmp_path, takes)]
+    inputs, outputs = graphs.signature(made, {"x": takes.dtype}, runs, {"y": "value"})
 
     assert [(one.name, one.datatype, one.shape) for one in inputs] == [("x", "FP32", (-1, 2))]
     assert [(one.name, one.shape, one.role) for one in outputs] == [("y", (-1, 1), "value")]
     assert [size.dim_value for size in made.graph.output[0].type.tensor_type.shape.dim] == [0, 1]
 
 
-def test_refuses_an_output_whose_dimensions_come_and_go() -> None:
-    with pytest.raises(GraphRefused, match="output 'y' changes its number of dimensions with the rows"):
-        graphs.signature(
-            model([helper.make_node("Neg", ["x"], ["y"])]),
-            {"x": np.zeros((1, 2), np.float32)},
-            {"y": np.zeros(2)},
-            {"y": np.zeros((3, 2))},
-            {},
-        )
+def test_refuses_an_output_with_a_varying_number_of_dimensions() -> None:
+    made = model([helper.make_node("Neg", ["x"], ["y"])])
+    runs: list[Arrays] = [{"y": np.zeros(2)}, {"y": np.zeros((3, 2))}]
+
+    with pytest.raises(GraphRefused, match="output 'y' changes its number of dimensions with the input"):
+        graphs.signature(made, {"x": np.dtype(np.float32)}, runs, {})
 
 
-def test_finds_the_thresholds_that_a_value_may_lie_on() -> None:
+def test_finds_the_thresholds_on_which_a_feature_may_lie() -> None:
     tree = helper.make_node(
         "TreeEnsembleRegressor",
         ["cast"],

@@ -4,11 +4,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snooze.bundle.errors import InvalidData, InvalidOption
+from snooze.convert.checks.cases import Case
 from snooze.convert.checks.score import class_names, r_squared, score, targets
-from snooze.convert.errors import InvalidData, InvalidOption
 from snooze.convert.frameworks.interface import Original
 
 MakeOriginal = Callable[..., Original]
+Outputs = Callable[..., list[Case]]
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def regressor(original: MakeOriginal) -> Original:
         ([1.0, 0.0], ("good", "bad"), [1, 0]),
     ],
 )
-def test_brings_labels_to_class_numbers(
+def test_returns_labels_as_class_numbers(
     classifier: Original, labels: Any, names: tuple[str, ...] | None, found: list[int]
 ) -> None:
     got = targets(classifier, np.array(labels), names)
@@ -45,12 +47,12 @@ def test_brings_labels_to_class_numbers(
 @pytest.mark.parametrize(
     ("labels", "problem"),
     [
-        ([0, 2], "the labels: 2 is none of the classes 0, 1"),
-        (["x"], "the labels: x is none of the classes 0, 1"),
-        (np.zeros((2, 3)), "the labels: have shape (2, 3), expected one for each row"),
+        ([0, 2], "the labels: expected one of the classes 0, 1, got 2"),
+        (["x"], "the labels: expected one of the classes 0, 1, got x"),
+        (np.zeros((2, 3)), "the labels: expected one label for each row, got shape (2, 3)"),
     ],
 )
-def test_says_which_label_is_no_class(classifier: Original, labels: Any, problem: str) -> None:
+def test_names_a_label_that_is_not_a_class(classifier: Original, labels: Any, problem: str) -> None:
     with pytest.raises(InvalidData) as caught:
         targets(classifier, np.asarray(labels), None)
 
@@ -60,31 +62,31 @@ def test_says_which_label_is_no_class(classifier: Original, labels: Any, problem
 @pytest.mark.parametrize(
     ("labels", "shown"),
     [
-        ([[1, 0], [1, 1]], "row 1 holds [1, 1]"),
-        ([[0, 0], [1, 0]], "row 0 holds [0, 0]"),
-        ([[0.7, 0.3], [0.2, 0.8]], "row 0 holds [0.7, 0.3]"),
-        ([[2, -1]], "row 0 holds [2, -1]"),
-        ([[1.0, np.nan]], "row 0 holds [1.0, nan]"),
+        ([[1, 0], [1, 1]], "row 1 has [1, 1]"),
+        ([[0, 0], [1, 0]], "row 0 has [0, 0]"),
+        ([[0.7, 0.3], [0.2, 0.8]], "row 0 has [0.7, 0.3]"),
+        ([[2, -1]], "row 0 has [2, -1]"),
+        ([[1.0, np.nan]], "row 0 has [1.0, nan]"),
     ],
 )
-def test_one_column_a_class_marks_one_class_a_row(classifier: Original, labels: Any, shown: str) -> None:
+def test_one_hot_labels_have_one_1_per_row(classifier: Original, labels: Any, shown: str) -> None:
     with pytest.raises(InvalidData) as caught:
         targets(classifier, np.array(labels), None)
 
     assert str(caught.value) == (
-        f"the labels: of one column a class hold one 1 a row and 0 besides; {shown}; "
-        "give one class a row as its number or name instead"
+        f"the labels: one-hot labels need exactly one 1 per row and otherwise 0, {shown}; "
+        "or give one class number or name per row"
     )
 
 
-def test_one_column_a_class_holds_numbers(classifier: Original) -> None:
-    with pytest.raises(InvalidData, match="the labels: of one column a class are 0 and 1, got <U1"):
+def test_one_hot_labels_are_numbers(classifier: Original) -> None:
+    with pytest.raises(InvalidData, match="the labels: one-hot labels need numbers, got <U1"):
         targets(classifier, np.array([["1", "0"]]), None)
 
 
 @pytest.mark.parametrize("labels", [["a"], [np.nan]])
 def test_values_are_finite_numbers(regressor: Original, labels: list[Any]) -> None:
-    with pytest.raises(InvalidData, match="predicts values, so labels are finite numbers"):
+    with pytest.raises(InvalidData, match="predicts values, so expected finite numbers"):
         targets(regressor, np.array(labels), None)
 
 
@@ -93,23 +95,21 @@ def test_labels_are_of_no_use_to_other_tasks(original: MakeOriginal) -> None:
     assert targets(original(None, task="regression"), None, None) is None
 
 
-def test_scores_classes_by_accuracy(classifier: Original) -> None:
-    found = score(
-        classifier, {"scores": np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9]])}, np.array([0, 1, 1, 1])
-    )
+def test_scores_classes_by_accuracy(classifier: Original, outputs: Outputs) -> None:
+    found = score(classifier, outputs(scores=[[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9]]), np.array([0, 1, 1, 1]))
 
     assert (found.metric, found.value) == ("accuracy", 0.75)
 
 
-def test_scores_values_by_r_squared(regressor: Original) -> None:
+def test_scores_values_by_r_squared(regressor: Original, outputs: Outputs) -> None:
     truth = targets(regressor, np.array([1.0, 2.0, 3.0]), None)
 
     assert truth is not None
-    found = score(regressor, {"value": np.array([[1.0], [2.0], [4.0]])}, truth)
+    found = score(regressor, outputs(value=[[1.0], [2.0], [4.0]]), truth)
     assert (found.metric, found.value) == ("R²", 0.5)
 
 
-def test_what_never_changes_cannot_be_explained() -> None:
+def test_constant_truth_scores_0() -> None:
     assert r_squared(np.ones((3, 1)), np.ones((3, 1))) == 0.0
 
 
@@ -120,10 +120,10 @@ def test_values_too_far_apart_have_no_score(truth: list[float], value: list[floa
     with pytest.raises(InvalidData) as caught:
         r_squared(np.array(truth)[:, None], np.array(value)[:, None])
 
-    assert str(caught.value) == "the labels: are too far from each other or from the predicted values to be scored"
+    assert str(caught.value) == "the labels: are too far from each other or from the predicted values for a score"
 
 
-def test_as_many_values_as_are_predicted() -> None:
+def test_labels_have_as_many_values_as_are_predicted() -> None:
     with pytest.raises(InvalidData) as caught:
         r_squared(np.ones((3, 2)), np.ones((3, 1)))
 
@@ -136,19 +136,19 @@ def test_names_the_classes(original: MakeOriginal, classifier: Original) -> None
     assert class_names(original(None), None) is None
 
 
-def test_as_many_names_as_classes(original: MakeOriginal, classifier: Original) -> None:
-    with pytest.raises(InvalidOption, match=r"^--labels: 3 names for 2 classes$"):
+def test_there_are_as_many_names_as_classes(original: MakeOriginal, classifier: Original) -> None:
+    with pytest.raises(InvalidOption, match=r"^--labels: expected 2 names, one for each class, got 3$"):
         class_names(classifier, ("a", "b", "c"))
-    with pytest.raises(InvalidOption, match=r"^--labels: Function has no classes to name$"):
+    with pytest.raises(InvalidOption, match=r"^--labels: Function has no classes to name; leave the option out$"):
         class_names(original(None), ("a",))
 
 
 @pytest.mark.parametrize("classes", [(1, 2), ("no", "yes"), (1, 0)])
-def test_names_need_classes_that_are_numbered(original: MakeOriginal, classes: tuple[object, ...]) -> None:
+def test_names_need_numbered_classes(original: MakeOriginal, classes: tuple[object, ...]) -> None:
     model = original(None, classes=classes)
 
     with pytest.raises(
-        InvalidOption, match="and names only go with classes that are numbered from 0; train on the names"
+        InvalidOption, match="and names are only for classes that are numbered from 0; train on the names"
     ):
         class_names(model, ("a", "b"))
 

@@ -1,12 +1,15 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from snooze.convert.errors import InvalidData
-from snooze.convert.frameworks.interface import Original, first_line, numbers
+from snooze.bundle.errors import InvalidData
+from snooze.convert.checks.cases import Case, rows_case
+from snooze.convert.frameworks.interface import Original, class_numbers, first_line
 
 MakeOriginal = Callable[..., Original]
+Outputs = Callable[..., list[Case]]
 
 
 @pytest.mark.parametrize(
@@ -22,47 +25,47 @@ MakeOriginal = Callable[..., Original]
     ],
 )
 def test_finds_labels_among_the_classes(labels: list[object], classes: tuple[object, ...], found: list[int]) -> None:
-    assert numbers(np.array(labels), classes).tolist() == found
+    assert class_numbers(np.array(labels), classes).tolist() == found
 
 
-def test_the_highest_score_decides(original: MakeOriginal) -> None:
-    model = original(None, classes=("a", "b"), decides="scores")
+@pytest.mark.parametrize(
+    ("settings", "answers", "classes"),
+    [
+        ({"classes": ("a", "b"), "decides": "scores"}, {"scores": [[0.2, 0.8], [3.0, 1.0]]}, [1, 0]),
+        ({"classes": (0, 1), "decides": "scores", "lowest_wins": True}, {"scores": [[0.2, 0.8]]}, [0]),
+        ({"classes": ("a", "b", "c"), "roles": {"label": "label"}}, {"label": ["c", "a"]}, [2, 0]),
+    ],
+    ids=["highest score", "lowest distance", "label"],
+)
+def test_classifies(original: MakeOriginal, outputs: Outputs, settings: Any, answers: Any, classes: list[int]) -> None:
+    found = original(**settings).classify(outputs(**answers) + outputs(**answers))
 
-    assert model.decision({"scores": np.array([[0.2, 0.8], [3.0, 1.0]])}).tolist() == [1, 0]  # type: ignore[union-attr]
-
-
-def test_the_lowest_distance_decides(original: MakeOriginal) -> None:
-    model = original(None, classes=(0, 1), decides="scores", lowest_wins=True)
-
-    assert model.decision({"scores": np.array([[0.2, 0.8]])}).tolist() == [0]  # type: ignore[union-attr]
-
-
-def test_the_label_decides_where_scores_do_not(original: MakeOriginal) -> None:
-    model = original(None, classes=("a", "b", "c"), roles={"label": "label"})
-
-    assert model.decision({"label": np.array(["c", "a"])}).tolist() == [2, 0]  # type: ignore[union-attr]
+    assert found is not None
+    assert found.tolist() == classes * 2
 
 
-def test_without_classes_nothing_is_decided(original: MakeOriginal) -> None:
-    assert original(None).decision({"scores": np.zeros((1, 2))}) is None
+def test_a_model_without_classes_does_not_classify(original: MakeOriginal, outputs: Outputs) -> None:
+    assert original().classify(outputs(scores=np.zeros((1, 2)))) is None
 
 
-def test_finds_the_value_as_one_row_of_values_each(original: MakeOriginal) -> None:
-    model = original(None, roles={"value": "value"})
+def test_returns_values_with_one_row_for_each_unit(original: MakeOriginal, outputs: Outputs) -> None:
+    values = original(roles={"value": "value"}).values(outputs(value=np.zeros(3)) + outputs(value=np.zeros((2, 1))))
 
-    assert model.value({"value": np.zeros(3)}).shape == (3, 1)  # type: ignore[union-attr]
-    assert original(None).value({"scores": np.zeros(3)}) is None
+    assert values is not None
+    assert values.shape == (5, 1)
+    assert original().values(outputs(scores=np.zeros(3))) is None
 
 
-def test_what_the_model_refuses_is_the_data_s_fault(original: MakeOriginal) -> None:
-    def answer(rows: object) -> dict[str, object]:
-        raise ValueError("Input X contains NaN.\nmany more lines")
+@pytest.mark.parametrize("error", [ValueError, IndexError, ZeroDivisionError])
+def test_rows_that_the_model_does_not_accept_are_invalid(original: MakeOriginal, error: type[Exception]) -> None:
+    def run(rows: object) -> dict[str, object]:
+        raise error("Input X contains NaN.\nmany more lines")
 
     with pytest.raises(InvalidData) as caught:
-        original(answer)({})
+        original(run).answer(rows_case({}))
 
-    assert str(caught.value) == "the rows given: Function refuses them: Input X contains NaN."
+    assert caught.value.problem == "Function does not accept them: Input X contains NaN"
 
 
-def test_an_error_without_words_is_named() -> None:
+def test_an_error_without_a_message_is_named() -> None:
     assert first_line(KeyError()) == "KeyError"

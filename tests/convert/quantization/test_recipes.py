@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from snooze.convert.checks.cases import Rows
+from snooze.convert.checks.cases import rows_case
+from snooze.convert.checks.dataset import Dataset
 from snooze.convert.quantization.recipes import prepare, recipes
 from snooze.convert.runner import Runner
 
@@ -43,11 +44,10 @@ def test_biases_as_scikit_learn_has_them_can_be_calibrated(tmp_path: Path) -> No
         opset_imports=[helper.make_opsetid("", 18)],
     )
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    rows = Rows({"x": generator.standard_normal((40, 8)).astype(np.float32)})
+    rows = {"x": generator.standard_normal((40, 8)).astype(np.float32)}
     static = next(recipe for recipe in recipes(model) if recipe.name == "int8-static")
 
-    static.build(prepare(tmp_path / "m.onnx", tmp_path / "p.onnx"), tmp_path / "q.onnx", rows)
+    prepare(tmp_path / "m.onnx", tmp_path / "p.onnx")
+    static.build(tmp_path / "p.onnx", tmp_path / "q.onnx", Dataset((rows_case(rows),)))
 
-    np.testing.assert_allclose(
-        Runner(tmp_path / "q.onnx").run(rows.inputs)["y"], rows.inputs["x"] @ weights + bias, atol=0.2
-    )
+    np.testing.assert_allclose(Runner(tmp_path / "q.onnx").run(rows)["y"], rows["x"] @ weights + bias, atol=0.2)

@@ -5,13 +5,13 @@ import pytest
 from snooze.convert.quantization import timing
 
 
-def test_tells_the_longer_from_the_shorter() -> None:
+def test_the_longer_call_takes_longer() -> None:
     found = timing.run_seconds({"short": lambda: None, "long": lambda: time.sleep(0.003)})
 
     assert 0 < found["short"] < 0.003 <= found["long"]
 
 
-def test_runs_everything_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_the_calls_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SECONDS", 0.0)
     calls: list[str] = []
 

@@ -1,10 +1,15 @@
-from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
-from snooze.bundle import Bundle, Tensor
+import pytest
+
+from snooze.bundle.codec import document
+from snooze.bundle.contract import Bundle, Tensor, Tolerance
+from snooze.bundle.evidence import Column, Evaluation, FailedAttempt, InputStatistics, Losses, Variant, read_evidence
 from snooze.convert import Converted
-from snooze.convert.report.page import written
+from snooze.convert.report.page import render
+
+pytestmark = [pytest.mark.framework, pytest.mark.process]
 
 EVIL = "<script>alert('x')</script>\"&"
 
@@ -43,7 +48,7 @@ def test_the_verdict_comes_first(tumour: Converted) -> None:
     assert "snooze convert tumour.joblib --name tumour" in text
 
 
-def test_needs_nothing_from_anywhere(tumour: Converted) -> None:
+def test_needs_nothing_from_the_network(tumour: Converted) -> None:
     page = tumour.report.read_text("utf-8")
 
     elements = Reader(page).elements
@@ -53,79 +58,66 @@ def test_needs_nothing_from_anywhere(tumour: Converted) -> None:
     assert "default-src 'none'" in page
 
 
-def poisoned(bundle: Bundle) -> Bundle:
+def with_evidence(bundle: Bundle, **changes: Any) -> Bundle:
+    return bundle._replace(evidence=document(read_evidence(bundle)._replace(**changes)))
+
+
+def poison(bundle: Bundle) -> Bundle:
     """Return the bundle with markup wherever a model, a file or a command line could have put it."""
     tensor = Tensor(EVIL, "FP32", (-1, 1), "value")
-    statistics = {
-        EVIL: {"rows": 1, "columns": [{"name": EVIL, **dict.fromkeys(("min", "max", "mean", "std", "missing"))}]}
-    }
-    failed = [{"conversion": EVIL, "problem": EVIL}]
-    evidence = replace(
-        bundle.evidence,
-        parity={
-            **bundle.evidence.parity,
-            "failed": failed,
-            "conversion": EVIL,
-            "edge_refused": [EVIL],
-            "missing": "differs",
-            "tolerance": {EVIL: {"exact": True}},
-            "served": bundle.evidence.parity["edge"],
-        },
-        evaluation={"metric": EVIL, "before": 1.0, "after": 1.0, "rows": 1},
-        candidates=tuple({**one, "name": EVIL, "verdict": EVIL, "reason": EVIL} for one in bundle.evidence.candidates),
-        chosen=EVIL,
-        statistics=statistics,
-        more={
-            "variants": [{"name": EVIL, "optimization": EVIL}],
-            "notes": [EVIL],
-            "limits": {**bundle.evidence.more["limits"], "prefer": EVIL},
-        },
+    evidence = read_evidence(bundle)
+    parity = evidence.parity._replace(
+        attempt=EVIL,
+        failed=(FailedAttempt(EVIL, EVIL),),
+        edges_refused=(EVIL,),
+        missing="differs",
+        tolerance={EVIL: Tolerance(exact=True)},
+        served=evidence.parity.edges,
     )
-    return replace(
+    poisoned = with_evidence(
         bundle,
+        parity=parity,
+        candidates=tuple(one._replace(name=EVIL, reason=EVIL) for one in evidence.candidates),
+        chosen=EVIL,
+        statistics={EVIL: InputStatistics(1, (Column(EVIL, None, None, None, None, 0),))},
+        notes=(EVIL,),
+        variants=(Variant(EVIL, "all", agrees=False, chosen=False),),
+    )
+    return poisoned._replace(
         name=EVIL,
         created=EVIL,
         task=EVIL,  # type: ignore[arg-type]
         labels=(EVIL,),
         inputs=(tensor,),
         outputs=(tensor,),
-        evidence=evidence,
-        source=replace(bundle.source, framework=EVIL, framework_version=EVIL, file=EVIL, git=EVIL, command=EVIL),
-        profile=replace(bundle.profile, cpu=EVIL),
+        source=bundle.source._replace(framework=EVIL, framework_version=EVIL, file=EVIL, git=EVIL, command=EVIL),
+        profile={**bundle.profile, "cpu": EVIL},
     )
 
 
-def test_escapes_whatever_comes_from_outside(tumour: Converted) -> None:
-    page = written(poisoned(tumour.bundle))
+def test_escapes_all_text_from_outside(tumour: Converted) -> None:
+    page = render(poison(tumour.bundle))
 
     reader = Reader(page)
     assert "<script" not in page
     assert reader.text.count(EVIL) > 20
-    assert {tag for tag, _ in reader.elements} == {tag for tag, _ in Reader(written(tumour.bundle)).elements}
+    assert {tag for tag, _ in reader.elements} == {tag for tag, _ in Reader(render(tumour.bundle)).elements}
 
 
-def test_says_that_rows_were_made_up(tumour: Converted) -> None:
-    bundle = replace(tumour.bundle, evidence=replace(tumour.bundle.evidence, data="synthetic", evaluation={}))
+def test_says_that_rows_were_drawn(tumour: Converted) -> None:
+    bundle = with_evidence(tumour.bundle, data="synthetic", evaluation=None)
 
-    assert "No real rows were given." in Reader(written(bundle)).text
+    assert "Without real rows" in Reader(render(bundle)).text
 
 
-def test_shows_which_way_labels_flipped(tumour: Converted) -> None:
-    candidate: dict[str, Any] = {
-        **tumour.bundle.evidence.candidates[0],
-        "seconds": 1e-5,
-        "speedup": 1.5,
-        "score": 0.9,
-        "drop": 0.1,
-        "flips": 0.2,
-        "right_to_wrong": 3,
-        "wrong_to_right": 1,
-        "judged_rows": 300,
-    }
-    evidence = replace(tumour.bundle.evidence, candidates=(candidate,))
+def test_shows_the_score_and_which_way_labels_flipped(tumour: Converted) -> None:
+    losses = Losses(rows=300, score=0.9, drop=0.1, flips=0.2, right_to_wrong=3, wrong_to_right=1)
+    candidate = read_evidence(tumour.bundle).candidates[0]._replace(seconds=1e-5, speedup=1.5, selection=losses)
+    score = Evaluation("accuracy", before=0.91, after=0.92, rows=50)
 
-    text = Reader(written(replace(tumour.bundle, evidence=evidence))).text
+    text = Reader(render(with_evidence(tumour.bundle, candidates=(candidate,), evaluation=score))).text
 
+    assert "accuracy 0.9100 before, 0.9200 as served, on 50 rows" in text
     assert "right to wrong" in text
     assert "1.50 ×" in text
     assert "10 µs" in text

@@ -1,0 +1,146 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from snooze.bundle.contract import Batching
+from snooze.bundle.errors import InvalidData
+from snooze.convert.attempts import Conversion, convert, find_batching
+from snooze.convert.checks.cases import Arrays, Case
+from snooze.convert.checks.dataset import Dataset
+from snooze.convert.errors import GraphRefused, ParityRefused
+from snooze.convert.frameworks.interface import Attempt, Original
+from snooze.convert.runner import Runner
+
+MakeOriginal = Callable[..., Original]
+SHAPE = ("f", [None, 1])
+
+
+def negate(tensors: Arrays) -> Arrays:
+    """What the original answers: it does not accept missing values or integers."""
+    if np.isnan(tensors["features"]).any():
+        raise ValueError("Input X contains NaN")
+    return {"value": -tensors["features"]}
+
+
+@pytest.fixture
+def graph(save_onnx: Callable[..., Path]) -> Callable[..., Any]:
+    """Make a graph from features to a value."""
+
+    def graph(*nodes: Any) -> Any:
+        return onnx.load(save_onnx(list(nodes), {"features": SHAPE}, {"value": SHAPE}))
+
+    return graph
+
+
+@pytest.fixture
+def attempt(
+    graph: Callable[..., Any], original: MakeOriginal, matrix: Callable[..., Dataset], tmp_path: Path
+) -> Callable[..., Conversion]:
+    """Convert a function that negates three rows, by attempts that use one operator each."""
+
+    def attempt(*operators: str, run: Any = negate) -> Conversion:
+        attempts = tuple(
+            Attempt(name, lambda name=name: graph(helper.make_node(name, ["features"], ["value"])))  # type: ignore[misc]
+            for name in operators
+        )
+        model = original(run, roles={"value": "value"}, attempts=attempts)
+        return convert(model, matrix(np.array([[1.0], [5.0], [3.0]], np.float32)), tmp_path)
+
+    return attempt
+
+
+def test_takes_the_first_attempt_that_agrees(attempt: Callable[..., Conversion]) -> None:
+    conversion = attempt("Identity", "Magic", "Neg", "Abs")
+
+    assert (conversion.parity.attempt, conversion.parity.verdict) == ("Neg", "agrees")
+    assert [one.attempt for one in conversion.parity.failed] == ["Identity", "Magic"]
+    assert [(one.name, one.shape, one.role) for one in conversion.outputs] == [("value", (-1, 1), "value")]
+    assert conversion.parity.missing == "refused"
+    assert conversion.parity.data.rows == 3
+    assert conversion.parity.edges is not None
+    assert conversion.parity.edges.rows == 20
+
+
+def test_reports_the_problem_of_the_simplest_attempt(attempt: Callable[..., Conversion]) -> None:
+    with pytest.raises(ParityRefused) as caught:
+        attempt("Identity", "Magic")
+
+    assert caught.value.exit_code == 1
+    assert caught.value.problem.startswith("converted in Identity, the Function answers differently: 3 of 3 rows")
+
+
+def test_edge_cases_decide(attempt: Callable[..., Conversion]) -> None:
+    """Relu agrees on the positive rows, not on the negated ones."""
+
+    with pytest.raises(ParityRefused, match="on edge cases, "):
+        attempt("Relu", run=lambda tensors: {"value": tensors["features"]})
+
+
+def test_missing_values_do_not_decide(attempt: Callable[..., Conversion]) -> None:
+    conversion = attempt("Neg", run=lambda tensors: {"value": -np.nan_to_num(tensors["features"])})
+
+    assert (conversion.parity.verdict, conversion.parity.missing) == ("agrees", "differs")
+
+
+def test_a_graph_that_cannot_run_is_refused(
+    graph: Callable[..., Any], original: MakeOriginal, matrix: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    def no_kernel() -> Any:
+        made = graph(helper.make_node("Neg", ["features"], ["value"]))
+        made.ir_version = 9
+        made.opset_import[0].version = 99
+        return made
+
+    model = original(negate, roles={"value": "value"}, attempts=(Attempt("only", no_kernel),), remedy="do this")
+
+    with pytest.raises(GraphRefused) as caught:
+        convert(model, matrix(np.ones((3, 1), np.float32)), tmp_path)
+
+    assert caught.value.problem
+
+
+def test_rows_that_the_original_does_not_accept_are_invalid(attempt: Callable[..., Conversion]) -> None:
+    def refuse(tensors: Arrays) -> Arrays:
+        raise ValueError("no")
+
+    with pytest.raises(InvalidData):
+        attempt("Neg", run=refuse)
+
+
+def test_requests_are_joined_unless_rows_change_each_others_answers(
+    attempt: Callable[..., Conversion],
+    save_onnx: Callable[..., Path],
+    original: MakeOriginal,
+) -> None:
+    conversion, model = attempt("Neg"), original(negate, roles={"value": "value"})
+    mean = helper.make_node("ReduceMean", ["features"], ["mean"])
+    nodes = [mean, helper.make_node("Sub", ["features", "mean"], ["value"])]
+    mixing = save_onnx(nodes, {"features": SHAPE}, {"value": SHAPE}, name="mixing.onnx")
+
+    assert find_batching(conversion, Runner(conversion.file), conversion.tolerance, model) == Batching(0, 64)
+    assert find_batching(conversion, Runner(mixing), conversion.tolerance, model) is None
+
+
+def test_cases_without_rows_are_never_joined(
+    save_onnx: Callable[..., Path], original: MakeOriginal, tmp_path: Path
+) -> None:
+    path = save_onnx(
+        [helper.make_node("Neg", ["sound"], ["value"])], {"sound": ("f", [None])}, {"value": ("f", [None])}
+    )
+    cases = tuple(Case({"sound": np.linspace(0, 1, size, dtype=np.float32)}, {"sound": None}) for size in (4, 9))
+    model = original(
+        lambda tensors: {"value": -tensors["sound"]},
+        roles={"value": None},
+        attempts=(Attempt("only", lambda: onnx.load(path)),),
+    )
+
+    conversion = convert(model, Dataset(cases), tmp_path)
+
+    assert conversion.parity.data.rows == 2
+    assert [one.shape for one in conversion.outputs] == [(-1,)]
+    assert conversion.tolerance["value"].atol == pytest.approx(1e-5)

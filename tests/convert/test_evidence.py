@@ -1,0 +1,68 @@
+from typing import Any
+
+import pytest
+
+from snooze.bundle.evidence import Parity, read_evidence, read_profile
+from snooze.bundle.samples import matches, read_samples
+from snooze.bundle.store import read, verify
+from snooze.convert import Converted, ParityRefused, convert, evidence
+from snooze.convert.runner import Runner
+
+pytestmark = [pytest.mark.framework, pytest.mark.process]
+
+
+def test_the_bundle_serves_what_it_promises(tumour: Converted) -> None:
+    bundle = read(tumour.folder)
+    verify(tumour.folder, bundle)
+    runner = Runner(tumour.folder / bundle.session.file, bundle.session.optimization)
+    for sample in read_samples(tumour.folder, bundle):
+        outputs = runner.run(dict(sample.inputs))
+        for name, golden in sample.outputs.items():
+            assert matches(outputs[name], golden, bundle.tolerance[name])
+    assert sorted(path.name for path in tumour.folder.iterdir()) == [
+        "bundle.json",
+        "model.onnx",
+        "report.html",
+        "samples.npz",
+    ]
+
+
+def test_the_bundle_states_its_signature_and_source(tumour: Converted) -> None:
+    bundle = tumour.bundle
+
+    assert (bundle.name, bundle.version, bundle.task) == ("tumour", 1, "classification")
+    assert [(one.name, one.datatype, one.shape) for one in bundle.inputs] == [("features", "FP32", (-1, 30))]
+    assert [(one.name, one.datatype, one.shape, one.role) for one in bundle.outputs] == [
+        ("label", "INT64", (-1,), "label"),
+        ("probabilities", "FP32", (-1, 2), "scores"),
+    ]
+    assert bundle.labels == ("malignant", "benign")
+    assert bundle.batching is not None
+    assert (bundle.batching.axis, bundle.batching.max_rows) == (0, 64)
+    assert bundle.source.command == "snooze convert tumour.joblib --name tumour"
+
+
+def test_the_bundle_carries_its_evidence(tumour: Converted) -> None:
+    found, profile = read_evidence(tumour.bundle), read_profile(tumour.bundle)
+
+    assert (found.data, found.chosen) == ("labelled", "fp32")
+    assert (found.parity.data.rows, found.parity.data.flips, found.parity.verdict) == (169, 0, "agrees")
+    assert found.parity.data.worst < 1e-5
+    assert found.evaluation is not None
+    assert (found.evaluation.metric, found.evaluation.rows) == ("accuracy", 169)
+    assert found.evaluation.before == found.evaluation.after > 0.9
+    assert (found.statistics["features"].rows, len(found.statistics["features"].columns)) == (169, 30)
+    assert [one.chosen for one in found.variants].count(True) == 1
+    assert [run.rows for run in profile.run] == [1, 2, 4, 8, 16, 32, 64]
+
+
+def test_the_form_to_be_served_is_compared_once_more(
+    pipeline: Any, tumour: Converted, empty_target: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parity: Parity = read_evidence(tumour.bundle).parity
+    monkeypatch.setattr(evidence, "check_parity", lambda *_: (parity, "7 labels flip"))
+
+    with pytest.raises(ParityRefused) as caught:
+        convert(pipeline, name="tumour", target=empty_target)
+
+    assert caught.value.problem == "the form to be served answers differently: 7 labels flip"

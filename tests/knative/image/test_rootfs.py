@@ -144,6 +144,34 @@ def test_links_to_folders_stay_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.skipif(
+    not all(shutil.which(tool) for tool in ("strip", "ldd", "dpkg-query")), reason="needs the tools of a Debian"
+)
+def test_builds_a_file_system_with_interpreter_libraries_and_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdlib = tree(tmp_path / "lib/python3", "os.py", "test/test_os.py")
+    site = tree(tmp_path / "site", "snooze/service/__main__.py", "snooze/convert/cli.py")
+    extension = Path(next(iter(Path("/usr/lib").glob("*/libz.so*")))).resolve()
+    shutil.copy(extension, site / "extension.so")
+    monkeypatch.setattr("sysconfig.get_path", {"stdlib": str(stdlib)}.get)
+    root = tmp_path / "root"
+
+    rootfs.build(site, root)
+
+    python = rootfs.locate(Path(sys.executable), root)
+    assert python.is_symlink() or python.exists()
+    assert rootfs.locate(Path(sys.executable).resolve(), root).exists()
+    kept = [name for name in names(rootfs.locate(stdlib, root)) if "__pycache__" not in name]
+    assert kept == ["os.py"]
+    kept = [name for name in names(rootfs.locate(site, root)) if "__pycache__" not in name]
+    assert kept == ["extension.so", "snooze/service/__main__.py"]
+    assert len(list(rootfs.locate(site, root).rglob("*.pyc"))) == 1
+    assert list(rootfs.elf_files(rootfs.locate(site, root)))
+    assert list(root.rglob("libc.so*"))
+
+
+@pytest.mark.process
 def test_runs_as_a_script_with_the_standard_library_only() -> None:
     code = f"import runpy, sys; runpy.run_path({rootfs.__file__!r}); print('snooze' in sys.modules)"
     output = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True).stdout

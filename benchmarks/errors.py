@@ -17,8 +17,6 @@ class BenchmarkError(SnoozeError):
 
 
 class NotMeasurable(BenchmarkError):
-    """A process, cgroup or core to measure with does not exist."""
-
     def __init__(self, what: str, problem: str) -> None:
         super().__init__(f"cannot measure {what}: {problem}")
         self.what = what
@@ -26,8 +24,6 @@ class NotMeasurable(BenchmarkError):
 
 
 class MissingProgram(BenchmarkError):
-    """A program that the benchmark runs is not installed."""
-
     def __init__(self, program: str, command: str) -> None:
         super().__init__(f"'{program}' is not installed; run: {command}")
         self.program = program
@@ -35,16 +31,12 @@ class MissingProgram(BenchmarkError):
 
 
 class LoadFailed(BenchmarkError):
-    """The load generator ended without a record."""
-
     def __init__(self, problem: str) -> None:
         super().__init__(f"the load generator failed: {problem}")
         self.problem = problem
 
 
 class StartFailed(BenchmarkError):
-    """A server did not start."""
-
     def __init__(self, server: str, problem: str) -> None:
         super().__init__(f"{server} did not start: {problem}")
         self.server = server
@@ -52,8 +44,6 @@ class StartFailed(BenchmarkError):
 
 
 class WrongAnswer(BenchmarkError):
-    """A server's answer differs from the golden outputs."""
-
     exit_code = 1
 
     def __init__(self, server: str, problem: str) -> None:

@@ -33,7 +33,7 @@ from snooze.bundle.errors import InvalidOption
 from snooze.bundle.evidence import Profile, read_profile
 from snooze.bundle.store import find
 from snooze.bundle.units import format_duration
-from snooze.knative.sizing.calibration import Calibration, Deviation, Figures, Measurement, read_figures
+from snooze.knative.sizing.calibration import Calibration, Deviation, Figures, Measurement
 from snooze.knative.sizing.cost import count_values, run_of
 from snooze.knative.sizing.prediction import Prediction, predict
 
@@ -82,8 +82,6 @@ def run(models: Path, rounds: int, seconds: float, output: Path | None = None) -
         ),
         calibration=fit(observed),
         deviations=deviations(observed),
-        body_factor=read_figures().body_factor,
-        body_measured=read_figures().body_measured,
     )
     text = json.dumps(figures.as_dict(), indent=2)
     if output is None:

@@ -45,12 +45,7 @@ def read_rows(arguments: argparse.Namespace) -> "Rows":
 
 
 def ask(arguments: argparse.Namespace) -> dict[str, Any]:
-    """
-    Return the answer of the server that the options name.
-
-    Raises:
-        SnoozeError: the rows do not fit the model, or the server does not answer them.
-    """
+    """Return the answer of the server that the options name, or raise a SnoozeError."""
     from snooze.bundle.rows import fit
     from snooze.client import v2
     from snooze.client.predict import predict

@@ -18,8 +18,6 @@ class ClientError(SnoozeError):
 
 
 class Unreachable(ClientError):
-    """There is no connection to the server, or no complete answer in time."""
-
     def __init__(self, url: str, problem: str) -> None:
         hint = "; start the server first, for example: snooze serve models" if "refused" in problem else ""
         super().__init__(f"cannot reach {url}: {problem}{hint}")
@@ -28,8 +26,6 @@ class Unreachable(ClientError):
 
 
 class RequestFailed(ClientError):
-    """The server answered with an error."""
-
     def __init__(self, url: str, status: int, message: str) -> None:
         super().__init__(f"{url} answered {status}: {message}")
         self.url = url
@@ -38,8 +34,6 @@ class RequestFailed(ClientError):
 
 
 class UnexpectedAnswer(ClientError):
-    """The answer does not follow the protocol."""
-
     def __init__(self, url: str, problem: str) -> None:
         super().__init__(f"{url}: {problem}; is this a server of the Open Inference protocol?")
         self.url = url
@@ -47,8 +41,6 @@ class UnexpectedAnswer(ClientError):
 
 
 class UnknownModel(ClientError):
-    """The server has no such model, or several and none was named."""
-
     def __init__(self, url: str, model: str | None, known: Sequence[str]) -> None:
         problem = f"has no model {model!r}" if model else "does not serve exactly one model"
         available = f"available: {', '.join(known)}" if known else "it lists none"

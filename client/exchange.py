@@ -11,6 +11,7 @@ from snooze.client.errors import RequestFailed, UnexpectedAnswer, Unreachable
 
 TIMEOUT_SECONDS: Final = 60.0  # a service that is scaled to zero has to start first
 MAX_MESSAGE_LENGTH: Final = 300
+HEADER_LENGTH: Final = "Inference-Header-Content-Length"  # the bytes of JSON before binary tensors
 
 
 class Address(NamedTuple):
@@ -23,12 +24,7 @@ class Address(NamedTuple):
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """
-        Return the address of a URL; `http://` may be left out.
-
-        Raises:
-            InvalidOption: it is not a valid http or https URL.
-        """
+        """Return the address of an http or https URL, or raise InvalidOption; `http://` may be left out."""
         try:
             parts = urlsplit(url if "://" in url else f"http://{url}")
             tls = {"http": False, "https": True}[parts.scheme]
@@ -36,8 +32,8 @@ class Address(NamedTuple):
                 raise ValueError
             return cls(parts.hostname, parts.port or (443 if tls else 80), tls, parts.path.rstrip("/"))
         except (ValueError, KeyError):
-            expected = "expected an address such as http://127.0.0.1:8080"
-            raise InvalidOption("URL", f"{expected}, got {url!r}") from None
+            problem = f"expected an address such as http://127.0.0.1:8080, got {url!r}"
+            raise InvalidOption("URL", problem) from None
 
     @property
     def authority(self) -> str:
@@ -67,15 +63,9 @@ class Answer(NamedTuple):
     body: bytes
 
     def json_object(self) -> dict[str, Any]:
-        """
-        Return the JSON object in the body, or before the binary tensors.
-
-        Raises:
-            RequestFailed: the answer's status is not 200.
-            UnexpectedAnswer: it contains no JSON object.
-        """
+        """Return the JSON object in the body (before binary tensors), or raise RequestFailed or UnexpectedAnswer."""
         try:
-            value = json.loads(self.body[: int(self.headers.get("inference-header-content-length", len(self.body)))])
+            value = json.loads(self.body[: int(self.headers.get(HEADER_LENGTH.lower(), len(self.body)))])
         except (ValueError, RecursionError):
             value = None
         if self.status != 200:

@@ -19,13 +19,9 @@ def predict(
     seconds: float = TIMEOUT_SECONDS,
 ) -> dict[str, Any]:
     """
-    Return the server's answer for rows that fit the model's inputs, as a JSON object.
+    Return the server's answer for rows that fit the model's inputs, as a JSON object, or raise a ClientError.
 
-    That is the answer of the plain protocol if the server is Snooze, otherwise of the Open Inference protocol. NaN and
-    infinity do not exist in JSON, so rows that contain them are sent as binary tensors.
-
-    Raises:
-        ClientError: the server does not answer, or answers with an error.
+    NaN and infinity do not exist in JSON, so rows that contain them are sent as binary tensors.
     """
     finite = all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")
     server = exchange(model.address, "GET", "/v2", None, seconds)

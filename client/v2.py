@@ -1,5 +1,5 @@
 """
-The messages of the Open Inference (V2) protocol, as a client writes and reads them.
+The messages of the Open Inference (V2) protocol, and of Snooze's plain protocol, as a client writes and reads them.
 
 https://github.com/open-inference/open-inference-protocol; binary tensors as in Triton's binary data extension.
 """
@@ -17,13 +17,11 @@ from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.errors import InvalidContract, InvalidData
 from snooze.client.errors import UnexpectedAnswer, UnknownModel
-from snooze.client.exchange import TIMEOUT_SECONDS, Address, Answer, Payload, exchange
+from snooze.client.exchange import HEADER_LENGTH, TIMEOUT_SECONDS, Address, Answer, Payload, exchange
 
 Array: TypeAlias = NDArray[Any]
 
 MODELS: Final = "/v2/models/"
-LENGTH: Final = "Inference-Header-Content-Length"
-JSON_TYPE: Final = {"Content-Type": "application/json"}
 
 
 class ServedModel(NamedTuple):
@@ -43,14 +41,11 @@ def find_model(
     url: str, name: str | None = None, version: str | None = None, seconds: float = TIMEOUT_SECONDS
 ) -> ServedModel:
     """
-    Return the model that a URL names, or `name`, or the only one that the server lists.
-
-    The URL is the server's, or the model's own: `.../v2/models/NAME`, with or without `/versions/N` and `/infer`.
+    Return the model `name`, or the one of a URL `.../v2/models/NAME[/versions/N][/infer]`, or the server's only model.
 
     Raises:
         InvalidOption: it is not a valid URL.
         UnknownModel: no model is named, and the server does not list exactly one.
-        Unreachable, RequestFailed: the server does not answer.
     """
     base, _, named = url.rstrip("/").removesuffix("/infer").partition(MODELS)
     own_name, _, own_version = named.partition("/versions/")
@@ -66,7 +61,7 @@ def find_model(
 
 def list_models(address: Address, seconds: float = TIMEOUT_SECONDS) -> list[str]:
     """Return the names in the server's repository index; none if it has no such index."""
-    answer = exchange(address, "POST", "/v2/repository/index", Payload(b"{}", JSON_TYPE), seconds)
+    answer = exchange(address, "POST", "/v2/repository/index", _json({}), seconds)
     try:
         return sorted({str(entry["name"]) for entry in json.loads(answer.body)}) if answer.status == 200 else []
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -74,14 +69,7 @@ def list_models(address: Address, seconds: float = TIMEOUT_SECONDS) -> list[str]
 
 
 def read_inputs(model: ServedModel, seconds: float = TIMEOUT_SECONDS) -> tuple[Tensor, ...]:
-    """
-    Return the inputs in the model's metadata.
-
-    Raises:
-        UnknownModel: the server lists other models.
-        RequestFailed: the server refuses to describe it.
-        UnexpectedAnswer: the metadata does not name inputs of known datatypes.
-    """
+    """Return the inputs in the model's metadata, or raise a ClientError."""
     answer = exchange(model.address, "GET", model.path, None, seconds)
     if answer.status == 404 and model.name not in (known := list_models(model.address, seconds)):
         raise UnknownModel(model.address.url, model.name, known)
@@ -102,44 +90,32 @@ def encode(arrays: Mapping[str, Array], inputs: Sequence[Tensor], source: str, b
         InvalidData: NaN or infinity in JSON; `source` names where the rows come from.
     """
     described: list[dict[str, Any]] = [
-        {"name": tensor.name, "shape": list(arrays[tensor.name].shape), "datatype": tensor.datatype}
-        for tensor in inputs
+        {"name": one.name, "shape": list(arrays[one.name].shape), "datatype": one.datatype} for one in inputs
     ]
     if not binary:
         for one in described:
-            one["data"] = nest(arrays[one["name"]].ravel(), source)
-        return Payload(_dump({"inputs": described}), JSON_TYPE)
+            one["data"] = _nest(arrays[one["name"]].ravel(), source)
+        return _json({"inputs": described})
     parts = [_pack(arrays[tensor.name]) for tensor in inputs]
     for one, part in zip(described, parts, strict=True):
         one["parameters"] = {"binary_data_size": len(part)}
-    header = _dump({"inputs": described, "parameters": {"binary_data_output": True}})
-    return Payload(b"".join([header, *parts]), {"Content-Type": "application/octet-stream", LENGTH: str(len(header))})
+    header, _ = _json({"inputs": described, "parameters": {"binary_data_output": True}})
+    headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(header))}
+    return Payload(b"".join([header, *parts]), headers)
 
 
 def encode_rows(arrays: Mapping[str, Array], inputs: Sequence[Tensor], source: str) -> Payload:
-    """
-    Return a request of the plain protocol (`/predict`): for each row its values, or an object by input.
-
-    Raises:
-        InvalidData: the arrays contain NaN or infinity.
-    """
-    columns = {tensor.name: nest(arrays[tensor.name], source) for tensor in inputs}
+    """Return a request of the plain protocol: the values of each row, or an object by input; errors as in `encode`."""
+    columns = {tensor.name: _nest(arrays[tensor.name], source) for tensor in inputs}
     if len(columns) == 1:
-        return Payload(_dump({"rows": columns[inputs[0].name]}), JSON_TYPE)
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return Payload(_dump({"rows": rows}), JSON_TYPE)
+        return _json({"rows": columns[inputs[0].name]})
+    return _json({"rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]})
 
 
 def decode(answer: Answer) -> dict[str, Array]:
-    """
-    Return the outputs of an inference answer by name. Texts are `str` in arrays of objects.
-
-    Raises:
-        RequestFailed: the answer's status is not 200.
-        UnexpectedAnswer: it is not an inference answer.
-    """
+    """Return the outputs in an inference answer by name (texts as arrays of `str` objects), or raise a ClientError."""
     document = answer.json_object()
-    offset = int(answer.headers.get(LENGTH.lower(), len(answer.body)))
+    offset = int(answer.headers.get(HEADER_LENGTH.lower(), len(answer.body)))
     outputs = {}
     try:
         for output in document["outputs"]:
@@ -156,13 +132,12 @@ def decode(answer: Answer) -> dict[str, Array]:
     return outputs
 
 
-def nest(array: Array, source: str) -> Any:
-    """
-    Return an array as nested lists for JSON. A float32 gets the shortest digits that mean the same float32.
+def _json(value: Any) -> Payload:
+    return Payload(json.dumps(value, separators=(",", ":")).encode(), {"Content-Type": "application/json"})
 
-    Raises:
-        InvalidData: the array contains NaN or infinity.
-    """
+
+def _nest(array: Array, source: str) -> Any:
+    """Return an array as nested lists for JSON. A float32 gets the shortest digits that mean the same float32."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InvalidData(source, "NaN and infinity cannot be written in JSON; use --binary or other rows")
     if array.dtype.kind == "f" and array.dtype.itemsize < 8:
@@ -174,10 +149,6 @@ def nest(array: Array, source: str) -> Any:
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _dump(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _pack(array: Array) -> bytes:

@@ -6,6 +6,7 @@ the kernel when the answer is complete; PSS a third of a second later. The serve
 machine's speed affects all of them. One round before the first is not counted: it fills the page cache.
 """
 
+import re
 import sys
 import time
 from collections import defaultdict
@@ -20,12 +21,14 @@ from snooze.benchmarks.load.report import MIB
 from snooze.benchmarks.machine import describe
 from snooze.benchmarks.meters import Tree
 from snooze.benchmarks.peers.candidates import Candidate, Golden, choose, describe_installation
-from snooze.benchmarks.peers.servers import running
+from snooze.benchmarks.peers.servers import connect, running
 from snooze.benchmarks.progress import show
 
 SETTLE_SECONDS: Final = 0.3
 FIGURES: Final = ("wall_ms", "cpu_ms", "pss_mib")
-CPU_SUFFIX: Final = "-cpu"  # of the phases of Server-Timing that are CPU time
+PHASE: Final = re.compile(
+    r'snooze_cold_start_seconds\{phase="(?P<phase>\w+)",clock="(?P<clock>\w+)"\} (?P<seconds>[\d.e+-]+)'
+)
 PACKAGES: Final = (
     "snooze", "numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic",
 )  # fmt: skip
@@ -39,7 +42,7 @@ METHOD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """A start of a server. `phases` is the `Server-Timing` of its first answer, in milliseconds; empty without one."""
+    """A start of a server. `phases` are milliseconds by phase and clock, as the server counts them; empty without."""
 
     server: str
     wall_ms: float
@@ -99,23 +102,18 @@ def start_once(candidate: Candidate, golden: Golden) -> ColdStart:
             server.first.wall_seconds * 1000,
             server.first.cpu_seconds * 1000,
             Tree(server.pid).pss_bytes() / MIB,
-            parse_server_timing(server.first.headers.get("server-timing", "")),
+            read_phases(server.port),
         )
 
 
-def parse_server_timing(header: str) -> dict[str, float]:
-    """Return the durations in a `Server-Timing` header (W3C), in milliseconds; metrics without one are left out."""
-    phases = {}
-    for metric in header.split(","):
-        name, *parameters = (part.strip() for part in metric.split(";"))
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.strip() == "dur":
-                try:
-                    phases[name] = float(value.strip().strip('"'))
-                except ValueError:
-                    continue
-    return phases
+def read_phases(port: int) -> dict[str, float]:
+    """Return the phases in `snooze_cold_start_seconds` of a server's /metrics, by clock, in ms; empty without them."""
+    connection = connect(port)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode("utf-8", "replace").splitlines()
+    connection.close()
+    found = (PHASE.fullmatch(line) for line in lines)
+    return {f"{one['phase']} {one['clock']}": float(one["seconds"]) * 1000 for one in found if one}
 
 
 def summarize(starts: Sequence[ColdStart], runs: int, installation: str) -> Results:
@@ -146,9 +144,5 @@ def _phases(starts: Sequence[ColdStart]) -> dict[str, float]:
 
 
 def _describe_phases(phases: Mapping[str, float]) -> str:
-    parts = []
-    for name, wall in phases.items():
-        if not name.endswith(CPU_SUFFIX):
-            cpu = phases.get(name + CPU_SUFFIX)
-            parts.append(f"{name} {wall:.0f}" + ("" if cpu is None else f" ({cpu:.0f})"))
-    return ", ".join(parts) or "-"
+    names = [name.removesuffix(" wall") for name in phases if name.endswith(" wall")]
+    return ", ".join(f"{name} {phases[f'{name} wall']:.0f} ({phases[f'{name} cpu']:.0f})" for name in names) or "-"

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final
@@ -22,11 +22,10 @@ STOP_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class FirstAnswer:
-    """Spawn to first right answer: wall seconds, CPU seconds of the process tree, and the answer's headers."""
+    """Spawn to first right answer: wall seconds, and CPU seconds of the process tree."""
 
     wall_seconds: float
     cpu_seconds: float
-    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _first(
     if response.status != 200:
         raise WrongAnswer(candidate.name, f"status {response.status}: {body[:200]!r}")
     candidate.check(golden, body)
-    return FirstAnswer(wall, cpu, {name.lower(): value for name, value in response.getheaders()})
+    return FirstAnswer(wall, cpu)
 
 
 def _connected(

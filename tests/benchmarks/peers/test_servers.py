@@ -27,7 +27,6 @@ def test_the_first_answer_of_a_peer_is_right_and_timed(golden: Golden, make: Cal
     with running(make(golden), golden) as server:
         assert server.first.wall_seconds > 0
         assert server.first.cpu_seconds > 0
-        assert server.first.headers["content-type"] == "application/json"
         pid = server.pid
 
     with pytest.raises(ProcessLookupError):

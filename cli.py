@@ -1,9 +1,13 @@
 """The command `snooze`: run a subcommand of one of the packages, and turn its errors into one line and an exit code."""
 
-import os
-import signal
-import sys
-from importlib import import_module
+import time
+
+LOADED = time.perf_counter(), time.process_time()  # when the interpreter was ready, for the timer of `snooze serve`
+
+import os  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+from importlib import import_module  # noqa: E402
 
 # Until `main` installs its handlers, Ctrl-C ends the process silently instead of with a traceback.
 signal.signal(signal.SIGINT, signal.SIG_DFL)

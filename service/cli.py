@@ -36,9 +36,14 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
+    import time
+
+    from snooze.cli import LOADED
     from snooze.service.process.startup_timer import StartupTimer
 
     timer = StartupTimer()
+    wall, cpu = time.perf_counter() - LOADED[0], time.process_time() - LOADED[1]
+    timer.correct("interpreter", "imports", wall, cpu)  # the command was imported before the timer
     import os
     from dataclasses import replace
     from pathlib import Path
@@ -57,45 +62,6 @@ def serve(arguments: argparse.Namespace) -> int:
     if settings.idle:
         _hold_socket(settings)
     return run(settings, timer)
-
-
-def predict_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of `snooze predict`."""
-    parser.description = "Make one prediction: by a running server, or by a bundle right here."
-    parser.epilog = """examples:
-  snooze predict models/tumour --data rows.csv
-  snooze predict http://127.0.0.1:8080 --row 5.1,3.5,1.4,0.2
-  snooze predict http://models.example.com --model tumour --data rows.npy --json"""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("target", metavar="URL-or-PATH", help="a server of the Open Inference Protocol, or a bundle")
-    parser.add_argument(
-        "--row", action="append", default=[], metavar="V,V,...", help="one row; may be given repeatedly"
-    )
-    parser.add_argument("--data", metavar="FILE", help="rows: .csv, .json, .npy, or .npz with an array for each input")
-    parser.add_argument("--model", metavar="NAME", help="which model, where the target has several")
-    parser.add_argument("--version", metavar="N", help="which version (default: the highest)")
-    parser.add_argument("--timeout", metavar="TIME", default="60s", help="longest wait for a server (default: 60s)")
-    parser.add_argument("--json", action="store_true", help="print the answer as one JSON document")
-
-
-def predict(arguments: argparse.Namespace) -> int:
-    """Make one prediction and print it."""
-    import json
-
-    from snooze.service import asking
-    from snooze.service.errors import InvalidSetting
-    from snooze.service.settings import parse
-
-    seconds = parse("timeout", arguments.timeout, "--timeout")
-    if not seconds:
-        raise InvalidSetting("--timeout", arguments.timeout, "expected a time above 0, such as 60s or 500ms")
-    rows = asking.rows(arguments.row, arguments.data)
-    if arguments.target.startswith(("http://", "https://")):
-        answer = asking.of_server(arguments.target, arguments.model, arguments.version, rows, seconds)
-    else:
-        answer = asking.of_bundle(arguments.target, arguments.model, arguments.version, rows)
-    print(json.dumps(answer, ensure_ascii=False) if arguments.json else "\n".join(asking.table(answer)))
-    return 0
 
 
 def _hold_socket(settings: "Settings") -> NoReturn:

@@ -20,65 +20,35 @@ CHOICES: Final = {"ready": ("all", "any"), "log": ("text", "json", "off")}
 INTEGERS: Final = {"port": (0, 65535), "max_in_flight": (1, 1_000_000), "threads": (0, 1024)}
 
 
-def _describe(variable: str, meaning: str) -> dict[str, str]:
-    return {"variable": variable, "meaning": meaning}
-
-
 ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  (a container is reached from outside; the command's default is 127.0.0.1)
+
+
+def _setting(default: Any, variable: str, meaning: str) -> Any:
+    return field(default=default, metadata={"variable": variable, "meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a server. Sizes are bytes, durations are seconds."""
 
-    host: str = field(
-        default=ANY_ADDRESS,
-        metadata=_describe("SNOOZE_HOST", "address to listen on; `snooze serve`: 127.0.0.1"),
+    host: str = _setting(ANY_ADDRESS, "SNOOZE_HOST", "address to listen on; `snooze serve`: 127.0.0.1")
+    port: int = _setting(8080, "PORT", "port to listen on; Knative sets it; 0 takes a free one")
+    models: tuple[Path, ...] = _setting(
+        (Path("/models"),), "SNOOZE_MODELS", "repositories, models or bundles to serve, separated by ':'"
     )
-    port: int = field(
-        default=8080,
-        metadata=_describe("PORT", "port to listen on; Knative sets it; 0 takes a free one"),
+    ready: Literal["all", "any"] = _setting(
+        "all", "SNOOZE_READY", "start only if 'all' bundles can be served, or if 'any' one can"
     )
-    models: tuple[Path, ...] = field(
-        default=(Path("/models"),),
-        metadata=_describe("SNOOZE_MODELS", "repositories, models or bundles to serve, separated by ':'"),
+    max_body: int = _setting(2**24, "SNOOZE_MAX_BODY", "largest body of a request, also decompressed, such as 16MiB")
+    max_in_flight: int = _setting(1024, "SNOOZE_MAX_IN_FLIGHT", "concurrent predictions; one more is answered 429")
+    timeout: float = _setting(0.0, "SNOOZE_TIMEOUT", "limit for a request that states none, such as 500ms; 0 is none")
+    grace: float = _setting(30.0, "SNOOZE_GRACE", "longest wait for running requests after SIGTERM")
+    idle: float = _setting(0.0, "SNOOZE_IDLE", "end after so long without a request, such as 5min; 0 is never")
+    threads: int = _setting(0, "SNOOZE_THREADS", "most threads of one run; 0 is the container's CPU limit")
+    log: Literal["text", "json", "off"] = _setting(
+        "text", "SNOOZE_LOG", "lines on stderr as 'text' or 'json', or 'off'; bodies are never logged"
     )
-    ready: Ready = field(
-        default="all",
-        metadata=_describe("SNOOZE_READY", "start only if 'all' bundles can be served, or if 'any' one can"),
-    )
-    max_body: int = field(
-        default=16 * 2**20,
-        metadata=_describe("SNOOZE_MAX_BODY", "largest body of a request, also decompressed, such as 16MiB"),
-    )
-    max_in_flight: int = field(
-        default=1024,
-        metadata=_describe("SNOOZE_MAX_IN_FLIGHT", "concurrent predictions; one more is answered 429"),
-    )
-    timeout: float = field(
-        default=0.0,
-        metadata=_describe("SNOOZE_TIMEOUT", "limit for a request that states none, such as 500ms; 0 is no limit"),
-    )
-    grace: float = field(
-        default=30.0,
-        metadata=_describe("SNOOZE_GRACE", "longest wait for running requests after SIGTERM"),
-    )
-    idle: float = field(
-        default=0.0,
-        metadata=_describe("SNOOZE_IDLE", "end after so long without a request, such as 5min; 0 is never"),
-    )
-    threads: int = field(
-        default=0,
-        metadata=_describe("SNOOZE_THREADS", "most threads of one run; 0 is the container's CPU limit"),
-    )
-    log: Log = field(
-        default="text",
-        metadata=_describe("SNOOZE_LOG", "lines on stderr as 'text' or 'json', or 'off'; bodies are never logged"),
-    )
-    revision: str = field(
-        default="",
-        metadata=_describe("K_REVISION", "answered as Snooze-Revision; Knative sets it"),
-    )
+    revision: str = _setting("", "K_REVISION", "answered as Snooze-Revision; Knative sets it")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], **defaults: Any) -> "Settings":

@@ -20,9 +20,10 @@ def locate(paths: Sequence[Path]) -> list[Found]:
         raise NothingToServe("no path was given; name a repository or a bundle, or set SNOOZE_MODELS")
     seen: dict[tuple[str, int], Path] = {}
     for one in found:
-        other = seen.setdefault((one.name, one.version), one.folder)
-        if other is not one.folder:
-            raise NothingToServe(f"{other} and {one.folder} are both model '{one.name}' version {one.version}")
+        key = one.name, one.version
+        if key in seen:
+            raise NothingToServe(f"{seen[key]} and {one.folder} are both model '{one.name}' version {one.version}")
+        seen[key] = one.folder
     return found
 
 

@@ -1,1 +1,0 @@
-"""Moved to `snooze.service.process.start`."""

@@ -1,0 +1,67 @@
+"""The options of `snooze serve`; what the command then does is tested in tests/service/process."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snooze.service import cli
+from snooze.service.errors import InvalidSetting
+from snooze.service.process import start
+from snooze.service.process.startup_timer import StartupTimer
+from snooze.service.settings import Settings
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, StartupTimer]]:
+    """What would be served."""
+    calls: list[Any] = []
+
+    def serve(settings: Settings, timer: StartupTimer) -> int:
+        calls.append((settings, timer))
+        return 7
+
+    monkeypatch.setattr(start, "serve", serve)
+    return calls
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    cli.serve_arguments(parser)
+    return cli.serve(parser.parse_args(arguments))
+
+
+def test_an_option_wins_over_the_environment(
+    served: list[tuple[Settings, StartupTimer]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNOOZE_GRACE", "5s")
+    monkeypatch.setenv("SNOOZE_TIMEOUT", "2min")
+    monkeypatch.setenv("SNOOZE_MODELS", "/elsewhere")
+
+    assert run("models", "more", "--grace", "7", "--max-body", "1Mi") == 7
+    ((settings, timer),) = served
+    assert (settings.grace, settings.timeout, settings.max_body) == (7.0, 120.0, 2**20)
+    assert settings.models == (Path("models"), Path("more"))
+    assert settings.host == "127.0.0.1"
+    assert timer.wall["imports"] > 0
+
+
+def test_the_command_itself_counts_as_imports(served: list[tuple[Settings, StartupTimer]]) -> None:
+    before = time.perf_counter()
+    run("models")
+    ((_, timer),) = served
+
+    from snooze.cli import LOADED
+
+    assert timer.wall["imports"] >= before - LOADED[0]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--max-body", "0"), ("--idle", "soon"), ("--log", "loud")])
+def test_a_bad_option_is_named(served: list[tuple[Settings, StartupTimer]], option: str, value: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        run("models", option, value)
+
+    assert (caught.value.variable, caught.value.value) == (option, value)
+    assert served == []

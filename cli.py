@@ -60,13 +60,13 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         return 128 + signal.SIGPIPE
     except MemoryError as error:
         return _report(f"not enough memory: {str(error) or 'raise the memory limit of this process'}", 2)
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        return _report(f"{place}{error.strerror or error}", 2)
     except Exception as error:
         code = getattr(error, "exit_code", None)
-        if isinstance(code, int):
+        if code is not None:
             return _report(error, code)
-        if isinstance(error, OSError):
-            place = "" if error.filename is None else f"{error.filename}: "
-            return _report(f"{place}{error.strerror or error}", 2)
         raise  # a defect of Snooze: the traceback helps to report it
 
 
@@ -116,11 +116,9 @@ def _run_without_command(arguments: list[str]) -> int:
 
 
 def _create_parser(name: str, description: str) -> "argparse.ArgumentParser":
-    import argparse
+    from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
-    return argparse.ArgumentParser(
-        prog=name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return ArgumentParser(prog=name, description=description, formatter_class=RawDescriptionHelpFormatter)
 
 
 def _open_missing_streams() -> None:
@@ -142,7 +140,7 @@ def _flush_output() -> None:
 
 
 def _discard(descriptor: int) -> None:
-    """Send to nowhere what is still buffered: the interpreter flushes again when it exits, and would fail again."""
+    """Discard what is still buffered: the interpreter flushes again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 

@@ -4,14 +4,10 @@ Check the built wheel from inside a clean environment that holds only `snooze[se
     python scripts/check_wheel.py WHEEL REPOSITORY
 """
 
-import json
-import socket
+import re
 import subprocess
 import sys
 import sysconfig
-import time
-import urllib.error
-import urllib.request
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,31 +47,17 @@ def main(wheel: Path, repository: Path) -> None:
 
 def serve_once(snooze_command: Path, repository: Path) -> None:
     """Serve the repository, get one answer, and stop with exit code 0."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen([snooze_command, "serve", repository, "--port", str(port)])
-    try:
-        body = json.dumps({"rows": [[0.0] * 30]}).encode()
-        answer = post(f"http://127.0.0.1:{port}/predict", body)
-        print(f"/predict answered {json.dumps(answer)}")
-    finally:
-        server.terminate()
-    assert server.wait(60) == 0, "the server did not end with exit code 0"
-
-
-def post(url: str, body: bytes) -> object:
-    """Return the JSON answer, waiting up to 60 s for the server to start."""
-    for _ in range(600):
+    command = [snooze_command, "serve", repository, "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        line = server.stderr.readline()
+        url = re.search(r"http://\S+", line)
+        assert url, line
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=10) as answer:  # noqa: S310
-                return json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            if error.code != 503:
-                raise AssertionError(f"{url} answered {error.code}: {error.read().decode()}") from None
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"{url} did not answer within 60 s")
+            subprocess.run([snooze_command, "predict", url[0], "--row", ",".join(["0.5"] * 30)], check=True)
+        finally:
+            server.terminate()
+    assert server.returncode == 0, "the server did not end with exit code 0"
 
 
 if __name__ == "__main__":

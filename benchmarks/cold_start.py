@@ -11,10 +11,9 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from snooze.benchmarks.comparison import Quartiles, Results
 from snooze.benchmarks.load.report import MIB
@@ -40,8 +39,7 @@ METHOD: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ColdStart:
+class ColdStart(NamedTuple):
     """A start of a server. `phases` are milliseconds by phase and clock, as the server counts them; empty without."""
 
     server: str
@@ -52,24 +50,14 @@ class ColdStart:
 
 
 def run(bundle: Path, servers: str, runs: int, python: str = sys.executable) -> Results:
-    """
-    Start each server `runs` times and return the results.
-
-    Raises:
-        SnoozeError: there is no such bundle or server, or a server did not start or answered wrongly.
-    """
+    """Start each server `runs` times and return the results; a SnoozeError names the server that failed."""
     golden = Golden.of(bundle)
     starts = compare(choose(servers, golden, python), golden, runs)
     return summarize(starts, runs, describe_installation(python))
 
 
 def measure(bundle: Path, runs: int = 20) -> ColdStart:
-    """
-    Start a Snooze server `runs` times with the bundle and return the medians.
-
-    Raises:
-        SnoozeError: it did not start, or its first answer was wrong.
-    """
+    """Start a Snooze server `runs` times with the bundle and return the medians."""
     golden = Golden.of(bundle)
     starts = compare(choose("snooze", golden), golden, runs)
     wall, cpu, pss = (median(getattr(one, name) for one in starts) for name in FIGURES)
@@ -77,12 +65,7 @@ def measure(bundle: Path, runs: int = 20) -> ColdStart:
 
 
 def compare(candidates: Sequence[Candidate], golden: Golden, runs: int) -> list[ColdStart]:
-    """
-    Start each candidate `runs` times, in turn.
-
-    Raises:
-        StartFailed, WrongAnswer: names the server.
-    """
+    """Start each candidate `runs` times, in turn."""
     for candidate in candidates:
         start_once(candidate, golden)
     found = []
@@ -99,9 +82,9 @@ def start_once(candidate: Candidate, golden: Golden) -> ColdStart:
         time.sleep(SETTLE_SECONDS)
         return ColdStart(
             candidate.name,
-            server.first.wall_seconds * 1000,
-            server.first.cpu_seconds * 1000,
-            Tree(server.pid).pss_bytes() / MIB,
+            server.wall_seconds * 1000,
+            server.cpu_seconds * 1000,
+            Tree(server.pid).rollup_bytes("Pss:") / MIB,
             read_phases(server.port),
         )
 
@@ -126,8 +109,8 @@ def summarize(starts: Sequence[ColdStart], runs: int, installation: str) -> Resu
     for server, own in by_server.items():
         measured = {name: Quartiles.of([getattr(one, name) for one in own]) for name in FIGURES}
         phases = _phases(own)
-        figures[server] = {name: asdict(quartiles) for name, quartiles in measured.items()}
-        figures[server] |= {"phases_ms": phases, "runs": [asdict(one) for one in own]}
+        figures[server] = {name: quartiles._asdict() for name, quartiles in measured.items()}
+        figures[server] |= {"phases_ms": phases, "runs": [one._asdict() for one in own]}
         rows.append([server, *map(str, measured.values()), _describe_phases(phases)])
     return Results(
         "Cold start: spawn to first right answer",

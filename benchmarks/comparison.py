@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, NamedTuple
 
 from snooze.bundle.errors import InvalidOption
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(NamedTuple):
     """The results of a comparison: `figures` are all of them, `columns` and `rows` the table for people."""
 
     title: str
@@ -48,12 +46,7 @@ class Results:
         return json.dumps(whole, indent=2) + "\n"
 
     def publish(self, stem: Path | None) -> int:
-        """
-        Print the table, write `stem`.json and `stem`.md if `stem` is given, and return the exit code 0.
-
-        Raises:
-            InvalidOption: they cannot be written.
-        """
+        """Print the table, write `stem`.json and `stem`.md if `stem` is given, and return the exit code 0."""
         print(self.as_markdown())
         if stem is not None:
             try:
@@ -65,8 +58,7 @@ class Results:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Quartiles:
+class Quartiles(NamedTuple):
     """The median of some values, and their quartiles."""
 
     median: float

@@ -8,10 +8,9 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from snooze.benchmarks.errors import NotMeasurable
 
@@ -66,12 +65,7 @@ class Tree:
         return tree
 
     def cpu_seconds(self) -> float:
-        """
-        Return the CPU seconds of the tree.
-
-        Raises:
-            ProcessLookupError: its root has ended.
-        """
+        """Return the CPU seconds of the tree, or raise ProcessLookupError if its root has ended."""
         root = _stat(self.pid)
         if root is None or root[0] == "Z":
             raise ProcessLookupError(f"there is no process {self.pid}")
@@ -101,23 +95,16 @@ class Tree:
         """Return the resident memory of the largest living process, and the private memory of the others."""
         return self._largest("VmRSS:")
 
-    def pss_bytes(self) -> int:
+    def rollup_bytes(self, field: str) -> int:
         """
-        Return the sum of the proportional set sizes, in which shared memory counts once.
+        Return the sum of a field of /proc/PID/smaps_rollup (proc(5)) in bytes.
+
+        `Pss:` counts shared memory once; `Anonymous:` does not depend on what else runs on the machine.
 
         Raises:
             NotMeasurable: a process has ended or belongs to another user.
         """
-        return sum(rollup_bytes(pid, "Pss:") for pid in self.members())
-
-    def anonymous_bytes(self) -> int:
-        """
-        Return the sum of anonymous memory, which does not depend on what else runs on the machine.
-
-        Raises:
-            NotMeasurable: a process has ended or belongs to another user.
-        """
-        return sum(rollup_bytes(pid, "Anonymous:") for pid in self.members())
+        return sum(rollup_bytes(pid, field) for pid in self.members())
 
     def _largest(self, field: str) -> int:
         sizes = {pid: resident_bytes(pid, field) for pid in self.members()}
@@ -157,8 +144,7 @@ class Cgroup:
         return int((self.path / "memory.current").read_text())
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What was used between `begin` and `end` of a watch, and how its memory was read."""
 
     cpu_cores: float
@@ -234,12 +220,7 @@ class Watch:
 
 
 def cpu_seconds(pid: int) -> float:
-    """
-    Return the CPU seconds of one process, its ended threads and the children that it has waited for.
-
-    Raises:
-        ProcessLookupError: there is no such process.
-    """
+    """Return the CPU seconds of a process, its ended threads and the children that it waited for."""
     # clock_getcpuclockid(3) builds the same number; the kernel's ABI for it is in linux/posix-timers.h.
     try:
         own = time.clock_gettime((~pid << 3) | 2)
@@ -252,12 +233,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def rollup_bytes(pid: int, field: str) -> int:
-    """
-    Return a field of /proc/PID/smaps_rollup (proc(5)) in bytes, such as `Pss:`.
-
-    Raises:
-        NotMeasurable: there is no such process, or it belongs to another user.
-    """
+    """Return a field of /proc/PID/smaps_rollup in bytes, or raise NotMeasurable."""
     try:
         text = (PROC / str(pid) / "smaps_rollup").read_text()
     except OSError as error:

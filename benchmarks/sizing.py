@@ -10,11 +10,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,7 @@ COOLING_SECONDS: Final = np.geomspace(2e-4, 5e-2, 60)
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """What a load showed: times and CPU of a request in seconds, the server's highest resident memory in bytes."""
 
     bundle: Bundle
@@ -64,12 +63,7 @@ class Observation:
 
 
 def run(models: Path, rounds: int, seconds: float, output: Path | None = None) -> int:
-    """
-    Measure, print the figures as JSON or write them to `output`, and return the exit code 0.
-
-    Raises:
-        SnoozeError: there are no bundles, a server or a load failed, or the file cannot be written.
-    """
+    """Measure, print the figures as JSON or write them to `output`, and return the exit code 0."""
     observed = measure(models, rounds, seconds)
     machine = describe(())
     figures = Figures(
@@ -95,12 +89,7 @@ def run(models: Path, rounds: int, seconds: float, output: Path | None = None) -
 
 
 def measure(models: Path, rounds: int, seconds: float) -> list[Observation]:
-    """
-    Return what every model of a repository shows at every rate that it can handle, over all rounds.
-
-    Raises:
-        LoadFailed: no model handled any load.
-    """
+    """Return what every model of a repository shows at every rate that it can handle, over all rounds."""
     server_core, load_core = two_cores()
     os.sched_setaffinity(0, {load_core})  # for this process and the load generators that it starts
     found: dict[tuple[Path, int, float], list[Observation]] = {}
@@ -154,7 +143,7 @@ def combine(rounds: list[Observation]) -> Observation:
     """Return one load's rounds as one: the least latencies, for other work only adds to them, and median costs."""
     least = {name: min(getattr(one, name) for one in rounds) for name in ("p50_seconds", "p99_seconds")}
     usual = {name: median(getattr(one, name) for one in rounds) for name in ("cpu_seconds", "peak_bytes")}
-    return replace(rounds[0], **least, **usual)
+    return rounds[0]._replace(**least, **usual)
 
 
 def fit(observed: Sequence[Observation]) -> Calibration:

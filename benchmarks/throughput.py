@@ -14,10 +14,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from snooze.benchmarks.cold_start import PACKAGES
 from snooze.benchmarks.comparison import Results
@@ -43,8 +42,7 @@ METHOD: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Throughput:
+class Throughput(NamedTuple):
     """Requests per second of one server by number of connections, and its memory after 1,000 requests."""
 
     server: str
@@ -60,12 +58,7 @@ class Throughput:
 
 
 def run(bundle: Path, servers: str, seconds: float, rounds: int, python: str = sys.executable) -> Results:
-    """
-    Measure each server for some rounds and return the results.
-
-    Raises:
-        SnoozeError: wrk or a second core is missing, or a server did not start or answered wrongly.
-    """
+    """Measure each server for some rounds and return the results; a SnoozeError names what failed or is missing."""
     if shutil.which("wrk") is None:
         raise MissingProgram("wrk", "apt-get install wrk")
     cores = two_cores()
@@ -85,17 +78,14 @@ def run(bundle: Path, servers: str, seconds: float, rounds: int, python: str = s
 
 
 def measure(candidate: Candidate, golden: Golden, seconds: float, cores: tuple[int, int]) -> Throughput:
-    """
-    Measure one server on `cores[0]`, loaded from `cores[1]`.
-
-    Raises:
-        WrongAnswer: under load it answered something other than 200.
-    """
+    """Measure one server on `cores[0]`, loaded from `cores[1]`."""
     server_core, load_core = cores
     with running(candidate, golden, server_core) as server, tempfile.TemporaryDirectory() as folder:
         _warm_up(server)
         tree = Tree(server.pid)
-        memory = [size / MIB for size in (tree.pss_bytes(), tree.peak_bytes(), tree.anonymous_bytes())]
+        memory = [
+            size / MIB for size in (tree.rollup_bytes("Pss:"), tree.peak_bytes(), tree.rollup_bytes("Anonymous:"))
+        ]
         script = Path(folder, "request.lua")
         script.write_bytes(lua(candidate))
         wrk(server, script, max(CONNECTIONS), WARM_UP_SECONDS, load_core)
@@ -119,12 +109,7 @@ def wrk(server: Running, script: Path, connections: int, seconds: float, core: i
 
 
 def parse_rate(server: str, output: str) -> float:
-    """
-    Return the requests per second in wrk's output.
-
-    Raises:
-        WrongAnswer: some requests were not answered by 200.
-    """
+    """Return the requests per second in wrk's output, or raise WrongAnswer if not all answers were 200."""
     bad = re.search(r"Non-2xx or 3xx responses: .*|Socket errors: .*", output)
     if bad:
         raise WrongAnswer(server, f"under load: {bad.group()}")
@@ -167,7 +152,7 @@ def summarize(found: Sequence[Throughput], run_seconds: float, method: dict[str,
     rows = []
     for one in found:
         share = None if limit is None or one.server == BARE else one.best / limit
-        figures["servers"][one.server] = asdict(one) | {"best_rps": one.best, "of_limit": share}
+        figures["servers"][one.server] = one._asdict() | {"best_rps": one.best, "of_limit": share}
         rates = [f"{one.rps[count]:.0f}" for count in CONNECTIONS]
         memory = [f"{getattr(one, name):.1f}" for name in MEMORY]
         rows.append([one.server, *rates, f"**{one.best:.0f}**", "-" if share is None else f"{share:.0%}", *memory])

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -48,8 +48,7 @@ class RequestOptions:
         return cls(**values | {"row": tuple(arguments.row)})
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A model of a server, the path of its predictions, and at least one request for it."""
 
     model: v2.ServedModel
@@ -60,13 +59,7 @@ class Target:
 
 
 def prepare(url: str, options: RequestOptions) -> Target:
-    """
-    Read the model's signature from the server at `url` and encode requests that fit it.
-
-    Raises:
-        ClientError: the server does not answer, or has no such model.
-        InvalidData: the rows do not fit the signature.
-    """
+    """Read the model's signature from the server at `url` and encode requests that fit it, or raise a SnoozeError."""
     model = v2.find_model(url, options.model)
     inputs = v2.read_inputs(model)
     source, arrays = _read_arrays(options, inputs)
@@ -81,13 +74,7 @@ def prepare(url: str, options: RequestOptions) -> Target:
 
 
 def send_once(target: Target) -> None:
-    """
-    Send the first request; this also starts a service that is scaled to zero.
-
-    Raises:
-        Unreachable: there is no answer.
-        RequestFailed: the answer is an error, so a load would only measure refusals.
-    """
+    """Send the first request, which also starts a service that is scaled to zero, or raise a ClientError."""
     exchange(target.model.address, "POST", target.path, target.payloads[0]).json_object()
 
 

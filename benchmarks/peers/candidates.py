@@ -9,9 +9,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,7 @@ PEERS: Final = Path(__file__).parent
 ENVIRONMENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Golden:
+class Golden(NamedTuple):
     """One golden row of a bundle."""
 
     folder: Path
@@ -38,12 +37,7 @@ class Golden:
 
     @classmethod
     def of(cls, path: Path) -> "Golden":
-        """
-        Return the first golden row of the latest version of the model at `path`.
-
-        Raises:
-            BundleError: there is no bundle, or there are several models.
-        """
+        """Return the first golden row of the latest version of the model at `path`, or raise a BundleError."""
         found = latest(path)
         first = read_samples(found.folder, found.bundle)[0]
         rows = {one.name for one in (*found.bundle.inputs, *found.bundle.outputs) if one.shape[:1] == (-1,)}
@@ -51,10 +45,7 @@ class Golden:
         return cls(found.folder, found.bundle, Sample(*sides))
 
     def check(self, server: str, outputs: Mapping[str, Any]) -> None:
-        """
-        Raises:
-            WrongAnswer: an output is missing, or differs from its golden value by more than the tolerance.
-        """
+        """Raise WrongAnswer if an output is missing or differs from its golden value by more than the tolerance."""
         for tensor in self.bundle.outputs:
             if tensor.name not in outputs:
                 raise WrongAnswer(server, f"there is no output {tensor.name!r}")
@@ -66,8 +57,7 @@ class Golden:
                 raise WrongAnswer(server, f"output {tensor.name!r} is {got.tolist()}, expected {expected.tolist()}")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A server to compare. `outputs` returns the outputs in an answer; None: it makes no predictions."""
 
     name: str
@@ -78,10 +68,7 @@ class Candidate:
     outputs: Callable[[Any], Mapping[str, Any]] | None
 
     def check(self, golden: Golden, body: bytes) -> None:
-        """
-        Raises:
-            WrongAnswer: the body does not contain the golden outputs.
-        """
+        """Raise WrongAnswer if the body does not contain the golden outputs."""
         if self.outputs is None:
             return
         try:
@@ -103,59 +90,8 @@ def snooze(golden: Golden, python: str = sys.executable) -> Candidate:
     )
 
 
-def fastapi_usual(golden: Golden, python: str = sys.executable) -> Candidate:
-    """Return FastAPI with ONNX Runtime as it is usually written."""
-    return _fastapi("fastapi", "fastapi_usual.py", golden, python)
-
-
-def fastapi_tuned(golden: Golden, python: str = sys.executable) -> Candidate:
-    """Return FastAPI with ONNX Runtime as an expert writes it."""
-    return _fastapi("fastapi tuned", "fastapi_tuned.py", golden, python)
-
-
-def bare(golden: Golden, python: str = sys.executable) -> Candidate:
-    """Return bare uvicorn, which reads the same body as Snooze and answers with a constant."""
-    ours = snooze(golden)
-    return Candidate("bare uvicorn", (python, str(PEERS / "bare.py")), {}, ours.path, ours.payload, None)
-
-
-KNOWN: Final[Mapping[str, Callable[[Golden, str], Candidate]]] = {
-    "snooze": snooze,
-    "fastapi": fastapi_usual,
-    "fastapi-tuned": fastapi_tuned,
-    "bare": bare,
-}
-
-
-def choose(names: str, golden: Golden, python: str = sys.executable) -> list[Candidate]:
-    """
-    Return the candidates in a list such as `snooze,fastapi`, started with the interpreter `python`.
-
-    Raises:
-        InvalidOption: a name is unknown.
-        InvalidData: a peer cannot take the model's input.
-    """
-    for name in names.split(","):
-        if name not in KNOWN:
-            raise InvalidOption("--servers", f"expected some of {', '.join(KNOWN)}, got {name!r}")
-    return [KNOWN[name](golden, python) for name in names.split(",")]
-
-
-def describe_installation(python: str) -> str:
-    """
-    Return whether the environment of an interpreter contains Snooze as a package or as a link to a working copy.
-
-    Raises:
-        StartFailed: the environment has no Snooze.
-    """
-    code = "import snooze.service; print(snooze.service.__file__)"
-    done = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise StartFailed("snooze", f"{python} cannot import it; give --python an environment that has it")
-    return "snooze is an installed package" if "site-packages" in done.stdout else "snooze is an editable working copy"
-
-
-def _fastapi(name: str, script: str, golden: Golden, python: str) -> Candidate:
+def fastapi(name: str, script: str, golden: Golden, python: str = sys.executable) -> Candidate:
+    """Return a server of FastAPI with ONNX Runtime, or raise InvalidData if it cannot take the model's input."""
     features = golden.bundle.inputs[0]
     if len(golden.bundle.inputs) > 1 or features.datatype != "FP32" or len(features.shape) != 2:
         raise InvalidData(str(golden.folder), f"{name} takes one FP32 input of rows; choose a tabular model")
@@ -167,3 +103,34 @@ def _fastapi(name: str, script: str, golden: Golden, python: str) -> Candidate:
         v2.encode_rows(golden.sample.inputs, [features], str(golden.folder)),
         lambda answer: answer,
     )
+
+
+def bare(golden: Golden, python: str = sys.executable) -> Candidate:
+    """Return bare uvicorn, which reads the same body as Snooze and answers with a constant."""
+    ours = snooze(golden)
+    return Candidate("bare uvicorn", (python, str(PEERS / "bare.py")), {}, ours.path, ours.payload, None)
+
+
+KNOWN: Final[Mapping[str, Callable[[Golden, str], Candidate]]] = {
+    "snooze": snooze,
+    "fastapi": partial(fastapi, "fastapi", "fastapi_usual.py"),
+    "fastapi-tuned": partial(fastapi, "fastapi tuned", "fastapi_tuned.py"),
+    "bare": bare,
+}
+
+
+def choose(names: str, golden: Golden, python: str = sys.executable) -> list[Candidate]:
+    """Return the candidates in a list such as `snooze,fastapi`, started with the interpreter `python`."""
+    for name in names.split(","):
+        if name not in KNOWN:
+            raise InvalidOption("--servers", f"expected some of {', '.join(KNOWN)}, got {name!r}")
+    return [KNOWN[name](golden, python) for name in names.split(",")]
+
+
+def describe_installation(python: str) -> str:
+    """Return whether the environment of an interpreter contains Snooze as a package or as a link to a working copy."""
+    code = "import snooze.service; print(snooze.service.__file__)"
+    done = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StartFailed("snooze", f"{python} cannot import it; give --python an environment that has it")
+    return "snooze is an installed package" if "site-packages" in done.stdout else "snooze is an editable working copy"

@@ -8,8 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from snooze.benchmarks.errors import StartFailed, WrongAnswer
 from snooze.benchmarks.meters import Tree
@@ -20,22 +19,14 @@ POLL_SECONDS: Final = 0.001
 STOP_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class FirstAnswer:
-    """Spawn to first right answer: wall seconds, and CPU seconds of the process tree."""
-
-    wall_seconds: float
-    cpu_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A server that has given its first right answer."""
+class Running(NamedTuple):
+    """A server after its first right answer, with wall seconds and CPU seconds (of its processes) since the spawn."""
 
     candidate: Candidate
     port: int
     pid: int
-    first: FirstAnswer
+    wall_seconds: float
+    cpu_seconds: float
 
 
 @contextmanager
@@ -47,7 +38,9 @@ def running(candidate: Candidate, golden: Golden, core: int | None = None) -> It
         StartFailed: it ended, or did not answer within 30 s.
         WrongAnswer: its answer is not the golden one.
     """
-    port = _free_port()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     environment = {**os.environ, **ENVIRONMENT, **candidate.environment, "PORT": str(port)}
     with tempfile.TemporaryFile() as log:
         begun = time.perf_counter()
@@ -55,7 +48,7 @@ def running(candidate: Candidate, golden: Golden, core: int | None = None) -> It
         try:
             if core is not None:
                 os.sched_setaffinity(process.pid, {core})
-            yield Running(candidate, port, process.pid, _first(candidate, golden, process, port, begun, log))
+            yield Running(candidate, port, process.pid, *_measure_first(candidate, golden, process, port, begun, log))
         finally:
             _stop(process)
 
@@ -73,20 +66,15 @@ def send(connection: http.client.HTTPConnection, candidate: Candidate) -> http.c
     return connection.getresponse()
 
 
-def _first(
-    candidate: Candidate,
-    golden: Golden,
-    process: subprocess.Popen[bytes],
-    port: int,
-    begun: float,
-    log: IO[bytes],
-) -> FirstAnswer:
-    connection = _connected(candidate, process, port, begun, log)
+def _measure_first(
+    candidate: Candidate, golden: Golden, process: "subprocess.Popen[bytes]", port: int, begun: float, log: IO[bytes]
+) -> tuple[float, float]:
+    """Return the wall and CPU seconds until the first right answer."""
+    connection = _connect_when_listening(candidate, process, port, begun, log)
     try:
         response = send(connection, candidate)
         body = response.read()
-        wall = time.perf_counter() - begun
-        cpu = Tree(process.pid).cpu_seconds()
+        seconds = time.perf_counter() - begun, Tree(process.pid).cpu_seconds()
     except (OSError, http.client.HTTPException) as error:
         raise StartFailed(candidate.name, _last_line(log) or str(error) or type(error).__name__) from None
     finally:
@@ -94,13 +82,12 @@ def _first(
     if response.status != 200:
         raise WrongAnswer(candidate.name, f"status {response.status}: {body[:200]!r}")
     candidate.check(golden, body)
-    return FirstAnswer(wall, cpu)
+    return seconds
 
 
-def _connected(
-    candidate: Candidate, process: subprocess.Popen[bytes], port: int, begun: float, log: IO[bytes]
+def _connect_when_listening(
+    candidate: Candidate, process: "subprocess.Popen[bytes]", port: int, begun: float, log: IO[bytes]
 ) -> http.client.HTTPConnection:
-    """Try to connect every millisecond until the server listens."""
     while time.perf_counter() - begun < START_SECONDS:
         try:
             return connect(port)
@@ -115,12 +102,6 @@ def _last_line(log: IO[bytes]) -> str:
     log.seek(0)
     lines = log.read().decode("utf-8", "replace").strip().splitlines()
     return lines[-1] if lines else ""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

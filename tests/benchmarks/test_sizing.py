@@ -1,5 +1,4 @@
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +55,7 @@ def test_finds_the_constants_behind_the_loads() -> None:
 
 def test_no_constant_is_negative() -> None:
     generator = np.random.default_rng(0)
-    noisy = [replace(one, cpu_seconds=one.cpu_seconds * float(generator.uniform(0.2, 3))) for one in OBSERVED]
+    noisy = [one._replace(cpu_seconds=one.cpu_seconds * float(generator.uniform(0.2, 3))) for one in OBSERVED]
 
     fitted = sizing.fit(noisy)
 
@@ -65,7 +64,7 @@ def test_no_constant_is_negative() -> None:
 
 def test_each_model_is_predicted_from_the_others() -> None:
     exact = sizing.deviations(OBSERVED)
-    doubled = [replace(one, cpu_seconds=2 * one.cpu_seconds) if one.bundle.name == "large" else one for one in OBSERVED]
+    doubled = [one._replace(cpu_seconds=2 * one.cpu_seconds) if one.bundle.name == "large" else one for one in OBSERVED]
 
     found = sizing.deviations(doubled)
 
@@ -76,7 +75,7 @@ def test_each_model_is_predicted_from_the_others() -> None:
 
 def test_rounds_are_combined_to_least_latencies_and_median_costs() -> None:
     rounds = [
-        replace(OBSERVED[0], cpu_seconds=cpu, p50_seconds=p50)
+        OBSERVED[0]._replace(cpu_seconds=cpu, p50_seconds=p50)
         for cpu, p50 in ((3e-4, 0.003), (1e-4, 0.001), (2e-4, 0.009))
     ]
 

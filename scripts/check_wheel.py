@@ -47,14 +47,14 @@ def main(wheel: Path, repository: Path) -> None:
 
 def serve_once(snooze_command: Path, repository: Path) -> None:
     """Serve the repository, get one answer, and stop with exit code 0."""
-    command = [snooze_command, "serve", repository, "--port", "0"]
+    command = [str(snooze_command), "serve", str(repository), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         line = server.stderr.readline()
         url = re.search(r"http://\S+", line)
         assert url, line
         try:
-            subprocess.run([snooze_command, "predict", url[0], "--row", ",".join(["0.5"] * 30)], check=True)
+            subprocess.run([snooze_command, "predict", url[0], "--row", "0.5" + ",0.5" * 29], check=True)
         finally:
             server.terminate()
     assert server.returncode == 0, "the server did not end with exit code 0"

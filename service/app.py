@@ -69,19 +69,43 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        target = self._hot.get(scope["path"]) if scope["type"] == "http" else None
-        if type(target) is Endpoint:
-            await self._predict(target, scope, receive, send)
-        elif target is not None:
-            request = Request(scope["method"], scope["path"], dict(scope["headers"]), b"", 0.0)
-            await _send(send, target(request))  # type: ignore[arg-type]
-        else:
-            if self._pages is None:
-                from snooze.service.pages import create_pages
-
-                self._pages = create_pages(ROUTES, self.repository, self.state)
+        endpoint = self._hot.get(scope["path"]) if scope["type"] == "http" else None
+        if type(endpoint) is not Endpoint:
+            await self._answer_other(endpoint, scope, receive, send)
+            return
+        arrived = perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        endpoint.in_flight.value += 1
+        try:
+            response: Response | Pending | None = endpoint.check(scope["method"], headers, arrived)
+            if response is None:
+                message = await receive()
+                if message.get("more_body") or "body" not in message:
+                    body = await read_body(message, receive, self.settings.max_body)
+                else:
+                    body = message["body"]
+                if ADMITTED in scope:
+                    del scope[ADMITTED]  # the endpoint releases it
+                else:
+                    endpoint.admit()
+                response = endpoint(Request("POST", scope["path"], headers, body, arrived))
+                if type(response) is not Response:
+                    response = await response  # type: ignore[misc]
+        except BodyTooLarge as error:
+            response = endpoint.refuse(error, headers, arrived)
+        except Disconnected:
+            response = None
+        try:
+            if response is not None:
+                status, described, body = response  # type: ignore[misc]
+                await send({"type": "http.response.start", "status": status, "headers": described})
+                await send({"type": "http.response.body", "body": body})
+        finally:
+            if ADMITTED in scope:
+                del scope[ADMITTED]
+                self.state.admission.count -= 1
+            endpoint.in_flight.value -= 1
             self.state.touched = perf_counter()
-            await self._pages(scope, receive, send)
 
     def count_complete(self, scope: Scope) -> None:
         """Admit a prediction whose body is complete before its task runs. The HTTP protocol calls this."""
@@ -136,35 +160,20 @@ class Application:
                     self._hot[route.path] = endpoint if len(self.repository.versions) == 1 else self._choose_model
         state.gauges.append(state.metrics.in_flight.value(name, str(entry.version)))
 
-    async def _predict(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
-        arrived = perf_counter()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        endpoint.in_flight.value += 1
-        try:
-            answer: Response | Pending | None = endpoint.check(scope["method"], headers, arrived)
-            if answer is None:
-                message = await receive()
-                if message.get("more_body") or "body" not in message:
-                    body = await read_body(message, receive, self.settings.max_body)
-                else:
-                    body = message["body"]
-                if ADMITTED in scope:
-                    del scope[ADMITTED]  # the endpoint releases it
-                else:
-                    endpoint.admit()
-                answer = endpoint(Request("POST", scope["path"], headers, body, arrived))
-            response = answer if type(answer) is Response else await answer  # type: ignore[misc]
-            await _send(send, response)
-        except BodyTooLarge as error:
-            await _send(send, endpoint.refuse(error, headers, arrived))
-        except Disconnected:
-            pass
-        finally:
-            if ADMITTED in scope:
-                del scope[ADMITTED]
-                self.state.admission.count -= 1
-            endpoint.in_flight.value -= 1
-            self.state.touched = perf_counter()
+    async def _answer_other(
+        self, handler: Endpoint | Handler | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if handler is not None and not isinstance(handler, Endpoint):
+            status, headers, body = handler(Request(scope["method"], scope["path"], dict(scope["headers"]), b"", 0.0))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        if self._pages is None:
+            from snooze.service.pages import create_pages
+
+            self._pages = create_pages(ROUTES, self.repository, self.state)
+        self.state.touched = perf_counter()
+        await self._pages(scope, receive, send)
 
     def _alive(self, request: Request) -> Response:
         return self._probe(request, Response(200, [JSON], b'{"live":true}'))
@@ -185,12 +194,6 @@ class Application:
         status, headers, body = response
         common = self.state.common_headers(self.state.request_id(request.headers), request.headers)
         return Response(status, [*headers, *common, (b"content-length", b"%d" % len(body))], body)
-
-
-async def _send(send: Send, response: Response) -> None:
-    status, headers, body = response
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 async def read_body(message: Message, receive: Receive, limit: int) -> bytes:

@@ -126,11 +126,10 @@ class Endpoint:
         if b"accept-encoding" in request.headers and headers[0] is JSON:
             body, more = compress(body, request.headers)
             headers += more
+        if self._state.server_timing is not None:
+            headers.append((b"server-timing", self._state.server_timing))
+            self._state.server_timing = None
         self._answered.value += 1
-        state = self._state
-        if state.server_timing is not None:
-            headers.append((b"server-timing", state.server_timing))
-            state.server_timing = None
         return self._complete(200, headers, body, request.headers, request.arrived, request_id)
 
     def _fail(self, error: Exception, headers: dict[bytes, bytes], arrived: float, request_id: bytes) -> Response:

@@ -30,7 +30,7 @@ class Response(NamedTuple):
 
 # A response that is still being made: to be awaited exactly once.
 Pending: TypeAlias = Coroutine[Any, Any, Response]
-Handler: TypeAlias = Callable[[Request], Response | Pending]
+Handler: TypeAlias = Callable[[Request], Response]
 
 
 class Route(NamedTuple):

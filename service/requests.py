@@ -10,7 +10,14 @@ import orjson
 from snooze.service.errors import BodyTooLarge, InvalidRequest, UnsupportedEncoding
 
 NOT_JSON: Final = re.compile(rb"NaN|Infinity|nan|inf")
+STRING: Final = re.compile(rb'"(?:[^"\\\\]|\\\\.)*"')
 MAX_TIMEOUT: Final = 86_400.0
+# A list takes 64 bytes and an object 192, however short their JSON is; `[[[` would take 44 times its size to parse.
+# With at most 22 bytes of lists and objects per byte of JSON, a request stays below `MEMORY_FACTOR`.
+LIST_BYTES: Final = 64
+OBJECT_BYTES: Final = 192
+MAX_CONTAINER_BYTES: Final = 22
+UNCHECKED: Final = 512  # bytes at the beginning of a body, which cannot hold much
 
 
 def check_length(headers: Mapping[bytes, bytes], limit: int) -> None:
@@ -52,17 +59,19 @@ def decompress(body: bytes, header: bytes, limit: int) -> bytes:
     return plain
 
 
-def parse_json(text: bytes | memoryview, binary_path: str = "") -> Any:
+def parse_json(body: bytes, binary_path: str = "") -> Any:
     """
     Return the value of a JSON text. `binary_path` is where binary data is accepted, if not here.
 
     Raises:
-        InvalidRequest: it is not JSON, or nested too deeply.
+        InvalidRequest: it is not JSON, nested too deeply, or has too many lists and objects for its size.
     """
+    # Searching for a byte is fast, counting it is not. The data of most requests are one flat list.
+    if body.find(b"[", UNCHECKED) >= 0 or body.find(b"{", UNCHECKED) >= 0:
+        _check_containers(body)
     try:
-        return orjson.loads(text)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        body = bytes(text)
         if not body:
             raise InvalidRequest("the body is empty; expected JSON") from None
         # `pos` counts characters, which are bytes where all before it is ASCII.
@@ -70,6 +79,17 @@ def parse_json(text: bytes | memoryview, binary_path: str = "") -> Any:
             remedy = f"send the tensor to {binary_path} as binary_data" if binary_path else "send binary_data"
             raise InvalidRequest(f"JSON has no NaN or Infinity (character {error.pos}); {remedy}") from None
         raise InvalidRequest(f"the body is not JSON: {error}") from None
+
+
+def _check_containers(body: bytes) -> None:
+    text = body
+    for _ in range(2):
+        lists, objects = text.count(b"["), text.count(b"{")
+        if lists * LIST_BYTES + objects * OBJECT_BYTES <= MAX_CONTAINER_BYTES * len(body):
+            return
+        text = STRING.sub(b"", body)  # brackets in strings do not count
+    problem = f"{lists} lists and {objects} objects in {len(body)} bytes take too much memory"
+    raise InvalidRequest(f"{problem}; send the data as one flat list, or as binary_data")
 
 
 def read_timeout(headers: Mapping[bytes, bytes]) -> float:

@@ -78,14 +78,17 @@ def encode(signature: Signature, call: Call, arrays: list[Array], request_id: by
     Raises:
         NotInJson: an output holds NaN or Infinity.
     """
-    for name, array in zip(call.outputs, arrays, strict=True):
-        if not finite(array):
-            raise NotInJson(name, _binary_path(signature))
     rows = len(next(iter(call.feeds.values())))
     # The Python objects of a row take up to a hundred times the memory of its outputs: few rows at a time.
     parts = [
-        orjson.dumps(_predictions(signature, call, arrays, rows, start))[1:-1] for start in range(0, rows, CHUNK_ROWS)
+        orjson.dumps(_predictions(signature, call.outputs, arrays, rows, start))[1:-1]
+        for start in range(0, rows, CHUNK_ROWS)
     ]
+    if any(b"null" in part for part in parts):
+        # orjson writes NaN and Infinity as null; a string may also contain "null".
+        for name, array in zip(call.outputs, arrays, strict=True):
+            if not finite(array):
+                raise NotInJson(name, _binary_path(signature))
     head = b'{"model":%s,"version":%d,"predictions":[' % (orjson.dumps(signature.model), signature.version)
     return b"".join((head, b",".join(parts), b"]}")), [JSON]
 
@@ -106,24 +109,31 @@ def _stack(spec: TensorSpec, rows: list[Any], booleans: bool) -> Array:
     return from_json(spec, shape, count(spec, shape), rows, booleans)
 
 
-def _predictions(signature: Signature, call: Call, arrays: list[Array], rows: int, start: int) -> list[dict[str, Any]]:
+def _predictions(
+    signature: Signature, names: list[str], arrays: list[Array], rows: int, start: int
+) -> list[dict[str, Any]]:
     """Return the predictions of up to `CHUNK_ROWS` of the `rows`, from row `start` on."""
-    stop = min(start + CHUNK_ROWS, rows)
-    predictions: list[dict[str, Any]] = [{} for _ in range(start, stop)]
-    outputs = dict(zip(call.outputs, arrays, strict=True))
-    by_row = {name: array[start:stop] for name, array in outputs.items() if array.shape[:1] == (rows,)}
-    roles = signature.roles
-    _add_classes(predictions, signature, by_row.get(roles.get("label", "")), by_row.get(roles.get("scores", "")))
-    for name, array in outputs.items():
-        if name in (roles.get("label"), roles.get("scores")):
-            continue
-        # An output without rows belongs to every row.
-        values = by_row[name].tolist() if name in by_row else [array.tolist()] * len(predictions)
+    predictions: list[dict[str, Any]] = [{} for _ in range(start, min(start + CHUNK_ROWS, rows))]
+    label = scores = None
+    others: list[tuple[str, bool, list[Any]]] = []
+    for name, array in zip(names, arrays, strict=True):
+        by_row = array.shape[:1] == (rows,)
+        if by_row and rows > CHUNK_ROWS:
+            array = array[start : start + CHUNK_ROWS]
+        role = signature.outputs[name].role
+        if role == "label":
+            label = array if by_row else None
+        elif role == "scores":
+            scores = array if by_row else None
+        else:  # an output without rows belongs to every row
+            others.append((name, role == "value", array.tolist() if by_row else [array.tolist()] * len(predictions)))
+    _add_classes(predictions, signature, label, scores)
+    for name, is_value, values in others:
         for prediction, value in zip(predictions, values, strict=True):
-            if name != roles.get("value"):
-                prediction[name] = value
-            else:
+            if is_value:
                 prediction["value"] = value[0] if type(value) is list and len(value) == 1 else value
+            else:
+                prediction[name] = value
     return predictions
 
 

@@ -18,8 +18,9 @@ from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import numpy as np
+import orjson
 
-from snooze.bundle.contract import Bundle, Tensor
+from snooze.bundle.contract import Bundle, Role, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.service.errors import InvalidTensor
 
@@ -31,6 +32,7 @@ CODES: Final = dict(zip(DATATYPES, "?BHIQbhiqefdO", strict=True))
 EXPECTED: Final = {"f": "numbers", "i": "integers", "u": "integers", "b": "true or false", "O": "strings"}
 MAX_VALUES: Final = 2**40
 MAX_SHOWN: Final = 40
+CHUNK_STRINGS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,13 @@ class TensorSpec:
     dtype: "np.dtype[Any]"
     kind: str
     code: str
+    role: Role | None
 
     @classmethod
     def of(cls, tensor: Tensor) -> "TensorSpec":
         """Return the specification of a tensor of the contract."""
         dtype = DATATYPES[tensor.datatype]
-        return cls(tensor.name, tensor.datatype, tensor.shape, dtype, dtype.kind, CODES[tensor.datatype])
+        return cls(tensor.name, tensor.datatype, tensor.shape, dtype, dtype.kind, CODES[tensor.datatype], tensor.role)
 
 
 class Signature:
@@ -61,7 +64,6 @@ class Signature:
         self.inputs = {tensor.name: TensorSpec.of(tensor) for tensor in bundle.inputs}
         self.outputs = {tensor.name: TensorSpec.of(tensor) for tensor in bundle.outputs}
         self.output_names = list(self.outputs)
-        self.roles = {tensor.role: tensor.name for tensor in bundle.outputs if tensor.role is not None}
         self.labels = bundle.labels
         self.probabilities = probabilities
 
@@ -146,9 +148,12 @@ def to_bytes(array: Array) -> bytes:
 
 def flat(array: Array) -> Any:
     """Return the values of an array as something that orjson writes as a flat list."""
-    if array.dtype.kind == "O":
-        return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in array.ravel()]
-    return array.reshape(-1)
+    if array.dtype.kind != "O":
+        return array.reshape(-1)
+    texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in array.ravel()]
+    # orjson reserves 256 bytes for each string of a list until all are written.
+    parts = (orjson.dumps(texts[at : at + CHUNK_STRINGS])[1:-1] for at in range(0, len(texts), CHUNK_STRINGS))
+    return orjson.Fragment(b"[%s]" % b",".join(parts))
 
 
 def finite(array: Array) -> bool:

@@ -126,7 +126,7 @@ def _describe_outputs(signature: Signature, call: Call, arrays: list[Array], raw
             raw.append(part)
             output["parameters"] = {"binary_data_size": len(part)}
         else:
-            output["data"] = array.reshape(-1) if spec.kind != "O" else flat(array)
+            output["data"] = flat(array)
         outputs.append(output)
     return outputs
 

@@ -23,12 +23,7 @@ def describe(packages: Sequence[str]) -> dict[str, Any]:
 
 
 def two_cores() -> tuple[int, int]:
-    """
-    Return the core for a server and the one for its load.
-
-    Raises:
-        NotMeasurable: there is only one, on which the load would take time from the server.
-    """
+    """Return a core for a server and one for its load; NotMeasurable if there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise NotMeasurable("a server under load", "it needs two cores, one for the server and one for the load")

@@ -32,21 +32,13 @@ Progress = Callable[[Mapping[str, Any]], None]
 
 
 def require_locust() -> None:
-    """
-    Raises:
-        MissingExtra: Locust is not installed.
-    """
+    """Raise MissingExtra if Locust is not installed."""
     if find_spec("locust") is None:
         raise MissingExtra("locust", "bench")
 
 
 def drive(target: Target, options: RequestOptions, pace: Pace, watch: Watch, progress: Progress | None) -> Record:
-    """
-    Run Locust to its end, start and stop `watch` with the load, and return the record.
-
-    Raises:
-        LoadFailed: Locust ended without a record.
-    """
+    """Run Locust to its end, start and stop `watch` with the load, and return the record."""
     with tempfile.TemporaryDirectory(prefix="snooze-load-") as folder:
         file, log = Path(folder, "record.npz"), Path(folder, "log")
         command = [sys.executable, "-m", "locust", "--headless", "-f", str(LOCUSTFILE), f"--users={pace.users}"]

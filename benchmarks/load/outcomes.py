@@ -5,10 +5,9 @@ A request is lost if it was sent on an established connection and no complete an
 and 503 are counted separately: with them a server declines a request before it accepts it.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,7 @@ STATUSES: Final = {200: Outcome.ANSWERED, 429: Outcome.OVERLOADED, 503: Outcome.
 PERCENTILES: Final = {"p50_ms": 50.0, "p90_ms": 90.0, "p99_ms": 99.0, "max_ms": 100.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """
     One load, request by request, in the order in which they were due. Times are in seconds after the start.
 

@@ -33,6 +33,7 @@ class Expected:
     The original's answers to the data, to the edge cases that it accepts, and to cases with missing values.
 
     `edges` and `missing` are None if it accepts none of them; `refused` names the kinds that it does not accept.
+    `tolerance` is what a graph must keep, and `trees` whether it contains tree ensembles.
     """
 
     data: Dataset
@@ -40,6 +41,8 @@ class Expected:
     edges: Answers | None
     missing: Answers | None
     refused: tuple[str, ...]
+    tolerance: Mapping[str, Tolerance]
+    trees: bool
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,12 @@ class Conversion:
     graph: Any
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    tolerance: Mapping[str, Tolerance]
     expected: Expected
     parity: Parity
 
 
 def convert(original: Original, data: Dataset, work: Path) -> Conversion:
-    """
-    Return the first conversion that agrees with the original on the data and on edge cases.
-
-    Raises:
-        Refused, Unsupported: none does; the error is that of the simplest attempt.
-    """
+    """Return the first conversion that agrees with the original. If none does, raise the error of the simplest."""
     failed: list[FailedAttempt] = []
     errors: list[ConversionError] = []
     for attempt in original.attempts:
@@ -73,14 +70,7 @@ def convert(original: Original, data: Dataset, work: Path) -> Conversion:
     raise errors[0]
 
 
-def check_parity(
-    original: Original,
-    attempt: str,
-    expected: Expected,
-    runner: Runner,
-    tolerance: Mapping[str, Tolerance],
-    trees: bool,
-) -> tuple[Parity, str | None]:
+def check_parity(original: Original, attempt: str, expected: Expected, runner: Runner) -> tuple[Parity, str | None]:
     """
     Return the parity of a graph with the original, and what is wrong with it, or None.
 
@@ -89,8 +79,9 @@ def check_parity(
     """
 
     def differences(answers: Answers) -> Differences:
-        return compare(original, answers.outputs, runner.answer_all(answers.cases), tolerance).differences
+        return compare(original, answers.outputs, runner.answer_all(answers.cases), expected.tolerance).differences
 
+    trees = expected.trees
     data = differences(Answers(expected.data.cases, expected.outputs))
     edges = differences(expected.edges) if expected.edges else None
     problem = find_problem(data, trees)
@@ -105,7 +96,7 @@ def check_parity(
         edges=edges,
         edges_refused=expected.refused,
         missing="differs" if missing else "agrees" if expected.missing else "refused",
-        tolerance=tolerance,
+        tolerance=expected.tolerance,
     )
     return parity, problem
 
@@ -129,12 +120,10 @@ def _try(
     graphs.check(graph)
     file = work / "converted.onnx"
     file.write_bytes(graph.SerializeToString())
-    expected = _expect(original, data, graphs.thresholds(graph))
-    trees = graphs.has_trees(graph)
-    tolerance = tolerances(original, expected.outputs, trees)
+    expected = _expect(original, data, graph)
     try:
         runner = Runner(file)
-        parity, problem = check_parity(original, attempt.name, expected, runner, tolerance, trees)
+        parity, problem = check_parity(original, attempt.name, expected, runner)
         runs = [runner.run(case.tensors) for case in _different(data)]
     except (SnoozeError, ImportError, OSError):
         raise
@@ -147,7 +136,7 @@ def _try(
         raise ParityRefused(what, original.remedy)
     inputs, outputs = graphs.signature(graph, runner.dtypes, runs, original.roles)
     file.write_bytes(graph.SerializeToString())  # with the observed output shapes
-    return Conversion(file, graph, inputs, outputs, tolerance, expected, parity._replace(failed=failed))
+    return Conversion(file, graph, inputs, outputs, expected, parity._replace(failed=failed))
 
 
 def _different(data: Dataset) -> Iterable[Case]:
@@ -156,7 +145,7 @@ def _different(data: Dataset) -> Iterable[Case]:
     yield from data.take_evenly(8).cases if len(data.cases) > 1 else ()
 
 
-def _expect(original: Original, data: Dataset, thresholds: Sequence[tuple[int, float]]) -> Expected:
+def _expect(original: Original, data: Dataset, graph: Any) -> Expected:
     refused: list[str] = []
 
     def answer(kinds: Mapping[str, list[Case]]) -> Answers | None:
@@ -170,5 +159,7 @@ def _expect(original: Original, data: Dataset, thresholds: Sequence[tuple[int, f
                 refused.append(kind)
         return Answers(tuple(accepted), outputs) if accepted else None
 
-    edges, missing = answer(edge_cases(data, thresholds)), answer(missing_cases(data))
-    return Expected(data, original.answer_all(data.cases), edges, missing, tuple(refused))
+    trees = bool(graphs.operators(graph) & set(graphs.TREES))
+    outputs = original.answer_all(data.cases)
+    edges, missing = answer(edge_cases(data, graphs.thresholds(graph))), answer(missing_cases(data))
+    return Expected(data, outputs, edges, missing, tuple(refused), tolerances(original, outputs, trees), trees)

@@ -25,17 +25,11 @@ A refused model leaves nothing behind. Exit codes: 0 done, 1 a check failed, 2 t
 def convert_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `snooze convert`."""
     parser.epilog = EPILOG
-    parser.add_argument(
-        "source", metavar="SOURCE", help="the trained model: .joblib, .pkl, .pickle (--trust) or .keras"
-    )
+    parser.add_argument("source", metavar="SOURCE", help="the model: .joblib, .pkl, .pickle (--trust) or .keras")
     parser.add_argument("--name", required=True, metavar="NAME", help="the model's name in the repository")
-    parser.add_argument(
-        "--target", required=True, metavar="FOLDER", help="the model repository, created if it does not exist"
-    )
+    parser.add_argument("--target", required=True, metavar="FOLDER", help="the repository, created if necessary")
     rows = parser.add_argument_group("rows for the checks")
-    rows.add_argument(
-        "--data", type=Path, metavar="FILE", help="real rows: .npz (labels as y), .npy, .csv, .jsonl or .json"
-    )
+    rows.add_argument("--data", type=Path, metavar="FILE", help="real rows: .npz (labels as y), .npy, .csv or .jsonl")
     rows.add_argument("--label", metavar="COLUMN", help="the column of a table that holds the labels")
     rows.add_argument("--labels", metavar="A,B,...", help="names for the classes, in the order of the model's own")
     reading = parser.add_argument_group("reading the model")
@@ -43,26 +37,14 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     reading.add_argument("--from", dest="framework", choices=tuple(NAMES), help="its framework (default: by the file)")
     choosing = parser.add_argument_group("choosing what is served")
     choosing.add_argument(
-        "--quantize",
-        choices=("auto", "none"),
-        default="auto",
-        help="try 8-bit versions if there is something to gain (default), or none",
+        "--quantize", choices=("auto", "none"), default="auto", help="try 8-bit versions if that may gain (default)"
     )
     choosing.add_argument(
-        "--prefer",
-        choices=("speed", "start", "size"),
-        default="speed",
-        help="the fastest run (default), the soonest start, or the smallest files",
+        "--prefer", choices=("speed", "start", "size"), default="speed", help="fastest run, soonest start, least bytes"
     )
-    choosing.add_argument(
-        "--max-drop", type=float, default=0.5, metavar="POINTS", help="points of the score that 8 bits may lose (0.5)"
-    )
-    choosing.add_argument(
-        "--max-flips", type=float, default=2.0, metavar="PERCENT", help="percent of labels that 8 bits may change (2)"
-    )
-    choosing.add_argument(
-        "--rows", type=int, default=1, metavar="N", help="rows of a usual request, with which speed is measured (1)"
-    )
+    choosing.add_argument("--max-drop", type=float, default=0.5, metavar="POINTS", help="score that 8 bits may lose")
+    choosing.add_argument("--max-flips", type=float, default=2.0, metavar="PERCENT", help="labels they may change")
+    choosing.add_argument("--rows", type=int, default=1, metavar="N", help="rows of a usual request (1)")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
@@ -74,30 +56,17 @@ def convert(arguments: argparse.Namespace) -> int:
     from snooze.bundle.overview import overview
     from snooze.convert.conversion import convert
 
-    converted = convert(
-        arguments.source,
-        name=arguments.name,
-        target=arguments.target,
-        data=arguments.data,
-        arguments=sys.argv[sys.argv.index("convert") + 1 :] if "convert" in sys.argv else [],
-        progress=_print_progress if sys.stderr.isatty() else lambda step: None,
-        label=arguments.label,
-        labels=tuple(name.strip() for name in arguments.labels.split(",")) if arguments.labels is not None else None,
-        trust=arguments.trust,
-        framework=arguments.framework,
-        quantize=arguments.quantize,
-        prefer=arguments.prefer,
-        max_drop=arguments.max_drop,
-        max_flips=arguments.max_flips,
-        rows=arguments.rows,
-    )
-    if arguments.json:
+    given = dict(vars(arguments))
+    as_json = given.pop("json")
+    if given["labels"] is not None:
+        given["labels"] = tuple(name.strip() for name in given["labels"].split(","))
+    command = sys.argv[sys.argv.index("convert") + 1 :] if "convert" in sys.argv else []
+    if sys.stderr.isatty():
+        given["progress"] = lambda step: print(f"... {step}", file=sys.stderr, flush=True)
+    converted = convert(**given, arguments=command)
+    if as_json:
         document = {"folder": str(converted.folder), "report": str(converted.report)}
         print(json.dumps(document | {"bundle": json.loads(encode(converted.bundle))}, indent=2))
     else:
         print(*overview(converted.folder, converted.bundle), sep="\n")
     return 0
-
-
-def _print_progress(step: str) -> None:
-    print(f"... {step}", file=sys.stderr, flush=True)

@@ -116,18 +116,10 @@ def _examine(
     step("trying 8-bit candidates")
     wanted = asked.quantize == "auto"
     choice = candidates.choose(conversion.file, conversion.graph, original, data, asked.limits, wanted, work)
-    tolerance = golden.tolerances(conversion.tolerance, conversion.expected.outputs, choice.quantized)
+    expected = conversion.expected
+    tolerance = golden.tolerances(expected.tolerance, expected.outputs, choice.quantized)
     step("measuring the forms in which the model can be served")
     some = data.take_evenly(VARIANT_ROWS)
-    served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.rows, asked.prefer, work)
-    return Findings(
-        original=original,
-        names=class_names(original, asked.labels),
-        data=data,
-        limits=asked.limits,
-        notes=notes,
-        conversion=conversion,
-        choice=choice,
-        tolerance=tolerance,
-        served=served,
-    )
+    served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.limits, work)
+    names = class_names(original, asked.labels)
+    return Findings(original, names, data, asked.limits, notes, conversion, choice, tolerance, served)

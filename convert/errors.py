@@ -27,17 +27,14 @@ class NotAModel(ConversionError):
 
     def __init__(self, what: str, problem: str) -> None:
         super().__init__(f"{what}: {problem}")
-        self.what = what
-        self.problem = problem
+        self.what, self.problem = what, problem
 
 
 class Untrusted(ConversionError):
     """Reading the file would run code, and the user did not allow it."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(
-            f"{what}: reading this file runs the code in it; if you made it or trust its author, add --trust"
-        )
+        super().__init__(f"{what}: reading it runs the code in it; if you made it or trust its author, add --trust")
         self.what = what
 
 
@@ -54,8 +51,7 @@ class Unsupported(ConversionError):
 
     def __init__(self, model: str, problem: str) -> None:
         super().__init__(f"{model} cannot be converted: {problem}")
-        self.model = model
-        self.problem = problem
+        self.model, self.problem = model, problem
 
 
 class NoWorkspace(ConversionError):
@@ -63,8 +59,7 @@ class NoWorkspace(ConversionError):
 
     def __init__(self, folder: str, problem: str) -> None:
         super().__init__(f"cannot use the temporary folder {folder}: {problem}; free space, or set TMPDIR to another")
-        self.folder = folder
-        self.problem = problem
+        self.folder, self.problem = folder, problem
 
 
 class Interrupted(ConversionError):
@@ -72,8 +67,7 @@ class Interrupted(ConversionError):
 
     def __init__(self, step: str, problem: str) -> None:
         super().__init__(f"{step} did not finish: {problem}")
-        self.step = step
-        self.problem = problem
+        self.step, self.problem = step, problem
 
 
 class Refused(ConversionError):
@@ -84,8 +78,7 @@ class Refused(ConversionError):
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{self.check} failed: {problem}; {remedy}")
-        self.problem = problem
-        self.remedy = remedy
+        self.problem, self.remedy = problem, remedy
 
 
 class GraphRefused(Refused):

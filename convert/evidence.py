@@ -2,9 +2,9 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from snooze.bundle.codec import SAMPLES, document
 from snooze.bundle.contract import Bundle, Source, Tolerance
@@ -12,10 +12,11 @@ from snooze.bundle.evidence import Data, Evaluation, Evidence, Parity, Quantizat
 from snooze.bundle.samples import write_samples
 from snooze.convert import profile
 from snooze.convert.attempts import Conversion, check_parity, find_batching
-from snooze.convert.checks import golden, statistics
+from snooze.convert.checks import golden
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import compare
 from snooze.convert.checks.score import score
+from snooze.convert.checks.statistics import describe
 from snooze.convert.errors import ParityRefused
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.quantization.candidates import Choice
@@ -23,8 +24,7 @@ from snooze.convert.runner import Runner
 from snooze.convert.variants import Served
 
 
-@dataclass(frozen=True)
-class Findings:
+class Findings(NamedTuple):
     """Everything found out about a model on its way to a bundle."""
 
     original: Original
@@ -39,13 +39,7 @@ class Findings:
 
 
 def write_bundle(name: str, source: Source, found: Findings, folder: Path, work: Path) -> Bundle:
-    """
-    Write the served files and the golden samples into `folder`, and return the contract. The draft sets its version.
-
-    Raises:
-        ParityRefused: the served form answers differently from the original.
-        Interrupted: a process that measures failed.
-    """
+    """Write the served files and golden samples into `folder`. Raises ParityRefused if they answer differently."""
     for path in found.served.folder.iterdir():
         shutil.copyfile(path, folder / path.name)
     session, original, conversion = found.served.session, found.original, found.conversion
@@ -81,12 +75,10 @@ def _parity(found: Findings, runner: Runner) -> Parity:
     conversion, expected = found.conversion, found.conversion.expected
     if found.choice.quantized:
         outputs = runner.answer_all(expected.data.cases)
-        served = compare(found.original, expected.outputs, outputs, conversion.tolerance).differences
+        served = compare(found.original, expected.outputs, outputs, expected.tolerance).differences
         return conversion.parity._replace(served=served)
     before = conversion.parity
-    parity, problem = check_parity(
-        found.original, before.attempt, expected, runner, conversion.tolerance, before.kind == "trees"
-    )
+    parity, problem = check_parity(found.original, before.attempt, expected, runner)
     if problem:
         raise ParityRefused(f"the form to be served answers differently: {problem}", "report it with the model")
     return parity._replace(failed=before.failed)
@@ -94,17 +86,9 @@ def _parity(found: Findings, runner: Runner) -> Parity:
 
 def _evidence(found: Findings, runner: Runner, parity: Parity) -> Evidence:
     data: Data = "synthetic" if not found.data.real else "given" if found.data.labels is None else "labelled"
-    return Evidence(
-        data=data,
-        parity=parity,
-        evaluation=_evaluate(found, runner),
-        candidates=found.choice.candidates,
-        chosen=found.choice.name,
-        statistics=statistics.describe(found.data),
-        limits=found.limits,
-        notes=found.notes,
-        variants=found.served.variants,
-    )
+    statistics, choice, evaluation = describe(found.data), found.choice, _evaluate(found, runner)
+    rest = (found.limits, found.notes, found.served.variants)
+    return Evidence(data, parity, evaluation, choice.candidates, choice.name, statistics, *rest)
 
 
 def _evaluate(found: Findings, runner: Runner) -> Evaluation | None:

@@ -29,33 +29,17 @@ class Keywords(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Options:
-    """
-    The options of a conversion, with the names that they have in the command.
+    """The options of a conversion, with the names that they have in the command. Raises InvalidOption."""
 
-    Args:
-        label: the column of a table that holds the labels.
-        labels: names for the classes, in the order of the model's own.
-        trust: read the file although reading it may run code in it.
-        framework: the framework of the file, if its name does not tell (`--from`).
-        quantize: "auto" tries 8-bit versions if there is something to gain, "none" does not.
-        prefer: what decides: the fastest run ("speed"), the soonest start ("start"), or the smallest files ("size").
-        max_drop: points (hundredths of accuracy or R²) that the score of an 8-bit version may lose.
-        max_flips: percent of the labels that an 8-bit version may change.
-        rows: rows of a usual request, with which speed is measured.
-
-    Raises:
-        InvalidOption: an option has a value that it cannot have.
-    """
-
-    label: str | None = None
-    labels: tuple[str, ...] | None = None
-    trust: bool = False
-    framework: str | None = None
-    quantize: Quantize = "auto"
-    prefer: Prefer = "speed"
-    max_drop: float = 0.5
-    max_flips: float = 2.0
-    rows: int = 1
+    label: str | None = None  # the column of a table that holds the labels
+    labels: tuple[str, ...] | None = None  # names for the classes, in the order of the model's own
+    trust: bool = False  # read the file although reading it may run code in it
+    framework: str | None = None  # the framework of the file, if the file does not tell it (`--from`)
+    quantize: Quantize = "auto"  # "auto" tries 8-bit versions if there is something to gain
+    prefer: Prefer = "speed"  # what decides: the fastest run, the soonest start, or the smallest files ("size")
+    max_drop: float = 0.5  # points (hundredths of accuracy or R²) that the score of an 8-bit version may lose
+    max_flips: float = 2.0  # percent of the labels that an 8-bit version may change
+    rows: int = 1  # rows of a usual request, with which speed is measured
 
     def __post_init__(self) -> None:
         choices = {"from": (self.framework, (None, *NAMES)), "quantize": (self.quantize, get_args(Quantize))}

@@ -28,12 +28,7 @@ SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def measure(folder: Path, session: Session, request: Case, work: Path) -> Profile:
-    """
-    Return what running the model in `folder` costs for 1, 2, 4, ... rows up to those of `request`.
-
-    Raises:
-        Interrupted: a process that measures failed or took more than 300 s.
-    """
+    """Return what the model in `folder` costs for 1, 2, 4, ... rows, at most those of `request`. Raises Interrupted."""
     sizes = [size for size in SIZES if size <= request.units]
     inputs = work / "profile.npz"
     arrays = {f"{'' if axis is None else axis}/{name}": request.tensors[name] for name, axis in request.axes.items()}

@@ -9,26 +9,15 @@ import numpy as np
 
 from snooze.bundle.contract import Optimization
 from snooze.bundle.datatypes import DATATYPES, ORT_TYPES
-from snooze.bundle.errors import MissingExtra
 from snooze.bundle.session import session_options
 from snooze.convert.checks.cases import Arrays, Case, run_in_parts
+from snooze.convert.extras import import_extra
 
 
 def import_onnxruntime() -> Any:
-    """
-    Return the module onnxruntime, with its telemetry off.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
+    """Return the module onnxruntime, with its telemetry off. Raises MissingExtra."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when the module is imported
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        if error.name != "onnxruntime":  # installed but broken: show the real cause
-            raise
-        raise MissingExtra("onnxruntime", extra="sklearn") from None
-    return onnxruntime
+    return import_extra("sklearn", "onnxruntime")
 
 
 class Runner:

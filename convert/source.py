@@ -28,12 +28,7 @@ class Model:
 
 def read_model(source: object, trust: bool = False, framework: str | None = None) -> Model:
     """
-    Return the model that `source` is or names.
-
-    Args:
-        source: a model object, or the path of a file that holds one.
-        trust: whether the file may be read although that may run code in it.
-        framework: the name of the framework, if the file does not tell it.
+    Return the model that `source` is, or that is in the file of this path.
 
     Raises:
         NotAModel: it is neither a model nor a file with one.

@@ -13,10 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import numpy as np
-
-from snooze.bundle.contract import Optimization, Session, Tolerance
-from snooze.bundle.evidence import Prefer, Variant
+from snooze.bundle.contract import Optimization, RunIn, Session, Tolerance
+from snooze.bundle.evidence import Prefer, QuantizationLimits, Variant
 from snooze.bundle.session import session_options
 from snooze.convert.checks.cases import Case
 from snooze.convert.checks.dataset import Dataset
@@ -59,68 +57,50 @@ def choose(
     original: Original,
     data: Dataset,
     tolerance: Mapping[str, Tolerance],
-    rows: int,
-    prefer: Prefer,
+    limits: QuantizationLimits,
     work: Path,
 ) -> Served:
     """
     Return the form of the model in `file` that starts soonest among those at most 5 % slower than the fastest.
 
     With a preference for "start" or "size": the form that starts soonest or is smallest, however fast it runs. A form
-    whose outputs differ by more than `tolerance` is left out.
-
-    Args:
-        file: the chosen version of the model.
-        quantized: whether it is an 8-bit version.
-        original: what the outputs mean.
-        data: on which the forms are compared.
-        tolerance: how close their outputs must be.
-        rows: of a usual request, with which they are measured.
-        prefer: what decides.
-        work: a folder for the forms.
+    whose outputs for `data` differ by more than `tolerance` is left out.
     """
     expected = Runner(file).answer_all(data.cases)
     forms = list(write_forms(file, quantized, work))
-    agree = {}
+    variants = {form: Variant(form.name, form.optimization, agrees=False, chosen=False) for form in forms}
+    agreeing = []
     for form in forms:
         found = compare(original, expected, form.load().answer_all(data.cases), tolerance)
         # A fused quantized graph rounds differently; its labels were checked when it was chosen.
-        agree[form] = not (found.outliers.any() or (found.flips.any() and not quantized))
-    measured = measure([form for form in forms if agree[form]], data.request(rows))
-    best = select(measured, prefer)
-    variants = tuple(
-        measured[form]._replace(chosen=form == best)
-        if agree[form]
-        else Variant(form.name, form.optimization, agrees=False, chosen=False)
-        for form in forms
-    )
-    session = Session(
-        file=FILE,
-        optimization=best.optimization,
-        intra_op_threads=1,
-        run_in="loop" if (measured[best].run_seconds or 0) < SHORT_RUN else "executor",
-    )
-    return Served(best.folder, session, variants)
+        if not (found.outliers.any() or (found.flips.any() and not quantized)):
+            agreeing.append(form)
+    measured = measure(agreeing, data.request(limits.rows))
+    best = select(measured, limits.prefer)
+    variants |= measured | {best: measured[best]._replace(chosen=True)}
+    run_in: RunIn = "loop" if (measured[best].run_seconds or 0) < SHORT_RUN else "executor"
+    session = Session(FILE, best.optimization, intra_op_threads=1, run_in=run_in)
+    return Served(best.folder, session, tuple(variants.values()))
 
 
 def write_forms(file: Path, quantized: bool, work: Path) -> Iterator[Form]:
     """Write and yield every form of a model that may be served."""
-    ahead = optimize(file, work / "ahead.onnx")
+    ahead = work / "ahead.onnx"
+    optimize(file, ahead)
     for kind, source in (("as converted", file), ("optimized ahead", ahead)):
-        places = {"weights inside": _write_inside, "weights beside": _write_beside}
-        if weight_bytes(source) < MIN_BYTES_BESIDE:
-            del places["weights beside"]
-        for place, write in places.items():
+        for place, write in (("weights inside", shutil.copyfile), ("weights beside", _write_beside)):
             name = f"{kind}, {place}"
             folder = work / name.replace(", ", "-").replace(" ", "-")
             folder.mkdir()
-            write(source, folder)
+            write(source, folder / FILE)
+            if write is _write_beside and not _has_large_weights(folder):
+                continue
             if not (quantized and source == file):
                 yield Form(name, folder, "none")
             yield Form(name, folder, "all")
 
 
-def optimize(file: Path, made: Path) -> Path:
+def optimize(file: Path, made: Path) -> None:
     """Write the model as ONNX Runtime optimizes it at level EXTENDED, which is the same on every CPU."""
     ort = import_onnxruntime()
     options = session_options(ort)
@@ -128,19 +108,6 @@ def optimize(file: Path, made: Path) -> Path:
     options.optimized_model_filepath = str(made)
     with quiet():
         ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return made
-
-
-def weight_bytes(file: Path) -> int:
-    """Return the bytes of the model's weights."""
-    import onnx
-
-    graph = onnx.load(file, load_external_data=False).graph
-    return sum(
-        int(np.prod(tensor.dims, dtype=np.int64)) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-        for tensor in graph.initializer
-        if tensor.data_type != onnx.TensorProto.STRING
-    )
 
 
 def measure(forms: list[Form], request: Case) -> dict[Form, Variant]:
@@ -183,16 +150,17 @@ def _start(form: Form, request: Case) -> None:
     form.load().prepare(request)()
 
 
-def _write_inside(source: Path, folder: Path) -> None:
-    shutil.copyfile(source, folder / FILE)
+def _has_large_weights(folder: Path) -> bool:
+    weights = folder / WEIGHTS
+    return weights.exists() and weights.stat().st_size >= MIN_BYTES_BESIDE
 
 
-def _write_beside(source: Path, folder: Path) -> None:
+def _write_beside(source: Path, target: Path) -> None:
     import onnx
 
     onnx.save_model(
         onnx.load(source),
-        str(folder / FILE),
+        str(target),
         save_as_external_data=True,
         all_tensors_to_one_file=True,
         location=WEIGHTS,

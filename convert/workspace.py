@@ -18,12 +18,7 @@ FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """
-    Create a temporary folder and remove it at the end.
-
-    Raises:
-        NoWorkspace: it cannot be created, or something failed while it was full.
-    """
+    """Create a temporary folder and remove it at the end. Raises NoWorkspace, also if work fails for lack of space."""
     try:
         folder = TemporaryDirectory(prefix="snooze-convert-")
     except OSError as error:

@@ -92,8 +92,3 @@ def run_in_parts(case: Case, run: Callable[[Arrays], Arrays], size: int = CHUNK)
         if part is not case and None in parts[-1].axes.values():
             return case.answer(run(case.tensors))
     return join(parts)
-
-
-def by_unit(cases: Sequence[Case], name: str) -> list[Array]:
-    """Return a tensor of several cases, units first: one array for each case."""
-    return [case.by_unit(name) for case in cases]

@@ -83,6 +83,9 @@ def load(
         named = {name: np.asarray(array) for name, array in given.items()}
         rows = Rows(named, named.pop(LABELS, None if labels is None else np.asarray(labels)))
     arrays = fit(rows, inputs, source, columns, keep_precision=True)
+    for tensor in inputs:
+        if tensor.datatype.startswith("FP") and arrays[tensor.name].dtype.kind in "biu":
+            arrays[tensor.name] = arrays[tensor.name].astype(np.float64)  # so that edge cases can be derived
     case = Case(arrays, {tensor.name: 0 if tensor.shape[:1] == (-1,) else None for tensor in inputs})
     names = tuple(rows.arrays) if len(rows.arrays) > len(inputs) == 1 else columns
     return Dataset((case,), rows.labels, columns=columns or names).take_evenly(MAX_ROWS)

@@ -36,12 +36,7 @@ def rename(graph: Any, names: Mapping[str, str]) -> Any:
 
 
 def check(graph: Any) -> None:
-    """
-    Check that a model can be served.
-
-    Raises:
-        GraphRefused: it uses an operator of another domain, or is not valid ONNX.
-    """
+    """Raise GraphRefused if a model uses an operator of another domain, or is not valid ONNX."""
     import onnx
 
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in graph.graph.node if node.domain not in DOMAINS})
@@ -57,11 +52,6 @@ def check(graph: Any) -> None:
 def operators(graph: Any) -> set[str]:
     """Return the types of operators in a model."""
     return {node.op_type for node in graph.graph.node}
-
-
-def has_trees(graph: Any) -> bool:
-    """Return whether a model contains tree ensembles."""
-    return bool(operators(graph) & set(TREES))
 
 
 def thresholds(graph: Any) -> list[tuple[int, float]]:
@@ -94,16 +84,14 @@ def signature(
     """
     Return the inputs as declared, and the outputs as observed in several `runs`; declare the outputs so in the model.
 
-    Converters declare some output shapes wrongly. A dimension that differs between runs is variable.
-
-    Args:
-        graph: the model, which is changed.
-        dtypes: the datatype of each input when the model runs.
-        runs: the outputs of runs with different numbers of rows or lengths.
-        roles: what each output means.
+    Converters declare some output shapes wrongly. A dimension that differs between runs is variable, so the runs have
+    different numbers of rows or lengths. `dtypes` are those of the inputs when the model runs.
     """
-    takes = tuple(Tensor(value.name, NAMES[dtypes[value.name]], _declared(value)) for value in graph.graph.input)
-    gives = []
+    takes, gives = [], []
+    for value in graph.graph.input:
+        sizes = value.type.tensor_type.shape.dim
+        shape = tuple(size.dim_value if size.HasField("dim_value") else -1 for size in sizes)
+        takes.append(Tensor(value.name, NAMES[dtypes[value.name]], shape))
     for value in graph.graph.output:
         arrays = [run[value.name] for run in runs]
         if len({array.ndim for array in arrays}) > 1:
@@ -113,11 +101,7 @@ def signature(
         )
         _declare(value, shape)
         gives.append(Tensor(value.name, NAMES[arrays[0].dtype], shape, roles.get(value.name)))
-    return takes, tuple(gives)
-
-
-def _declared(value: Any) -> tuple[int, ...]:
-    return tuple(size.dim_value if size.HasField("dim_value") else -1 for size in value.type.tensor_type.shape.dim)
+    return tuple(takes), tuple(gives)
 
 
 def _declare(value: Any, shape: tuple[int, ...]) -> None:

@@ -72,12 +72,7 @@ def span(cases: Sequence[Case], name: str) -> float:
 def compare(
     original: Original, expected: Sequence[Case], got: Sequence[Case], tolerance: Mapping[str, Tolerance]
 ) -> Comparison:
-    """
-    Compare a graph's outputs with the original's for the same cases.
-
-    Raises:
-        GraphRefused: an output has another shape than the original's.
-    """
+    """Compare a graph's outputs with the original's for the same cases. Raises GraphRefused if shapes differ."""
     found = [_compare(original, *pair, tolerance) for pair in zip(expected, got, strict=True)]
     return Comparison(
         max(one.worst for one in found),

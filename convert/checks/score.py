@@ -13,24 +13,14 @@ Metric = Literal["accuracy", "R²"]
 
 
 class Score(NamedTuple):
-    """
-    A score of some outputs, at best 1.
-
-    `accuracy` is the share of units whose class is right; `R²` is 1 - (squared errors / squared distances from the
-    mean), over all values together.
-    """
+    """A score, at best 1: `accuracy` is the share of units whose class is right, `R²` see `r_squared`."""
 
     metric: Metric
     value: float
 
 
 def class_names(original: Original, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """
-    Return the names of the classes in the order of the columns of the scores: those given, or the model's own.
-
-    Raises:
-        InvalidOption: the number of names and classes differs, or the model's labels do not tell the order of names.
-    """
+    """Return the names of the classes in the order of the scores. Raises InvalidOption if the given ones do not fit."""
     if original.classes is None:
         if names is not None:
             raise InvalidOption("--labels", f"{original.model} has no classes to name; leave the option out")
@@ -48,10 +38,7 @@ def targets(original: Original, labels: Array | None, names: tuple[str, ...] | N
     """
     Return labels as class numbers or true values, or None if there are no labels or the model's task has no score.
 
-    Labels of classes are the model's own, the given names, or one-hot.
-
-    Raises:
-        InvalidData: a label is not a class, not one-hot, or not a finite number although values are predicted.
+    Labels of classes are the model's own, the given names, or one-hot. Raises InvalidData if they do not fit.
     """
     if labels is None or original.task not in ("classification", "regression"):
         return None
@@ -95,12 +82,7 @@ def score(original: Original, outputs: Sequence[Case], truth: Array) -> Score:
 
 
 def r_squared(truth: Array, values: Array) -> float:
-    """
-    Return 1 - (squared errors / squared distances of the truth from its mean), 0 if the truth is constant.
-
-    Raises:
-        InvalidData: the numbers of columns differ, or the sums overflow.
-    """
+    """Return 1 - (squared errors / squared distances of the truth from its mean), 0 if the truth is constant."""
     if truth.shape != values.shape:
         raise InvalidData("the labels", f"have {truth.shape[1]} values a row, the model predicts {values.shape[1]}")
     with np.errstate(over="ignore", invalid="ignore"):

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from snooze.bundle.evidence import Column, InputStatistics
-from snooze.convert.checks.cases import Array, by_unit
+from snooze.convert.checks.cases import Array
 from snooze.convert.checks.dataset import Dataset
 
 MAX_COLUMNS: Final = 1_000
@@ -20,7 +20,7 @@ def describe(data: Dataset) -> dict[str, InputStatistics]:
     """
     if not data.real:
         return {}
-    found = {name: by_unit(data.cases, name) for name in data.cases[0].tensors}
+    found = {name: [case.by_unit(name) for case in data.cases] for name in data.cases[0].tensors}
     numeric = {name: arrays for name, arrays in found.items() if arrays[0].dtype.kind in "biuf"}
     return {name: InputStatistics(len(data), _columns(arrays, data.columns)) for name, arrays in numeric.items()}
 

@@ -42,7 +42,7 @@ def missing_cases(data: Dataset) -> dict[str, list[Case]]:
     first = data.cases[0].take(slice(1))
     if not any(array.dtype.kind == "f" for array in first.tensors.values()):
         return {}
-    return {"some missing": [_map(first, _every_second_missing)], "all missing": [_map(first, _all_missing)]}
+    return {"some missing": [_map(first, _missing(2))], "all missing": [_map(first, _missing(1))]}
 
 
 def _map(case: Case, change: Callable[[Array], Array]) -> Case:
@@ -70,14 +70,11 @@ def _neighbour(direction: float) -> Callable[[Array], Array]:
     return neighbour
 
 
-def _all_missing(array: Array) -> Array:
-    return np.full_like(array, np.nan)
+def _missing(step: int) -> Callable[[Array], Array]:
+    def remove(array: Array) -> Array:
+        return np.where(np.arange(array.size).reshape(array.shape) % step, array, np.nan).astype(array.dtype)
 
-
-def _every_second_missing(array: Array) -> Array:
-    array = array.copy()
-    array.reshape(-1)[::2] = np.nan
-    return array
+    return remove
 
 
 EDGES: Final[Mapping[str, Callable[[Array], Array]]] = {

@@ -8,13 +8,17 @@ folder imports the framework's packages, inside the functions that need them.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from snooze.bundle.contract import Role, Task, Tensor
 from snooze.bundle.errors import InvalidData
 from snooze.convert.checks.cases import Array, Arrays, Case
+
+Inputs: TypeAlias = tuple[Tensor, ...]  # of a signature
+Labels: TypeAlias = Array | None  # the user's labels of the rows
+Names: TypeAlias = tuple[str, ...] | None  # of classes or columns, if they are known
 
 
 class Loaded(NamedTuple):
@@ -33,46 +37,30 @@ class Attempt(NamedTuple):
 
 @dataclass(frozen=True)
 class Original:
-    """
-    A trained model: what it is, what it answers, and the ways to convert it, the simplest first.
-
-    Args:
-        inputs: the signature's inputs.
-        roles: the outputs in the order of the graph, and what each means.
-        run: takes the input arrays and returns the outputs with the names and shapes of the graph.
-        classes: Python values in the order of the columns of the scores.
-        decides: the output by which classes are told apart: the highest column wins (the lowest with `lowest_wins`), or
-            the sign of a single column.
-        remedy: what to do if no attempt agrees with the model.
-    """
+    """A trained model: what it is, what it answers, and the ways to convert it, the simplest first."""
 
     framework: str
     framework_version: str
-    model: str
+    model: str  # the name of its class
     inputs: tuple[Tensor, ...]
-    roles: Mapping[str, Role | None]
-    run: Callable[[Arrays], Arrays]
+    roles: Mapping[str, Role | None]  # of the outputs, in the order of the graph
+    run: Callable[[Arrays], Arrays]  # from the inputs to the outputs, with the names and shapes of the graph
     attempts: tuple[Attempt, ...]
     task: Task | None = None
-    classes: tuple[object, ...] | None = None
-    decides: str | None = None
-    lowest_wins: bool = False
+    classes: tuple[object, ...] | None = None  # Python values in the order of the columns of the scores
+    decides: str | None = None  # the output whose highest column, or the sign of whose only one, is the class
+    lowest_wins: bool = False  # the lowest column decides
     remedy: str = "convert parts of the model one by one to find the step that differs, and do that step elsewhere"
 
     def answer(self, case: Case) -> Case:
-        """
-        Return the outputs for a case.
-
-        Raises:
-            InvalidData: the model does not accept this input.
-        """
+        """Return the outputs for a case. Raises InvalidData if the model does not accept the input."""
         try:
             return case.answer(self.run(case.tensors))
         except (ValueError, TypeError, ArithmeticError, LookupError) as error:
             raise InvalidData("the input rows", f"{self.model} does not accept them: {first_line(error)}") from None
 
     def answer_all(self, cases: Sequence[Case]) -> list[Case]:
-        """Return the outputs for several cases. Raises InvalidData as `answer` does."""
+        """Return the outputs for several cases, as `answer` does."""
         return [self.answer(case) for case in cases]
 
     def classify(self, outputs: Sequence[Case]) -> Array | None:
@@ -120,32 +108,19 @@ class Framework(Protocol):
     def load(self, path: Path) -> Loaded:
         """Return the model in a file. Raises NotAModel, MissingExtra."""
 
-    def signature(self, model: Any, sample: object | None) -> tuple[Tensor, ...]:
-        """
-        Return the inputs of a model, from the model if it knows them, otherwise from sample data.
+    def signature(self, model: Any, sample: object | None) -> Inputs:
+        """Return the inputs, from the model if it knows them, else from sample data. Raises Unfitted, Unsupported."""
 
-        Raises:
-            Unfitted: the model was not trained.
-            Unsupported: it takes something that is not served.
-        """
-
-    def columns(self, model: Any) -> tuple[str, ...] | None:
+    def columns(self, model: Any) -> Names:
         """Return the names of the features that the model was trained on, if it knows them."""
+        return None
 
-    def describe(
-        self, model: Any, inputs: tuple[Tensor, ...], labels: Array | None, names: tuple[str, ...] | None
-    ) -> Original:
-        """
-        Return a model with what it answers and the ways to convert it.
-
-        Args:
-            inputs: its signature.
-            labels: the user's labels, if there are any: they may show that the model classifies.
-            names: the user's names for the classes, likewise.
-        """
+    def describe(self, model: Any, inputs: Inputs, labels: Labels, names: Names) -> Original:
+        """Return what the model answers and how to convert it. The user's `labels` and `names` may show its classes."""
 
     def register_converters(self) -> None:
         """Register converters for this framework's estimators inside scikit-learn pipelines, if it is installed."""
+        return
 
 
 def class_numbers(labels: Array, classes: tuple[object, ...]) -> Array:

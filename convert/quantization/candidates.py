@@ -6,7 +6,7 @@ one must hold as well. Candidates are compared with fp32 row by row, because a s
 resolve half a point.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,12 +14,12 @@ import numpy as np
 
 from snooze.bundle.evidence import Candidate, Losses, QuantizationLimits
 from snooze.bundle.units import format_count
-from snooze.convert.checks.cases import Case, by_unit
+from snooze.convert.checks.cases import Case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.graph import operators
 from snooze.convert.checks.score import r_squared, score
 from snooze.convert.frameworks.interface import Original, first_line
-from snooze.convert.quantization.recipes import QUANTIZABLE, Recipe, prepare, recipes
+from snooze.convert.quantization.recipes import QUANTIZABLE, prepare, recipes
 from snooze.convert.quantization.timing import run_seconds
 from snooze.convert.quiet import quiet
 from snooze.convert.runner import Runner
@@ -57,21 +57,9 @@ class Version(NamedTuple):
 def choose(
     file: Path, graph: Any, original: Original, data: Dataset, limits: QuantizationLimits, wanted: bool, work: Path
 ) -> Choice:
-    """
-    Return the version of the model in `file` to serve.
-
-    Args:
-        file: the fp32 model.
-        graph: the same as an `onnx.ModelProto`.
-        original: what the model's outputs mean.
-        data: cases with their labels, if any, as class numbers or values.
-        limits: what a candidate must keep.
-        wanted: False if the user turned quantization off.
-        work: a folder for temporary files.
-    """
+    """Return the version to serve of the fp32 model in `file`, which is `graph`. `work` is for temporary files."""
     base = Candidate(BASELINE, "chosen", "the converted model", bytes=file.stat().st_size)
-    obstacle = find_obstacle(graph, data, wanted)
-    if obstacle:
+    if obstacle := find_obstacle(graph, data, wanted):
         return Choice(BASELINE, file, (base, Candidate("int8", "refused", obstacle)), data)
     calibration, selection, report = split(data)
     versions = [_load(base, file, selection)]
@@ -81,13 +69,16 @@ def choose(
         try:
             if not prepared.exists():
                 prepare(file, prepared)
-            versions.append(_build(recipe, prepared, calibration, selection, work))
+            made = work / f"{recipe.name}.onnx"
+            with quiet():
+                recipe.build(prepared, made, calibration)
+            versions.append(_load(Candidate(recipe.name, "passed", ""), made, selection))
         except Exception as error:  # the quantizer and ONNX Runtime raise whatever their own code runs into
             failed.append(Candidate(recipe.name, "refused", f"it fails: {type(error).__name__}: {first_line(error)}"))
-    versions = _measure(versions, original, selection, limits)
-    chosen, candidates = _select(versions, original, report, limits)
-    used = data if chosen is versions[0] else report
-    return Choice(chosen.candidate.name, chosen.file, (*candidates, *failed), used)
+    candidates = list(_measure(versions, original, selection, limits))
+    winner = _select(versions, candidates, original, report, limits)
+    name, used = candidates[winner].name, report if winner else data
+    return Choice(name, versions[winner].file, (*candidates, *failed), used)
 
 
 def find_obstacle(graph: Any, data: Dataset, wanted: bool) -> str | None:
@@ -146,83 +137,70 @@ def broken_limit(losses: Losses, limits: QuantizationLimits) -> str:
     return ""
 
 
-def _build(recipe: Recipe, prepared: Path, calibration: Dataset, selection: Dataset, work: Path) -> Version:
-    made = work / f"{recipe.name}.onnx"
-    with quiet():
-        recipe.build(prepared, made, calibration)
-    return _load(Candidate(recipe.name, "passed", "", bytes=made.stat().st_size), made, selection)
-
-
 def _load(candidate: Candidate, file: Path, selection: Dataset) -> Version:
     runner = Runner(file)
-    return Version(candidate, file, runner, runner.answer_all(selection.cases))
+    return Version(candidate._replace(bytes=file.stat().st_size), file, runner, runner.answer_all(selection.cases))
 
 
 def _measure(
     versions: list[Version], original: Original, selection: Dataset, limits: QuantizationLimits
-) -> list[Version]:
-    """Return the versions with their speed and, for all but fp32, their losses and verdict."""
-    request = selection.request(limits.rows)
+) -> Iterator[Candidate]:
+    """Yield the candidates with their speed and losses and, for all but fp32, their verdict."""
+    request, base = selection.request(limits.rows), versions[0]
     seconds = run_seconds({one.candidate.name: one.runner.prepare(request) for one in versions})
-    base = versions[0].outputs
-    measured = []
     for version in versions:
         name = version.candidate.name
-        candidate = version.candidate._replace(seconds=seconds[name], speedup=seconds[BASELINE] / seconds[name])
-        losses = measure_losses(original, selection, base, version.outputs)
-        candidate = candidate._replace(selection=losses)
-        if name != BASELINE:
-            reason = broken_limit(losses, limits) or _too_slow(candidate, limits)
-            candidate = candidate._replace(reason=reason, verdict="refused" if reason else "passed")
-        measured.append(version._replace(candidate=candidate))
-    return measured
-
-
-def _too_slow(candidate: Candidate, limits: QuantizationLimits) -> str:
-    if limits.prefer == "speed" and candidate.speedup is not None and candidate.speedup < limits.min_gain:
-        rows = format_count(limits.rows, "row")
-        return f"it runs {candidate.speedup:.2f} times as fast as fp32 on {rows}; expected {limits.min_gain:g} times"
-    return ""
+        speedup = seconds[BASELINE] / seconds[name]
+        losses = measure_losses(original, selection, base.outputs, version.outputs)
+        candidate = version.candidate._replace(seconds=seconds[name], speedup=speedup, selection=losses)
+        reason = broken_limit(losses, limits)
+        if not reason and limits.prefer == "speed" and speedup < limits.min_gain:
+            rows = format_count(limits.rows, "row")
+            reason = f"it runs {speedup:.2f} times as fast as fp32 on {rows}; expected {limits.min_gain:g} times"
+        if version is not base:
+            candidate = candidate._replace(verdict="refused" if reason else "passed", reason=reason)
+        yield candidate
 
 
 def _select(
-    versions: list[Version], original: Original, report: Dataset, limits: QuantizationLimits
-) -> tuple[Version, list[Candidate]]:
-    """Return the best version that also holds on the report rows, and the candidates with their final verdicts."""
-    base, *others = versions
+    versions: list[Version],
+    candidates: list[Candidate],
+    original: Original,
+    report: Dataset,
+    limits: QuantizationLimits,
+) -> int:
+    """Return the place of the best candidate that also holds on the report rows; set the final verdicts."""
     key = "seconds" if limits.prefer == "speed" else "bytes"
-    before = base.runner.answer_all(report.cases)
-    final = {one.candidate.name: one.candidate for one in versions}
-    chosen = base
-    for version in sorted(
-        (one for one in others if one.candidate.verdict == "passed"), key=lambda one: float(getattr(one.candidate, key))
-    ):
-        candidate = version.candidate
-        losses = measure_losses(original, report, before, version.runner.answer_all(report.cases))
-        candidate = final[candidate.name] = candidate._replace(report=losses)
-        if broken := broken_limit(losses, limits):
-            reason = f"on rows by which it was not chosen, {broken}"
-            final[candidate.name] = candidate._replace(verdict="refused", reason=reason)
-        elif limits.prefer != "speed" and version.file.stat().st_size >= base.file.stat().st_size:
-            final[candidate.name] = candidate._replace(reason="it is not smaller than fp32")
-        else:
-            chosen = version
+    before = versions[0].runner.answer_all(report.cases)
+    passed = [at for at, one in enumerate(candidates) if one.verdict == "passed"]
+    winner = 0
+    for at in sorted(passed, key=lambda at: float(getattr(candidates[at], key))):
+        losses = measure_losses(original, report, before, versions[at].runner.answer_all(report.cases))
+        reason = broken_limit(losses, limits)
+        if reason:
+            reason = f"on rows by which it was not chosen, {reason}"
+        elif key == "bytes" and (candidates[at].bytes or 0) >= (candidates[0].bytes or 0):
+            reason = "it is not smaller than fp32"
+        candidates[at] = candidates[at]._replace(
+            report=losses, verdict="refused" if reason else "passed", reason=reason
+        )
+        if not reason:
+            winner = at
             break
-    winner = chosen.candidate.name
-    for name, one in final.items():
-        if name == winner:
-            best = "no 8-bit candidate is better"
-            if chosen is not base:
-                best = f"{one.speedup:.2f} times as fast as fp32 and within every limit"
-            final[name] = one._replace(verdict="chosen", reason=best)
-        elif one.verdict != "refused" and (chosen is not base):
-            final[name] = one._replace(verdict="passed", reason=f"{winner} is better")
-    return chosen, list(final.values())
+    best = "no 8-bit candidate is better"
+    if winner:
+        best = f"{candidates[winner].speedup:.2f} times as fast as fp32 and within every limit"
+    for at, one in enumerate(candidates):
+        if at == winner:
+            candidates[at] = one._replace(verdict="chosen", reason=best)
+        elif one.verdict != "refused":
+            candidates[at] = one._replace(verdict="passed", reason=f"{candidates[winner].name} is better")
+    return winner
 
 
 def _similarity(before: Sequence[Case], after: Sequence[Case], name: str) -> float:
     """Return how closely an output follows fp32's: R² of numbers, otherwise the share of equal values."""
-    was, now = (np.concatenate([one.reshape(-1) for one in by_unit(cases, name)]) for cases in (before, after))
+    was, now = (np.concatenate([case.by_unit(name).reshape(-1) for case in cases]) for cases in (before, after))
     if was.dtype.kind != "f":
         return float((was == now).mean())
     columns = before[0].by_unit(name).reshape(before[0].units, -1).shape[1] if len(before) == 1 else 1

@@ -6,11 +6,12 @@ slower than fp32. MatMul, Gemm and LSTM without convolutions get signed dynamic 
 networks of MatMul and Gemm alone also the calibrated form. Trees have nothing to quantize.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
-from snooze.convert.checks.cases import Arrays, split
+from snooze.convert.checks.cases import split
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.graph import operators
 from snooze.convert.quiet import quiet
@@ -73,26 +74,15 @@ def _dynamic(file: Path, made: Path, per_channel: bool) -> None:
 def _static(file: Path, made: Path, calibration: Dataset) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
+    feed = Runner(file).feed
+    feeds = (feed(part.tensors) for case in calibration.cases for part in split(case, CALIBRATION_BATCH))
     # S8 activations are no faster than fp32 on x86, U8 weights give a third of the gain.
     quantize_static(
         str(file),
         str(made),
-        _Calibration(file, calibration),
+        SimpleNamespace(get_next=lambda: next(feeds, None)),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         per_channel=True,
     )
-
-
-class _Calibration:
-    """The feeds of a data set one after another, as `quantize_static` asks for them."""
-
-    def __init__(self, file: Path, data: Dataset) -> None:
-        feed = Runner(file).feed
-        self._feeds: Iterator[Arrays] = (
-            feed(part.tensors) for case in data.cases for part in split(case, CALIBRATION_BATCH)
-        )
-
-    def get_next(self) -> Arrays | None:
-        return next(self._feeds, None)

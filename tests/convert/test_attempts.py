@@ -122,8 +122,8 @@ def test_requests_are_joined_unless_rows_change_each_others_answers(
     nodes = [mean, helper.make_node("Sub", ["features", "mean"], ["value"])]
     mixing = save_onnx(nodes, {"features": SHAPE}, {"value": SHAPE}, name="mixing.onnx")
 
-    assert find_batching(conversion, Runner(conversion.file), conversion.tolerance, model) == Batching(0, 64)
-    assert find_batching(conversion, Runner(mixing), conversion.tolerance, model) is None
+    assert find_batching(conversion, Runner(conversion.file), conversion.expected.tolerance, model) == Batching(0, 64)
+    assert find_batching(conversion, Runner(mixing), conversion.expected.tolerance, model) is None
 
 
 def test_cases_without_rows_are_never_joined(
@@ -143,4 +143,4 @@ def test_cases_without_rows_are_never_joined(
 
     assert conversion.parity.data.rows == 2
     assert [one.shape for one in conversion.outputs] == [(-1,)]
-    assert conversion.tolerance["value"].atol == pytest.approx(1e-5)
+    assert conversion.expected.tolerance["value"].atol == pytest.approx(1e-5)

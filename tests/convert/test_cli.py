@@ -59,7 +59,7 @@ def test_prints_one_json_document_and_nothing_else(folder: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ("tumour.joblib", "snooze: tumour.joblib: reading this file runs the code in it;"),
+        ("tumour.joblib", "snooze: tumour.joblib: reading it runs the code in it;"),
         ("no.joblib --trust", "snooze: no.joblib: does not exist"),
         ("text.joblib --trust", "snooze: text.joblib: cannot be read: "),
         ("rows.npz", "snooze: rows.npz: is not a model that can be read;"),

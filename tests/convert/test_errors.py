@@ -28,7 +28,7 @@ def test_only_failed_checks_end_with_1() -> None:
         (errors.NotAModel("a.txt", "is empty"), "a.txt: is empty"),
         (
             errors.Untrusted("a.joblib"),
-            "a.joblib: reading this file runs the code in it; if you made it or trust its author, add --trust",
+            "a.joblib: reading it runs the code in it; if you made it or trust its author, add --trust",
         ),
         (errors.Unfitted("Ridge", "fit"), "the Ridge is not fitted; call fit on it and save it again"),
         (errors.Unsupported("Ridge", "no way"), "Ridge cannot be converted: no way"),

@@ -1,14 +1,11 @@
-import builtins
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from onnx import helper
 
-from snooze.bundle.errors import MissingExtra
 from snooze.convert.checks.cases import rows_case
 from snooze.convert.runner import Runner, import_onnxruntime
 
@@ -49,18 +46,3 @@ def test_turns_telemetry_off_before_the_import(monkeypatch: pytest.MonkeyPatch) 
     import_onnxruntime()
 
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
-
-
-def test_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name == "onnxruntime":
-            raise ModuleNotFoundError(name=name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-
-    with pytest.raises(MissingExtra) as caught:
-        import_onnxruntime()
-    assert caught.value.module == "onnxruntime"

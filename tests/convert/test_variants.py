@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from snooze.bundle.contract import Tolerance
-from snooze.bundle.evidence import Variant
+from snooze.bundle.evidence import QuantizationLimits, Variant
 from snooze.convert import variants
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.frameworks.interface import Original
@@ -39,7 +39,8 @@ def choose(tmp_path: Path, original: MakeOriginal, matrix: Callable[..., Dataset
         model = original(roles={"value": "value"})
         file = save(tmp_path / "m.onnx", width)
         tolerances = {"value": Tolerance(atol=tolerance)}
-        return variants.choose(file, False, model, matrix(np.ones((4, width))), tolerances, 1, prefer, tmp_path)
+        limits = QuantizationLimits(max_drop=0.5, max_flips=2, prefer=prefer, rows=1, min_gain=1.15)
+        return variants.choose(file, False, model, matrix(np.ones((4, width))), tolerances, limits, tmp_path)
 
     return choose
 
@@ -126,6 +127,10 @@ def test_a_short_run_stays_on_the_loop(
 def test_a_model_optimized_ahead_does_not_depend_on_this_cpu(tmp_path: Path) -> None:
     import onnx
 
-    made = variants.optimize(save(tmp_path / "m.onnx", 8), tmp_path / "ahead.onnx")
+    variants.optimize(save(tmp_path / "m.onnx", 8), tmp_path / "ahead.onnx")
 
-    assert {node.domain for node in onnx.load(made).graph.node} <= {"", "ai.onnx.ml", "com.microsoft"}
+    assert {node.domain for node in onnx.load(tmp_path / "ahead.onnx").graph.node} <= {
+        "",
+        "ai.onnx.ml",
+        "com.microsoft",
+    }

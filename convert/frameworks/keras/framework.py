@@ -18,11 +18,11 @@ import numpy as np
 
 from snooze.bundle.contract import Role, Task, Tensor
 from snooze.bundle.datatypes import NAMES
-from snooze.bundle.errors import MissingExtra
 from snooze.bundle.rows import draw
 from snooze.convert.checks.cases import Array, Arrays, rows_case, run_in_parts
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
-from snooze.convert.frameworks.interface import Attempt, Framework, Loaded, Original, first_line
+from snooze.convert.extras import import_extra
+from snooze.convert.frameworks.interface import Attempt, Framework, Inputs, Labels, Loaded, Names, Original, first_line
 from snooze.convert.frameworks.keras.graph import convert
 from snooze.convert.quiet import quiet
 
@@ -60,7 +60,7 @@ class Keras(Framework):
         except Exception as error:  # zip, JSON, HDF5 and the layers' own code each raise their own
             raise NotAModel(str(path), f"cannot be read: {_load_problem(error)}") from None
 
-    def signature(self, model: Any, sample: object | None = None) -> tuple[Tensor, ...]:
+    def signature(self, model: Any, sample: object | None = None) -> Inputs:
         keras, name = import_keras(), type(model).__name__
         if not isinstance(model, keras.Model):
             raise NotAModel(name, "is not a Keras model; a layer alone cannot be converted")
@@ -71,16 +71,7 @@ class Keras(Framework):
             raise Unsupported(name, f"it is subclassed, so its inputs are not known; {wrap}")
         return tuple(_tensor(name, value) for value in model.inputs)
 
-    def columns(self, model: Any) -> tuple[str, ...] | None:
-        return None
-
-    def describe(
-        self,
-        model: Any,
-        inputs: tuple[Tensor, ...],
-        labels: Array | None = None,
-        names: tuple[str, ...] | None = None,
-    ) -> Original:
+    def describe(self, model: Any, inputs: Inputs, labels: Labels = None, names: Names = None) -> Original:
         """
         Return a Keras model with what it answers.
 
@@ -110,36 +101,18 @@ class Keras(Framework):
             decides=decides,
         )
 
-    def register_converters(self) -> None:
-        """Register nothing: Keras models are not steps of scikit-learn pipelines."""
-
 
 FRAMEWORK: Final = Keras()
 
 
 def import_keras() -> ModuleType:
-    """
-    Return the module keras, on TensorFlow and on the CPU.
-
-    Raises:
-        MissingExtra: keras or tensorflow is not installed.
-        Unsupported: Keras uses another backend.
-    """
+    """Return the module keras, on TensorFlow and on the CPU. Raises MissingExtra, Unsupported (another backend)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    try:
-        with quiet():  # native code prints when it is imported
-            import keras
-            import tensorflow
-    except ModuleNotFoundError as error:
-        if error.name not in ("keras", "tensorflow"):  # installed but broken: show the real cause
-            raise
-        raise MissingExtra(error.name, extra="tensorflow") from None
-    assert tensorflow is not None
+    keras = import_extra("tensorflow", "keras", "tensorflow")
     if keras.backend.backend() != "tensorflow":
         raise Unsupported("the model", f"Keras runs on {keras.backend.backend()} here; set KERAS_BACKEND=tensorflow")
-    module: ModuleType = keras
-    return module
+    return keras
 
 
 def _tensor(model: str, value: Any) -> Tensor:
@@ -155,7 +128,7 @@ def _tensor(model: str, value: Any) -> Tensor:
 
 
 def _classes(
-    model: Any, activation: str | None, binary: bool, labels: Array | None, names: tuple[str, ...] | None
+    model: Any, activation: str | None, binary: bool, labels: Labels, names: Names
 ) -> tuple[object, ...] | None:
     """Return the class numbers of a network with one output that classifies, None for other networks."""
     shape = model.outputs[0].shape
@@ -184,7 +157,7 @@ def _roles(
     return dict(zip(model.output_names, kinds, strict=True)), None
 
 
-def _activations(model: Any, inputs: tuple[Tensor, ...]) -> list[str | None]:
+def _activations(model: Any, inputs: Inputs) -> list[str | None]:
     """Return the activation of each output: that of its last layer, or softmax if its answers are probabilities."""
     found = [_activation(output) for output in model.outputs]
     if all(found):
@@ -214,9 +187,7 @@ def _activation(output: Any) -> str | None:
     return str(name) if name else {"Softmax": "softmax"}.get(type(operation).__name__)
 
 
-def _runner(
-    model: Any, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], binary: bool
-) -> Callable[[Arrays], Arrays]:
+def _runner(model: Any, inputs: Inputs, outputs: tuple[str, ...], binary: bool) -> Callable[[Arrays], Arrays]:
     def call(rows: Arrays) -> Arrays:
         return dict(zip(outputs, _call(model, [rows[tensor.name] for tensor in inputs]), strict=True))
 

@@ -4,33 +4,20 @@ from typing import Any
 
 import numpy as np
 
-from snooze.bundle.errors import MissingExtra
 from snooze.convert.checks.graph import BATCH, OPSET, rename
 from snooze.convert.errors import Unsupported
+from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import first_line
 from snooze.convert.quiet import quiet
 
 
 def convert(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> Any:
     """
-    Return a functional model as an `onnx.ModelProto`.
+    Return a functional model as an `onnx.ModelProto` with these outputs. `name` is the model's name in errors.
 
-    Args:
-        model: the model.
-        name: the model's name in errors.
-        outputs: the names that the outputs get, in the model's order.
-        binary: the only output is the probability of the second of two classes; it becomes one column for each.
-
-    Raises:
-        Unsupported: it contains something for which tf2onnx has no ONNX operator.
+    If it is `binary`, its only output, the probability of the second of two classes, becomes a column for each.
     """
-    try:
-        with quiet():
-            import tf2onnx
-    except ModuleNotFoundError as error:
-        if error.name not in ("onnx", "tf2onnx"):
-            raise
-        raise MissingExtra(error.name, extra="tensorflow") from None
+    tf2onnx = import_extra("tensorflow", "tf2onnx")
     _register_erfc()
     try:
         with quiet():
@@ -40,24 +27,20 @@ def convert(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> An
     except Exception as error:  # converters raise whatever their own code runs into
         raise Unsupported(name, f"tf2onnx fails with {type(error).__name__}: {first_line(error)}") from None
     # tf2onnx leaves TensorFlow operators that it does not know in the graph, and only logs them.
-    unknown = sorted({node.op_type for node in made.graph.node if node.op_type in _without_counterpart(made)})
-    if unknown:
-        raise Unsupported(
-            name, f"tf2onnx has no operator for {', '.join(unknown)}; do that step before the rows are sent"
-        )
+    if unknown := _without_counterpart(made):
+        problem = f"tf2onnx has no operator for {', '.join(sorted(unknown))}"
+        raise Unsupported(name, f"{problem}; do that step before the rows are sent")
     made = rename(made, {value.name: new for value, new in zip(made.graph.output, outputs, strict=True)})
     return _two_columns(made, outputs[0]) if binary else made
 
 
 def _without_counterpart(graph: Any) -> set[str]:
+    """Return the operators in a graph that ONNX does not have."""
     from onnx import defs
 
-    versions = {entry.domain: entry.version for entry in graph.opset_import}
-    missing = set()
-    for node in graph.graph.node:
-        if not defs.has(node.op_type, versions.get(node.domain, 0) or OPSET[""], node.domain):
-            missing.add(node.op_type)
-    return missing
+    versions = {entry.domain: entry.version or OPSET[""] for entry in graph.opset_import}
+    nodes = graph.graph.node
+    return {one.op_type for one in nodes if not defs.has(one.op_type, versions.get(one.domain, OPSET[""]), one.domain)}
 
 
 def _two_columns(graph: Any, name: str) -> Any:

@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.bundle.contract import Role, Task, Tensor
-from snooze.bundle.errors import MissingExtra
 from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
-from snooze.convert.frameworks.interface import Framework, Loaded, Original, first_line
+from snooze.convert.extras import import_extra
+from snooze.convert.frameworks.interface import Framework, Inputs, Labels, Loaded, Names, Original, first_line
 from snooze.convert.frameworks.sklearn.graph import FEATURES, as_list, attempts, parts, register_linear_svc
 from snooze.convert.quiet import quiet
 
@@ -62,9 +62,11 @@ class ScikitLearn(Framework):
         if not self.recognizes(model):
             raise NotAModel(str(path), f"contains a {type(model).__qualname__}, expected a scikit-learn estimator")
         other = [one.message for one in caught if isinstance(one.message, InconsistentVersionWarning)]
-        return Loaded(model, tuple(map(_version_warning, other[:1])))  # one for each estimator of a pipeline
+        versions = [(one.original_sklearn_version, one.current_sklearn_version) for one in other[:1]]
+        warning = "saved by scikit-learn {} and read by {}, where it may answer differently"
+        return Loaded(model, tuple(warning.format(*pair) for pair in versions))
 
-    def signature(self, model: Any, sample: object | None = None) -> tuple[Tensor, ...]:
+    def signature(self, model: Any, sample: object | None = None) -> Inputs:
         import_sklearn()
         from sklearn.exceptions import NotFittedError
         from sklearn.utils.validation import check_is_fitted
@@ -93,13 +95,7 @@ class ScikitLearn(Framework):
         names = getattr(model, "feature_names_in_", None)
         return None if names is None else tuple(map(str, names))
 
-    def describe(
-        self,
-        model: Any,
-        inputs: tuple[Tensor, ...],
-        labels: Array | None = None,
-        names: tuple[str, ...] | None = None,
-    ) -> Original:
+    def describe(self, model: Any, inputs: Inputs, labels: Labels = None, names: Names = None) -> Original:
         roles, task, calls, decides = _outputs(model)
         remedy = _remedy(model)
         return Original(
@@ -125,28 +121,8 @@ FRAMEWORK: Final = ScikitLearn()
 
 
 def import_sklearn() -> ModuleType:
-    """
-    Return the module sklearn, if skl2onnx is installed as well.
-
-    Raises:
-        MissingExtra: one of them is not installed.
-    """
-    try:
-        with quiet():
-            import skl2onnx
-            import sklearn
-    except ModuleNotFoundError as error:
-        if error.name not in ("onnx", "skl2onnx", "sklearn"):  # installed but broken: show the real cause
-            raise
-        raise MissingExtra(error.name, extra="sklearn") from None
-    assert skl2onnx is not None
-    module: ModuleType = sklearn
-    return module
-
-
-def _version_warning(warning: Any) -> str:
-    saved, here = warning.original_sklearn_version, warning.current_sklearn_version
-    return f"saved by scikit-learn {saved} and read by {here}, where it may answer differently"
+    """Return the module sklearn, if skl2onnx is installed as well. Raises MissingExtra."""
+    return import_extra("sklearn", "sklearn", "skl2onnx")
 
 
 def _remedy(model: Any) -> str | None:

@@ -11,7 +11,7 @@ from onnx import helper
 from snooze.bundle.contract import Bundle, Session, Source, Tensor, Tolerance
 from snooze.bundle.samples import read_samples, write_samples
 from snooze.convert.checks import golden
-from snooze.convert.checks.cases import Arrays, Case, by_unit, join, rows_case, run_in_parts, split
+from snooze.convert.checks.cases import Arrays, Case, join, rows_case, run_in_parts, split
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import compare, tolerances
 from snooze.convert.frameworks.interface import Original
@@ -191,9 +191,3 @@ def test_a_wrong_answer_to_one_case_is_one_outlier(original: Callable[..., Origi
     found = compare(model, expected, got, {"y": Tolerance(atol=0.1)})
 
     assert found.outliers.tolist() == [False, True, False]
-
-
-def test_collects_a_tensor_of_several_cases() -> None:
-    found = by_unit([rows_case({"x": np.zeros((2, 3))}), Case({"x": np.zeros(5)}, {"x": None})], "x")
-
-    assert [array.shape for array in found] == [(2, 3), (1, 5)]

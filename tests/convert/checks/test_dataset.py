@@ -77,6 +77,13 @@ def test_keeps_the_precision_of_the_rows() -> None:
     assert data.cases[0].tensors["features"].dtype == np.float64
 
 
+def test_integers_become_floats_if_the_input_takes_floats() -> None:
+    """Edge cases are derived from floats only."""
+    data = load({"image": np.zeros((1, 4, 4, 1), int), "age": np.ones((1, 1), int)}, None, TWO, None, None)
+
+    assert [array.dtype.kind for array in data.cases[0].tensors.values()] == ["f", "i"]
+
+
 def test_reads_the_columns_that_the_model_knows(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("b,kind,a\n2,good,1\n,bad,3\n")
 

@@ -24,6 +24,7 @@ from tests.end_to_end.pages import (
     table,
 )
 
+from snooze.benchmarks import cli as benchmarks_cli
 from snooze.bundle.limits import MEMORY_FACTOR
 from snooze.cli import COMMANDS
 from snooze.convert import errors as refusals
@@ -45,19 +46,20 @@ HOMES = {
     "predict": HTTP,
     "size": KNATIVE,
     "deploy": KNATIVE,
-    "bench load": SETTINGS,
+    **{f"bench {name}": SETTINGS for name in benchmarks_cli.COMMANDS},
 }
 
 
 def options_of() -> dict[str, dict[str, Any]]:
     """Return the options of each command with their defaults."""
     found = {}
-    for name, command in COMMANDS.items():
-        module, function, _ = command
-        full, function = ("bench load", "load") if name == "bench" else (name, function)
+    benchmarks = {f"bench {name}": ("snooze.benchmarks.cli", name, "") for name in benchmarks_cli.COMMANDS}
+    for name, (module, function, _) in (COMMANDS | benchmarks).items():
+        if name == "bench":
+            continue
         parser = argparse.ArgumentParser(add_help=False)
         getattr(import_module(module), f"{function}_arguments")(parser)
-        found[full] = {one.option_strings[0]: one.default for one in parser._actions if one.option_strings}
+        found[name] = {one.option_strings[0]: one.default for one in parser._actions if one.option_strings}
     return found
 
 
@@ -120,7 +122,7 @@ def test_the_defaults_of_options_are_documented(page: str, option: str, default:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_uses_an_unknown_option(name: str) -> None:
-    for command, given in re.findall(r"^snooze (bench load|\w+)(.*)$", PAGES[name].replace("\\\n", " "), re.MULTILINE):
+    for command, given in re.findall(r"^snooze (bench \w+|\w+)(.*)$", PAGES[name].replace("\\\n", " "), re.MULTILINE):
         used = re.findall(r"(?<= )--[a-z0-9-]+", given.split("#")[0].split(" | ")[0])
         assert set(used) <= set(OPTIONS_OF[command]), f"{name}: snooze {command}{given}"
     for span in code(PAGES[name]):

@@ -60,7 +60,7 @@ def load_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def request_arguments(group: Any) -> None:
-    """Add the options that say what to send; the locustfile has them as well."""
+    """Add the options of the requests; the locustfile has them as well."""
     group.add_argument("--model", default="", metavar="NAME", help="the model, where the server has several")
     group.add_argument(
         "--data", default="", metavar="FILE", help="rows: .npz, .npy, .csv, .jsonl, .json or a bundle's folder"
@@ -77,7 +77,7 @@ def request_arguments(group: Any) -> None:
 
 
 def pace_arguments(group: Any) -> None:
-    """Add the options that say how requests arrive; the locustfile has them as well."""
+    """Add the options of the arrivals; the locustfile has them as well."""
     group.add_argument("--rps", type=float, default=50.0, metavar="N", help="requests per second to offer (50)")
     group.add_argument(
         "--arrivals", choices=("poisson", "constant"), default="poisson", help="random or evenly spaced arrivals"

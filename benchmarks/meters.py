@@ -97,12 +97,9 @@ class Tree:
 
     def rollup_bytes(self, field: str) -> int:
         """
-        Return the sum of a field of /proc/PID/smaps_rollup (proc(5)) in bytes.
+        Return the sum of a field of /proc/PID/smaps_rollup (proc(5)) in bytes, or raise NotMeasurable.
 
         `Pss:` counts shared memory once; `Anonymous:` does not depend on what else runs on the machine.
-
-        Raises:
-            NotMeasurable: a process has ended or belongs to another user.
         """
         return sum(rollup_bytes(pid, field) for pid in self.members())
 
@@ -183,10 +180,14 @@ class Watch:
 
     def begin(self) -> None:
         """Measure from now on."""
-        if self._meter is not None:
+        if self._meter is None:
+            return
+        try:
             peak = -1 if self._meter.reset_peak() else self._meter.peak_bytes()
             self.sampled_bytes = 0
             self._begun = time.perf_counter(), self._meter.cpu_seconds(), peak
+        except OSError:
+            self.problem = "it ended before the load began"
 
     def end(self) -> None:
         """Set `usage` to what was used since `begin`."""
@@ -206,7 +207,7 @@ class Watch:
         source = "the kernel's peak" if valid else f"the largest of samples every {INTERVAL_SECONDS:g} s"
         self.usage = Usage(
             cpu / (time.perf_counter() - begun),
-            peak if valid else sampled,
+            max(peak, sampled) if valid else sampled,  # a process with a higher peak may have ended
             f"{self._meter.memory_kind}; {source} during the load",
         )
 

@@ -127,7 +127,7 @@ class Load:
         try:
             return self._connections.get_socket()
         except OSError:
-            return None  # the first request on it will say why
+            return None  # the load tries again, and counts the failure
 
     def _send(self, index: int) -> tuple[Outcome, int, str]:
         """Send one request; return its outcome, the bytes of the answer, and the problem if there is one."""

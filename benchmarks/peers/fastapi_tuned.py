@@ -1,4 +1,4 @@
-"""The usual twenty lines by somebody who knows: no thread pool, no access log, one ONNX Runtime thread."""
+"""The usual twenty lines as an expert writes them: no thread pool, no access log, one ONNX Runtime thread."""
 
 import os
 from typing import Any

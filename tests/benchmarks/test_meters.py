@@ -243,6 +243,17 @@ def test_an_older_peak_does_not_count(peaks: list[int], expected: int, source: s
     assert (watch.usage.peak_bytes, watch.usage.memory_source) == (expected, source)
 
 
+def test_a_process_that_ended_before_the_load_is_reported(start: Start) -> None:
+    process = start(BURN, 0)
+    with Watch(Tree(process.pid)) as watch:
+        process.kill()
+        process.wait()
+        watch.begin()
+        watch.end()
+
+    assert (watch.usage, watch.problem) == (None, "it ended before the load began")
+
+
 @pytest.mark.parametrize("reaped", [True, False])
 def test_a_watch_reports_a_process_that_ended(start: Start, reaped: bool) -> None:
     process = start(BURN, 0)

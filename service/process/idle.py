@@ -57,7 +57,9 @@ class SocketHolder:
                 pause = MIN_PAUSE
                 continue
             write_log(f"the server ended with exit code {code}; trying again in {pause:.0f} s at the earliest")
-            self._refuse(FAILED, pause).answer(pause)
+            self._refusal = Refusal(open_listener(), FAILED, pause)
+            self._refusal.answer(pause)
+            self._refusal = None
             pause = min(2 * pause, MAX_PAUSE)
 
     def _run_server(self) -> int:
@@ -68,6 +70,8 @@ class SocketHolder:
         child = os.fork()
         if child == 0:
             try:
+                for number in SIGNALS:
+                    signal.signal(number, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
                 os.dup2(write, READY)
                 os.set_inheritable(READY, True)  # dup2 does not do so where both are the same
@@ -88,7 +92,7 @@ class SocketHolder:
         """Stop the server, answer 503 to all that it does not take any more, and exit."""
         for other in SIGNALS:
             signal.signal(other, signal.SIG_IGN)
-        refusal = self._refuse(STOPPING)
+        refusal = self._refusal or Refusal(open_listener(), STOPPING)
         if self._child:
             self._send(signal.SIGTERM)
             self._send(signal.SIGCONT)  # a halted process would not notice
@@ -98,12 +102,6 @@ class SocketHolder:
         refusal.finish()
         write_log("stopped")
         os._exit(0)
-
-    def _refuse(self, problem: str, retry_after: float = 1.0) -> "Refusal":
-        """Return what refuses now, with the connections that it has not answered yet."""
-        self._refusal = self._refusal or Refusal(open_listener())
-        self._refusal.set_answer(problem, retry_after)
-        return self._refusal
 
     def _is_running(self) -> bool:
         try:
@@ -124,41 +122,39 @@ class SocketHolder:
 class Refusal:
     """Answers 503 to the connections that are queued on a listening socket, when their requests have begun."""
 
-    def __init__(self, listener: "socket.socket") -> None:
-        self._listener = listener
-        self._open: dict[int, tuple[socket.socket, float]] = {}  # by file descriptor, with the end of its time
-        self._answered: set[int] = set()
-        self._poll = select.poll()
-        self._poll.register(listener, select.POLLIN)
-        listener.setblocking(False)
-        self.set_answer(STOPPING)
-
-    def set_answer(self, problem: str, retry_after: float = 1.0) -> None:
-        """Set what the connections are told from now on."""
+    def __init__(self, listener: "socket.socket", problem: str, retry_after: float = 1.0) -> None:
         body = f'{{"error":"{problem}"}}'
         head = f"HTTP/1.1 503 Service Unavailable\r\nretry-after: {retry_after:.0f}\r\nconnection: close\r\n"
         length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         self._answer = (head + length + body).encode()
+        self._listener = listener
+        self._open: dict[int, tuple[socket.socket, float]] = {}  # by file descriptor, with the end of its time
+        self._answered: set[int] = set()
+        self._poll = select.poll()
+        listener.setblocking(False)
 
     def answer(self, seconds: float) -> None:
-        """Accept and answer connections for so long."""
+        """Accept connections for so long and answer them, which takes `REQUEST_WAIT` longer at most."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            for number, _ in self._poll.poll(min(left, 0.05) * 1000):
+        self._poll.register(self._listener, select.POLLIN)
+        while self._open or time.monotonic() < end:
+            for number, _ in self._poll.poll(20):
                 if number == self._listener.fileno():
                     self._accept()
                 else:
                     self._read(number)
+            now = time.monotonic()
+            if now >= end:
+                self._poll.modify(self._listener, 0)
             for number, (_, until) in list(self._open.items()):
-                if time.monotonic() > until:
+                if now > until:
                     self._close(number)
 
     def finish(self) -> None:
-        """Let nobody connect any more, answer those who have, and close; it takes `REQUEST_WAIT` at most."""
+        """Let nobody connect any more, answer those who have, and close the socket."""
         reject_connections(self._listener)
         self._accept()
-        while self._open:
-            self.answer(0.01)
+        self.answer(0.0)
         self._listener.close()
 
     def _accept(self) -> None:

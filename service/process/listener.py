@@ -25,25 +25,21 @@ PROBLEMS: Final = {
 }
 
 
-def inherit(environ: Mapping[str, str]) -> socket.socket | None:
+def open_listener(host: str, port: int, environ: Mapping[str, str]) -> tuple[socket.socket, Holder]:
     """
-    Return the first socket that was handed to this very process, or None.
+    Return the first socket that was handed to this very process, or our own, and who else holds it.
 
     Raises:
-        InvalidSetting: one was announced, but there is none.
+        InvalidSetting: a socket was announced, but there is none.
+        CannotListen: see `listen`.
     """
     number = environ.get("LISTEN_FDS", "0")
     if environ.get("LISTEN_PID") != str(os.getpid()) or number == "0":
-        return None
+        return listen(host, port), "nobody"
     try:
-        return socket.socket(fileno=FIRST_FD)
+        return socket.socket(fileno=FIRST_FD), "parent" if environ.get("LISTEN_FDNAMES") == PARENT_NAMES else "systemd"
     except OSError:
         raise InvalidSetting("LISTEN_FDS", number, f"file descriptor {FIRST_FD} is not a socket") from None
-
-
-def find_holder(environ: Mapping[str, str]) -> Holder:
-    """Return who handed an inherited socket to us: our own parent gives its sockets a name."""
-    return "parent" if environ.get("LISTEN_FDNAMES") == PARENT_NAMES else "systemd"
 
 
 def report_ready() -> None:

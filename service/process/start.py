@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from snooze.bundle.errors import MissingExtra
 from snooze.service.logs import Log
-from snooze.service.process.listener import find_holder, format_url, inherit, listen, report_ready
+from snooze.service.process.listener import format_url, open_listener, report_ready
 from snooze.service.process.startup_timer import StartupTimer
 from snooze.service.settings import Settings
 
@@ -47,9 +47,23 @@ def serve(settings: Settings, timer: StartupTimer) -> int:
     gc.disable()
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    start = _Start(settings)
+    listener: socket.socket | None = None
+    holder: Holder = "nobody"
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        """Answer 503 to the connections that wait, and exit: an exception may be lost inside an import."""
+        try:
+            if listener is not None and holder == "nobody":
+                from snooze.service.process.idle import STOPPING, Refusal
+
+                Refusal(listener, STOPPING).finish()
+        finally:
+            os._exit(130 if number == signal.SIGINT else 0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     timer.mark("imports")
-    listener, holder = start.listen()
+    listener, holder = open_listener(settings.host, settings.port, os.environ)
     timer.mark("listen")
     repository = _load_or_name_missing_package(settings, timer)
     app = _create_application(repository, settings)
@@ -78,35 +92,6 @@ def serve(settings: Settings, timer: StartupTimer) -> int:
         # A run that was given up cannot be stopped, and the interpreter would wait for its thread.
         os._exit(0)
     return 0
-
-
-class _Start:
-    """What a signal has to know while the server starts: our socket, and who else holds it."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._listener: socket.socket | None = None
-        self._holder: Holder = "nobody"
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
-
-    def listen(self) -> "tuple[socket.socket, Holder]":
-        """Return the socket, and who else holds it."""
-        inherited = inherit(os.environ)
-        if inherited is not None:
-            self._holder = find_holder(os.environ)
-        self._listener = inherited or listen(self._settings.host, self._settings.port)
-        return self._listener, self._holder
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        """Answer 503 to the connections that wait, and exit: an exception may be lost inside an import."""
-        try:
-            if self._listener is not None and self._holder == "nobody":
-                from snooze.service.process.idle import Refusal
-
-                Refusal(self._listener).finish()
-        finally:
-            os._exit(130 if number == signal.SIGINT else 0)
 
 
 def _load_or_name_missing_package(settings: Settings, timer: StartupTimer) -> "Repository":

@@ -80,9 +80,10 @@ def test_a_server_that_cannot_start_is_not_tried_again_at_once(start_server: Sta
     server = start_idle(start_server, tmp_path / "models", "60s")
     (folder / "samples.npz").write_bytes(b"broken")
 
-    with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as connection:
+    with connect(server) as connection, connect(server) as silent:
         connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = connection.recv(1000)
+        assert silent.recv(1000) == answer
 
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n")
     assert answer.endswith(b'{"error":"the server does not start; its log says why"}')

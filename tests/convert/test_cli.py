@@ -91,23 +91,18 @@ def test_wrong_input_ends_with_2_and_one_line(
 
 
 def test_a_failed_check_ends_with_1(folder: Path, cancer: Data, capsys: pytest.CaptureFixture[str]) -> None:
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.neighbors import RadiusNeighborsClassifier
 
     rows, labels = cancer
-    forest = RandomForestClassifier(10, random_state=0)
-    joblib.dump(CalibratedClassifierCV(forest, method="isotonic").fit(rows, labels), folder / "isotonic.joblib")
+    model = RadiusNeighborsClassifier(1.0, outlier_label=0).fit(rows[:50], labels[:50])
+    joblib.dump(model, folder / "radius.joblib")
 
-    code = main(
-        ["convert", "isotonic.joblib", "--trust", "--name", "tumour", "--target", "models", "--data", "rows.npz"]
-    )
+    code = main(["convert", "radius.joblib", "--trust", "--name", "tumour", "--target", "models", "--data", "rows.npz"])
 
     captured = capsys.readouterr()
     assert (code, captured.out) == (1, "")
-    assert captured.err.startswith(
-        "snooze: parity check failed: converted in single precision, the CalibratedClassifierCV"
-    )
-    assert captured.err.endswith("calibrate with method='sigmoid'\n")
+    assert captured.err.startswith("snooze: graph check failed: ONNX Runtime cannot run the converted RadiusNeighbors")
+    assert captured.err.endswith("train a KNeighbors model instead\n")
     assert captured.err.count("\n") == 1
     assert not (folder / "models").exists()
 

@@ -10,7 +10,7 @@ import pytest
 from snooze.convert.quiet import quiet
 
 
-def test_keeps_chatter_of_every_kind_off_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+def test_keeps_all_output_off_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     with quiet():
         print("print")
         os.write(2, b"native code\n")
@@ -22,8 +22,9 @@ def test_keeps_chatter_of_every_kind_off_the_terminal(capfd: pytest.CaptureFixtu
     assert capfd.readouterr() == ("ours\n", "")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_works_where_there_is_nothing_to_keep_quiet(tmp_path: Path, closed: str) -> None:
+def test_works_with_closed_streams(tmp_path: Path, closed: str) -> None:
     """And what is opened later never gets the number of a closed stream, where native code would write into it."""
     program = (
         "import os, sys; from snooze.convert.quiet import quiet\n"
@@ -39,7 +40,7 @@ def test_works_where_there_is_nothing_to_keep_quiet(tmp_path: Path, closed: str)
     assert (tmp_path / "opened").read_text() == "True"
 
 
-def test_lets_errors_through_and_speaks_again_afterwards(capfd: pytest.CaptureFixture[str]) -> None:
+def test_raises_errors_and_restores_the_output(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="wrong"), quiet():
         raise ValueError("wrong")
     os.write(1, b"ours\n")

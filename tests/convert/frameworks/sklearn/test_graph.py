@@ -53,7 +53,7 @@ def convert(converter: Callable[[Framework], Convert]) -> Convert:
             PROBABILITIES,
         ),
         (VotingClassifier([("a", LogisticRegression()), ("b", RandomForestClassifier(5))]), {"label": (-1,)}),
-        (GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2), PROBABILITIES),
+        (GridSearchCV(LogisticRegression(), {"C": [0.1]}, cv=2), PROBABILITIES),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -97,7 +97,7 @@ def ages() -> Data:
 
 def test_a_scaler_before_trees_is_converted_in_double_precision(convert: Convert, ages: Data) -> None:
     rows, labels = ages
-    model = make_pipeline(StandardScaler(), RandomForestClassifier(20, random_state=0)).fit(
+    model = make_pipeline(StandardScaler(), RandomForestClassifier(10, random_state=0)).fit(
         rows[:1_500], labels[:1_500]
     )
 
@@ -114,7 +114,7 @@ def test_a_scaler_before_trees_is_converted_in_double_precision(convert: Convert
 def test_trees_alone_are_converted_in_single_precision(convert: Convert, ages: Data) -> None:
     rows, labels = ages
 
-    _, conversion = convert(RandomForestClassifier(20, random_state=0).fit(rows, labels), rows)
+    _, conversion = convert(RandomForestClassifier(5, random_state=0).fit(rows, labels), rows)
 
     assert (conversion.parity.attempt, conversion.parity.failed) == ("single precision", ())
     assert conversion.inputs[0].datatype == "FP32"
@@ -135,14 +135,14 @@ def test_compares_missing_values(convert: Convert, wine: Data) -> None:
 
 def test_isotonic_calibration_is_refused(convert: Convert, wine: Data) -> None:
     rows, labels = wine
-    model = CalibratedClassifierCV(RandomForestClassifier(10, random_state=0), method="isotonic").fit(rows, labels)
+    model = CalibratedClassifierCV(RandomForestClassifier(5, random_state=0), method="isotonic", cv=3).fit(rows, labels)
 
     with pytest.raises(ParityRefused) as caught:
         convert(model, rows)
 
     start = "converted in single precision, the CalibratedClassifierCV answers differently: "
     assert caught.value.problem.startswith(start)
-    assert "of 178 rows differ by more than the tolerance" in caught.value.problem
+    assert "rows differ by more than the tolerance" in caught.value.problem
     assert caught.value.remedy.endswith("calibrate with method='sigmoid'")
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-LOADED = time.perf_counter(), time.process_time()  # when the interpreter was ready, for the timer of `snooze serve`
+LOADED = time.perf_counter(), time.process_time()  # when the interpreter was ready, for `snooze serve`
 
 import os  # noqa: E402
 import signal  # noqa: E402
@@ -80,6 +80,7 @@ def _run(arguments: list[str]) -> int:
     declare: Callable[[argparse.ArgumentParser], None] = getattr(module, f"{function}_arguments")
     run: Callable[[argparse.Namespace], int] = _predict if function == "predict" else getattr(module, function)
     declare(parser)
+    parser.set_defaults(loaded=LOADED)
     return run(parser.parse_args(arguments[1:]))
 
 

@@ -40,7 +40,7 @@ def test_the_worked_example_runs_as_written(tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "0 labels flip" in ran.stdout
+    assert "0 labels changed" in ran.stdout
     assert '"ready":true' in ran.stdout
     assert (tmp_path / "tumour.yaml").exists()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from snooze.cli import LOADED
 from snooze.service import cli
 from snooze.service.errors import InvalidSetting
 from snooze.service.process import start
@@ -30,6 +31,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, StartupTimer
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     cli.serve_arguments(parser)
+    parser.set_defaults(loaded=LOADED)
     return cli.serve(parser.parse_args(arguments))
 
 
@@ -52,9 +54,6 @@ def test_the_command_itself_counts_as_imports(served: list[tuple[Settings, Start
     before = time.perf_counter()
     run("models")
     ((_, timer),) = served
-
-    from snooze.cli import LOADED
-
     assert timer.wall["imports"] >= before - LOADED[0]
 
 

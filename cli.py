@@ -80,7 +80,8 @@ def _run(arguments: list[str]) -> int:
     declare: Callable[[argparse.ArgumentParser], None] = getattr(module, f"{function}_arguments")
     run: Callable[[argparse.Namespace], int] = _predict if function == "predict" else getattr(module, function)
     declare(parser)
-    parser.set_defaults(loaded=LOADED)
+    if function == "serve":
+        parser.set_defaults(loaded=LOADED)
     return run(parser.parse_args(arguments[1:]))
 
 

@@ -36,13 +36,9 @@ def serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
-    import time
-
     from snooze.service.process.startup_timer import StartupTimer
 
-    timer = StartupTimer()
-    wall, cpu = arguments.loaded  # clocks when the interpreter was ready: the command was imported before the timer
-    timer.correct("interpreter", "imports", time.perf_counter() - wall, time.process_time() - cpu)
+    timer = StartupTimer(arguments.loaded)  # since then the command was imported
     import os
     from dataclasses import replace
     from pathlib import Path

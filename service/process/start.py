@@ -130,7 +130,7 @@ def _load(settings: Settings, timer: StartupTimer) -> "Repository":
     thread.join()
     timer.mark("session")
     ((repository, cpu),) = loaded
-    timer.correct("imports", "session", wall=0.0, cpu=cpu - timer.cpu["session"])
+    timer.move_cpu("imports", "session", cpu - timer.cpu["session"])
     prove(repository, timer.mark)
     check(repository, settings.ready)
     return repository

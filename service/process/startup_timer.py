@@ -6,12 +6,12 @@ a thread does meanwhile counts only as far as the start had to wait for it.
 
 cpu: The CPU time of the whole process. That of the thread that loads the models counts as `session`.
 
-The first phase, `interpreter`, ends when the timer is made. Its beginning is not known exactly: the kernel notes when
-a process was created (to 10 ms), not when it executed Python. In a container these differ by the container runtime's
-own work, in a shell script by what came before its `exec`. So the phase is at most the CPU time of this thread plus
-the time in which it was ready but had no processor (exact figures of the scheduler). Not counted is therefore a wait
-for the disk while Python itself is loaded; counted, although it came before, is the CPU time that the same thread used
-before the `exec`: some milliseconds of a container runtime.
+The first phase, `interpreter`, ends when the timer is made, or when its maker noted that the interpreter was ready. Its
+beginning is not known exactly: the kernel notes when a process was created (to 10 ms), not when it executed Python. In
+a container these differ by the container runtime's own work, in a shell script by what came before its `exec`. So the
+phase is at most the CPU time of this thread plus the time in which it was ready but had no processor (exact figures of
+the scheduler). Not counted is therefore a wait for the disk while Python itself is loaded; counted, although it came
+before, is the CPU time that the same thread used before the `exec`: some milliseconds of a container runtime.
 """
 
 import os
@@ -23,11 +23,15 @@ PHASES = ("interpreter", "imports", "session", "warm_up", "golden", "listen")
 class StartupTimer:
     """Seconds by phase. `mark` ends a phase."""
 
-    def __init__(self) -> None:
+    def __init__(self, loaded: tuple[float, float] | None = None) -> None:
+        """`loaded`: `perf_counter()` and `process_time()` when the interpreter was ready, if that was not just now."""
         self.wall = dict.fromkeys(PHASES, 0.0)
         self.cpu = dict.fromkeys(PHASES, 0.0)
-        self._last = time.perf_counter(), time.process_time()
-        self.wall["interpreter"], self.cpu["interpreter"] = measure_interpreter()
+        self._last = loaded or (time.perf_counter(), time.process_time())
+        wall, cpu = measure_interpreter()
+        self.mark("imports")
+        self.cpu["interpreter"] = max(0.0, cpu - self.cpu["imports"])
+        self.wall["interpreter"] = max(self.cpu["interpreter"], wall - self.wall["imports"])
 
     def mark(self, phase: str) -> None:
         """Count the time since the last mark as `phase`."""
@@ -36,11 +40,10 @@ class StartupTimer:
         self.cpu[phase] += cpu - self._last[1]
         self._last = wall, cpu
 
-    def correct(self, wrong: str, right: str, wall: float, cpu: float) -> None:
-        """Count seconds as `right` that were counted as `wrong`."""
-        for clock, seconds in ((self.wall, wall), (self.cpu, cpu)):
-            clock[wrong] -= seconds
-            clock[right] += seconds
+    def move_cpu(self, wrong: str, right: str, seconds: float) -> None:
+        """Count CPU seconds as `right` that were counted as `wrong`: a thread worked during another phase."""
+        self.cpu[wrong] -= seconds
+        self.cpu[right] += seconds
 
     @property
     def total(self) -> float:

@@ -44,15 +44,21 @@ def test_a_wait_takes_no_cpu_time_and_work_does() -> None:
     assert timer.cpu["imports"] >= 0.1
 
 
-def test_time_can_be_counted_as_another_phase() -> None:
+def test_the_cpu_time_of_a_thread_can_be_counted_as_another_phase() -> None:
     timer = StartupTimer()
-    timer.wall["imports"], timer.cpu["imports"] = 3.0, 2.0
-    total = timer.total
-    timer.correct("imports", "session", wall=1.0, cpu=0.5)
+    timer.cpu["imports"], timer.cpu["session"] = 2.0, 1.0
+    timer.move_cpu("imports", "session", 0.5)
 
-    assert (timer.wall["imports"], timer.wall["session"]) == (2.0, 1.0)
-    assert (timer.cpu["imports"], timer.cpu["session"]) == (1.5, 0.5)
-    assert timer.total == total
+    assert (timer.cpu["imports"], timer.cpu["session"]) == (1.5, 1.5)
+
+
+def test_what_came_after_the_interpreter_counts_as_imports() -> None:
+    loaded = time.perf_counter(), time.process_time()
+    time.sleep(0.05)
+    timer = StartupTimer(loaded)
+
+    assert timer.wall["imports"] >= 0.05 > timer.cpu["imports"]
+    assert timer.wall["interpreter"] >= timer.cpu["interpreter"] > 0
 
 
 def test_the_header_lists_the_wall_time_of_every_phase_in_milliseconds() -> None:

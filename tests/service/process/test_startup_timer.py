@@ -15,17 +15,19 @@ print(time.clock_gettime(time.CLOCK_BOOTTIME), *measure_interpreter())
 
 
 def test_phases_sum_to_the_whole() -> None:
+    outer = time.perf_counter()
     timer = StartupTimer()
     before = timer.total
-    start = time.perf_counter()
-    for phase in ("listen", "imports", "session", "listen"):
+    inner = time.perf_counter()
+    for phase in ("listen", "imports", "session"):
         time.sleep(0.001)
         timer.mark(phase)
-    elapsed = time.perf_counter() - start
+    inner = time.perf_counter() - inner
+    timer.mark("listen")
+    outer = time.perf_counter() - outer
 
-    assert elapsed <= timer.total - before
-    timer.mark("golden")
-    assert timer.wall["listen"] >= 0.002
+    assert inner <= timer.total - before <= outer
+    assert timer.wall["session"] >= 0.001
     assert timer.wall["warm_up"] == timer.cpu["warm_up"] == 0
     assert tuple(timer.wall) == tuple(timer.cpu) == PHASES
 

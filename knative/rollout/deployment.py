@@ -60,12 +60,12 @@ class Deployment:
             path.write_text(self.text, "utf-8")
             kn.run(kn.apply_command(self.manifest, str(path)))
 
-    def as_dict(self, file: Path | None) -> dict[str, Any]:
-        """Return the deployment as a JSON object; `file` is the manifest's path, None for standard output."""
+    def as_dict(self, file: Path) -> dict[str, Any]:
+        """Return the deployment as a JSON object; `file` is the manifest's path."""
         return {
-            "file": None if file is None else str(file),
+            "file": str(file),
             "manifest": self.manifest,
-            "apply": kn.apply_command(self.manifest, str(file or STANDARD_OUTPUT)),
+            "apply": kn.apply_command(self.manifest, str(file)),
             "create": kn.create_command(self.manifest),
             "left_out": kn.left_out(self.manifest),
             "warnings": list(self.warnings),

@@ -66,11 +66,13 @@ def _hold_socket(settings: "Settings") -> NoReturn:
     import sys
     from dataclasses import replace
 
+    from snooze.bundle.store import read
     from snooze.service.process import idle
     from snooze.service.process.listener import format_url, listen
-    from snooze.service.process.locate import locate, read_contracts
+    from snooze.service.process.locate import locate
 
-    read_contracts(locate(settings.models))  # a start that cannot succeed must fail now, not with the first request
+    for found in locate(settings.models):
+        read(found.folder)  # a start that cannot succeed must fail now, not with the first request
     listener = listen(settings.host, settings.port)
     os.dup2(listener.fileno(), idle.LISTENER)
     os.set_inheritable(idle.LISTENER, True)  # dup2 does not do so where both are the same

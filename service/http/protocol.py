@@ -10,7 +10,7 @@ uvicorn's HTTP protocol, hardened against clients that are slow, stop half-way o
 
 import asyncio
 import re
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Final, Literal, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -24,12 +24,6 @@ READ_TIMEOUT: Final = 10.0  # seconds to wait for the rest of a head or body
 MIN_RATE: Final = 16_384  # bytes of a body that buy one more second
 
 
-class Application(Protocol):
-    """What a connection asks of the application beside ASGI."""
-
-    def count_complete(self, scope: Any) -> None: ...
-
-
 class Connection(HttpToolsProtocol):
     """One client's connection."""
 
@@ -41,7 +35,6 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with a transport that joins the head and body of a response."""
-        self._application = cast(Application, self.app)
         super().connection_made(cast(asyncio.Transport, JoiningTransport(transport, self)))
 
     def data_received(self, data: bytes) -> None:
@@ -69,7 +62,7 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         cycle.more_body = False
         if not cycle.response_complete and not self.pipeline:  # a pipelined request may never be started
-            self._application.count_complete(cycle.scope)
+            self.app.count_complete(cycle.scope)
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from snooze.bundle.store import Found, find, read
+from snooze.bundle.store import Found, find
 from snooze.service.errors import NothingToServe
 
 
@@ -25,14 +25,3 @@ def locate(paths: Sequence[Path]) -> list[Found]:
             raise NothingToServe(f"{seen[key]} and {one.folder} are both model '{one.name}' version {one.version}")
         seen[key] = one.folder
     return found
-
-
-def read_contracts(found: Sequence[Found]) -> None:
-    """
-    Check that every contract can be read.
-
-    Raises:
-        BundleError: what is wrong with the first that cannot.
-    """
-    for one in found:
-        read(one.folder)

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snooze.bundle.errors import MissingExtra
 from snooze.service.logs import Log
@@ -141,11 +141,12 @@ def _import_server() -> None:
     Import the web server without its command line.
 
     `import uvicorn` imports `uvicorn.main`, and with it click, multiprocessing and the reloaders: 15 ms of CPU for what
-    is never used here. So a module of that name with the same attributes replaces it meanwhile.
+    is never used here. So an empty module of that name replaces it meanwhile.
     """
     replace = "uvicorn" not in sys.modules
     if replace:
-        sys.modules["uvicorn.main"] = _CommandLine("uvicorn.main")
+        sys.modules["uvicorn.main"] = stand_in = ModuleType("uvicorn.main")
+        vars(stand_in).update(Server=None, main=None, run=None)  # what uvicorn/__init__.py imports from it
     try:
         import uvicorn.lifespan.off
         import uvicorn.loops.uvloop  # noqa: F401  (uvicorn itself would import both when it starts to listen)
@@ -154,19 +155,6 @@ def _import_server() -> None:
     finally:
         if replace:
             del sys.modules["uvicorn.main"]
-
-
-class _CommandLine(ModuleType):
-    """`uvicorn.main` as far as `uvicorn` itself uses it: its `Server` is the real one."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "Server":
-            from uvicorn.server import Server
-
-            return Server
-        if name in ("main", "run"):
-            return None
-        raise AttributeError(name)
 
 
 def _create_application(repository: "Repository", settings: Settings) -> "Application":

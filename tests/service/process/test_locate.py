@@ -3,9 +3,8 @@ from pathlib import Path
 import pytest
 from tests.service.conftest import publish, regressor
 
-from snooze.bundle.errors import BundleError
 from snooze.service.errors import NothingToServe
-from snooze.service.process.locate import locate, read_contracts
+from snooze.service.process.locate import locate
 
 
 def test_finds_the_bundles_of_several_paths(tmp_path: Path) -> None:
@@ -13,7 +12,6 @@ def test_finds_the_bundles_of_several_paths(tmp_path: Path) -> None:
     found = locate([tmp_path / "a", second])
 
     assert [(one.name, one.version, one.folder) for one in found] == [("sum", 1, first), ("other", 1, second)]
-    read_contracts(found)
 
 
 @pytest.mark.parametrize("same", [False, True])
@@ -26,11 +24,3 @@ def test_the_same_model_at_two_paths_is_refused(tmp_path: Path, same: bool) -> N
 def test_no_path_is_refused() -> None:
     with pytest.raises(NothingToServe):
         locate([])
-
-
-def test_a_contract_that_cannot_be_read_is_raised(tmp_path: Path) -> None:
-    folder = publish(tmp_path, "sum", regressor())
-    (folder / "bundle.json").write_text("{}")
-    found = locate([tmp_path])
-    with pytest.raises(BundleError):
-        read_contracts(found)

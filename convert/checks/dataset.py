@@ -65,15 +65,8 @@ def load(
     """
     Return the user's rows as a data set that fits a signature; of more than 20,000 rows that many, spread evenly.
 
-    Args:
-        data: a file, the only input's array, or arrays by input name with labels as `y`.
-        labels: labels of the rows, if `data` is not a file.
-        inputs: the signature.
-        columns: the names of the features that the model was trained on, if it knows them.
-        label: the column of a table that holds the labels.
-
-    Raises:
-        InvalidData: the file cannot be read, or its rows do not fit.
+    `data` is a file with labels in the column `label`, the only array, or arrays by input name with labels as `y`.
+    `columns` are the names of the features, if the model knows them. Raises InvalidData if the rows do not fit.
     """
     if isinstance(data, str | Path):
         source, rows = str(data), read(Path(data), label)
@@ -83,9 +76,8 @@ def load(
         named = {name: np.asarray(array) for name, array in given.items()}
         rows = Rows(named, named.pop(LABELS, None if labels is None else np.asarray(labels)))
     arrays = fit(rows, inputs, source, columns, keep_precision=True)
-    for tensor in inputs:
-        if tensor.datatype.startswith("FP") and arrays[tensor.name].dtype.kind in "biu":
-            arrays[tensor.name] = arrays[tensor.name].astype(np.float64)  # so that edge cases can be derived
+    if len(rows.arrays) > len(inputs) == 1:  # a table, whose integers may as well be measurements
+        columns = columns or tuple(rows.arrays)
+        arrays = {name: one.astype(np.float64) if one.dtype.kind == "i" else one for name, one in arrays.items()}
     case = Case(arrays, {tensor.name: 0 if tensor.shape[:1] == (-1,) else None for tensor in inputs})
-    names = tuple(rows.arrays) if len(rows.arrays) > len(inputs) == 1 else columns
-    return Dataset((case,), rows.labels, columns=columns or names).take_evenly(MAX_ROWS)
+    return Dataset((case,), rows.labels, columns=columns).take_evenly(MAX_ROWS)

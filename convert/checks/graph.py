@@ -14,7 +14,7 @@ DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # "ai.onnx" is 
 BATCH: Final = "batch"
 THRESHOLD_GRID: Final = 1 / 64
 TREES: Final = ("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor")
-REMEDY: Final = "a step of the model has no ONNX counterpart; do that step before the rows are sent"
+REMEDY: Final = "do that step of the model before the rows are sent, or train another kind of model"
 
 
 def rename(graph: Any, names: Mapping[str, str]) -> Any:
@@ -41,8 +41,7 @@ def check(graph: Any) -> None:
 
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in graph.graph.node if node.domain not in DOMAINS})
     if foreign:
-        problem = f"operators of other domains: {', '.join(foreign)}"
-        raise GraphRefused(problem, "only standard ONNX operators are served; do that step before the rows are sent")
+        raise GraphRefused(f"operators of other domains are not served: {', '.join(foreign)}", REMEDY)
     try:
         onnx.checker.check_model(graph, full_check=True)
     except Exception as error:  # the checker raises several unrelated kinds

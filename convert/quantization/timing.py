@@ -10,13 +10,12 @@ SECONDS: Final = 0.04  # for each alternative in each round
 MIN_STARTS: Final = 3
 MAX_STARTS: Final = 25
 SECONDS_OF_STARTS: Final = 0.25
-WARM_UP: Final = 3
 
 
 def run_seconds(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     """Return the seconds of one call: the median of its best round, which other work disturbs least."""
     for call in calls.values():
-        _warm_up(call)
+        _median(call, SECONDS)  # warms up
     medians: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():
@@ -34,15 +33,6 @@ def start_seconds(starts: Mapping[str, Callable[[], object]]) -> dict[str, float
                 start()
                 taken[name].append(time.perf_counter() - begin)
     return {name: median(found) for name, found in taken.items()}
-
-
-def _warm_up(call: Callable[[], object]) -> None:
-    """Call three times, or less often if that takes long."""
-    end = time.perf_counter() + SECONDS
-    for _ in range(WARM_UP):
-        call()
-        if time.perf_counter() > end:
-            break
 
 
 def _median(call: Callable[[], object], seconds: float) -> float:

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,11 @@ def test_each_figure_is_the_median_of_the_processes(
     assert found.interpreter_seconds == 5.0
 
 
-def test_names_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreadable(*_: object) -> str:
-        raise FileNotFoundError
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("processor: 0\nmodel name\t: Fast One\n", "Fast One"), ("CPU part: 0xd0c\n", os.uname().machine)],
+)
+def test_names_the_cpu(monkeypatch: pytest.MonkeyPatch, text: str, name: str) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_: text)
 
-    monkeypatch.setattr(Path, "read_text", lambda *_: "processor: 0\nmodel name\t: Fast One\n")
-    assert profile.cpu_name() == "Fast One"
-    monkeypatch.setattr(Path, "read_text", unreadable)
-    assert profile.cpu_name()
+    assert profile.cpu_name() == name

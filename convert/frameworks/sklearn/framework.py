@@ -81,7 +81,7 @@ class ScikitLearn(Framework):
             raise NotAModel(name, "is not an estimator") from None
         width = getattr(model, "n_features_in_", None)
         if width is None:
-            raise Unsupported(name, "its input is not a matrix of numbers; convert the part behind the text encoding")
+            raise Unsupported(name, "its input is not a matrix of numbers; convert the part of it that takes one")
         for part in parts(model):
             picks = [pick for _, _, picks in getattr(part, "transformers", []) for pick in as_list(picks)]
             if any(isinstance(pick, str) for pick in picks):

@@ -77,13 +77,6 @@ def test_keeps_the_precision_of_the_rows() -> None:
     assert data.cases[0].tensors["features"].dtype == np.float64
 
 
-def test_integers_become_floats_if_the_input_takes_floats() -> None:
-    """Edge cases are derived from floats only."""
-    data = load({"image": np.zeros((1, 4, 4, 1), int), "age": np.ones((1, 1), int)}, None, TWO, None, None)
-
-    assert [array.dtype.kind for array in data.cases[0].tensors.values()] == ["f", "i"]
-
-
 def test_reads_the_columns_that_the_model_knows(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("b,kind,a\n2,good,1\n,bad,3\n")
 
@@ -95,10 +88,15 @@ def test_reads_the_columns_that_the_model_knows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.cases[0].tensors["features"], [[1, 2], [3, np.nan]])
 
 
-def test_takes_the_names_of_a_table(tmp_path: Path) -> None:
+def test_the_integers_of_a_table_are_floats_with_names(tmp_path: Path) -> None:
+    """Edge cases are derived from floats only; an array of integers may be categories."""
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n3,4\n")
 
-    assert load(tmp_path / "rows.csv", None, PAIR, None, None).columns == ("a", "b")
+    table = load(tmp_path / "rows.csv", None, PAIR, None, None)
+    array = load(np.array([[1, 2], [3, 4]]), None, PAIR, None, None)
+
+    assert [data.cases[0].tensors["features"].dtype.kind for data in (table, array)] == ["f", "i"]
+    assert [data.columns for data in (table, array)] == [("a", "b"), None]
 
 
 def test_uses_at_most_20000_rows() -> None:

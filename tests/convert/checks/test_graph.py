@@ -48,7 +48,7 @@ def test_a_new_name_may_be_taken_inside(tmp_path: Path) -> None:
 
 
 def test_refuses_operators_of_other_domains() -> None:
-    with pytest.raises(GraphRefused, match=r"operators of other domains: else\.where\.Magic"):
+    with pytest.raises(GraphRefused, match=r"operators of other domains are not served: else\.where\.Magic"):
         graphs.check(model([helper.make_node("Magic", ["x"], ["y"], domain="else.where")]))
 
 

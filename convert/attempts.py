@@ -105,9 +105,9 @@ def find_batching(
     conversion: Conversion, runner: Runner, tolerance: Mapping[str, Tolerance], original: Original
 ) -> Batching | None:
     """Return how requests may be joined: None if a tensor has no rows, or if rows change each other's answers."""
-    if any(tensor.shape[:1] != (-1,) for tensor in (*conversion.inputs, *conversion.outputs)):
-        return None
     rows = conversion.expected.data.request(3)
+    if {*rows.axes.values()} != {0} or any(tensor.shape[:1] != (-1,) for tensor in conversion.outputs):
+        return None
     alone = join([runner.answer(rows.take(slice(at, at + 1))) for at in range(3)])
     found = compare(original, [alone], [runner.answer(rows)], tolerance)
     return None if found.outliers.any() or found.flips.any() else Batching(axis=0, max_rows=MAX_BATCH_ROWS)

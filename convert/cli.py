@@ -55,16 +55,16 @@ def convert(arguments: argparse.Namespace) -> int:
     from snooze.bundle.codec import encode
     from snooze.bundle.overview import overview
     from snooze.convert.conversion import convert
+    from snooze.convert.options import Keywords
 
-    given = dict(vars(arguments))
-    as_json = given.pop("json")
+    given = {name: getattr(arguments, name) for name in ("source", "name", "target", "data", *Keywords.__annotations__)}
     if given["labels"] is not None:
         given["labels"] = tuple(name.strip() for name in given["labels"].split(","))
     command = sys.argv[sys.argv.index("convert") + 1 :] if "convert" in sys.argv else []
     if sys.stderr.isatty():
         given["progress"] = lambda step: print(f"... {step}", file=sys.stderr, flush=True)
     converted = convert(**given, arguments=command)
-    if as_json:
+    if arguments.json:
         document = {"folder": str(converted.folder), "report": str(converted.report)}
         print(json.dumps(document | {"bundle": json.loads(encode(converted.bundle))}, indent=2))
     else:

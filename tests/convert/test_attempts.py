@@ -142,5 +142,6 @@ def test_cases_without_rows_are_never_joined(
     conversion = convert(model, Dataset(cases), tmp_path)
 
     assert conversion.parity.data.rows == 2
+    assert find_batching(conversion, Runner(conversion.file), conversion.expected.tolerance, model) is None
     assert [one.shape for one in conversion.outputs] == [(-1,)]
     assert conversion.expected.tolerance["value"].atol == pytest.approx(1e-5)

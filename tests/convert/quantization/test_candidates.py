@@ -134,6 +134,19 @@ def test_the_smallest_wins_if_size_is_preferred_however_slow(choose: Choose, dat
     assert choice.name == min(choice.candidates, key=lambda one: one.bytes or 0).name != "fp32"
 
 
+def test_a_candidate_that_is_not_smaller_is_refused_if_size_is_preferred(
+    choose: Choose, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(file: Path, made: Path, calibration: Dataset) -> None:
+        made.write_bytes(net().SerializeToString())
+
+    monkeypatch.setattr(candidates, "recipes", lambda graph: [Recipe("int8-copy", copy)])
+
+    choice = choose(data, prefer="size")
+
+    assert (choice.name, by_name(choice)["int8-copy"].reason) == ("fp32", "it is not smaller than fp32")
+
+
 def test_flips_are_counted_against_fp32(choose: Choose, data: Dataset, speed: Speed) -> None:
     speed(int8_dynamic=10, int8_dynamic_per_channel=10, int8_static=10)
     generator = np.random.default_rng(2)

@@ -238,6 +238,13 @@ def test_inputs_that_cannot_be_served_are_refused(keras: ModuleType, options: di
         FRAMEWORK.signature(model)
 
 
+def test_another_backend_is_refused(keras: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+
+    with pytest.raises(Unsupported, match="set KERAS_BACKEND=tensorflow"):
+        import_keras()
+
+
 @pytest.mark.parametrize("module", ["keras", "tensorflow"])
 def test_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)

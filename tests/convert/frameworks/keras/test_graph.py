@@ -49,6 +49,18 @@ def test_operators_without_a_counterpart_are_named(keras: ModuleType, convert: C
     )
 
 
+def test_a_failing_converter_is_named(keras: ModuleType, convert: Convert, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("no such node")
+
+    monkeypatch.setattr("tf2onnx.convert.from_keras", fail)
+
+    with pytest.raises(Unsupported) as caught:
+        convert(keras.Sequential(gelu(keras.layers)))
+
+    assert caught.value.problem == "tf2onnx fails with KeyError: 'no such node'"
+
+
 def test_names_the_missing_extra(keras: ModuleType, convert: Convert, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
 

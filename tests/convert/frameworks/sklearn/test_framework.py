@@ -181,6 +181,13 @@ def test_a_pickle_that_ends_the_process_is_refused(tmp_path: Path) -> None:
         FRAMEWORK.load(tmp_path / "model.pkl")
 
 
+def test_a_pickle_that_needs_a_missing_module_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"cno_such_module\nModel\n.")
+
+    with pytest.raises(NotAModel, match="needs the module 'no_such_module' to be read"):
+        FRAMEWORK.load(tmp_path / "model.pkl")
+
+
 def test_a_pickle_of_another_object_is_refused(tmp_path: Path) -> None:
     joblib.dump({"weights": [1, 2]}, tmp_path / "dict.joblib")
 

@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,8 +48,9 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the full name of each import, and whether it is inside a function."""
+@cache
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """Return the full name of each import, and whether it is inside a function."""
     tree = ast.parse(path.read_text())
     inside = {
         id(node)
@@ -58,12 +58,13 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
     }
+    found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, id(node) in inside
+            found += [(alias.name, id(node) in inside) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield node.module or "", id(node) in inside
+            found.append((node.module or "", id(node) in inside))
+    return found
 
 
 @pytest.mark.parametrize("module", modules())

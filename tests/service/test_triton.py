@@ -14,6 +14,8 @@ from snooze.bundle.datatypes import DATATYPES
 http = pytest.importorskip("tritonclient.http")
 utils = pytest.importorskip("tritonclient.utils")
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:

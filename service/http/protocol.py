@@ -82,12 +82,7 @@ class Connection(HttpToolsProtocol):
     def reads_body(self) -> bool:
         """Return whether the body of a request is still arriving and its answer depends on it."""
         cycle = self.cycle
-        return cycle is not None and cycle.more_body and not cycle.response_started and not cycle.disconnected
-
-    def shutdown(self) -> None:
-        """Close as soon as that loses nothing."""
-        super().shutdown()
-        cast(JoiningTransport, self.transport).shorten_linger()
+        return cycle is not None and cycle.more_body and not cycle.response_complete and not cycle.disconnected
 
     def refuse_if_late(self, now: float, timeout: float = READ_TIMEOUT) -> None:
         """

@@ -55,11 +55,13 @@ class JoiningTransport:
     def close(self) -> None:
         """Write what is held back and close; linger if the client still sends."""
         cycle = self._connection.cycle
-        if cycle is not None and cycle.response_complete and cycle.more_body and not self.is_closing():
+        if self._discarder is not None:
+            self._discarder.end_within(LINGER_WHILE_STOPPING)
+        elif cycle is not None and cycle.response_complete and cycle.more_body and not self.is_closing():
             self.linger()
-            return
-        self.flush()
-        self._transport.close()
+        else:
+            self.flush()
+            self._transport.close()
 
     def linger(self) -> None:
         """Write what is held back and an end of file; discard what comes until the client closes, or `LINGER` ends."""
@@ -69,11 +71,6 @@ class JoiningTransport:
         self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
-
-    def shorten_linger(self) -> None:
-        """Discard for `LINGER_WHILE_STOPPING` seconds at most."""
-        if self._discarder is not None:
-            self._discarder.end_within(LINGER_WHILE_STOPPING)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -69,11 +69,27 @@ def test_a_client_that_never_stops_sending_is_dropped(
 
 def test_a_server_that_stops_lingers_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "LINGER", 1e6)
+    monkeypatch.setattr(transport, "LINGER_WHILE_STOPPING", 0.05)
 
     async def talk(pair: Pair) -> None:
         await pair.send(EARLY % 10)
-        assert await pair.response() == (200, b"")
         pair.connection.shutdown()
         await until(lambda: not pair.connection.connections)
+        assert await pair.response() == (200, b"")
+
+    converse(talk)
+
+
+def test_a_server_that_stops_still_lets_a_client_read_an_early_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LINGER_WHILE_STOPPING", 1e6)
+
+    async def talk(pair: Pair) -> None:
+        await pair.send(EARLY % 20_000_000)
+        await until(lambda: pair.connection.transport.is_closing())
+        for _ in range(3):
+            pair.connection.shutdown()
+        pair.writer.write(b" " * 20_000_000)
+        await pair.writer.drain()
+        assert await pair.response() == (200, b"")
 
     converse(talk)

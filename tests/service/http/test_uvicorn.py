@@ -30,7 +30,6 @@ def test_every_overridden_method_exists_with_the_same_arguments(ours: type) -> N
             "on_message_complete",
             "on_response_complete",
             "send_400_response",
-            "shutdown",
         },
         Server: {"handle_exit", "main_loop", "shutdown", "startup"},
     }[ours]

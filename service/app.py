@@ -62,11 +62,6 @@ class Application:
             self._add(entry)
         self.refresh()
 
-    @property
-    def desk(self) -> ServerState:
-        """Return the state by its former name."""
-        return self.state
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         endpoint = self._hot.get(scope["path"]) if scope["type"] == "http" else None

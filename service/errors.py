@@ -1,47 +1,43 @@
 """
-What can go wrong between a bundle, a request and its answer:
+Errors between a bundle, a request and its response. `responses.py` says which HTTP status each `RequestError` becomes.
 
 * ServiceError
-  - InvalidSetting           a setting has a value it cannot have; the start is refused
-  - NothingToServe           no bundle where one was said to be
-  - CannotListen             the address is taken or not ours
-  - MissingServiceExtra      the packages of `snooze[service]` are not installed
-  - UnusableModel            a bundle is whole, but ONNX Runtime cannot load or run it
+  - InvalidSetting           a setting has an invalid value; the server does not start
+  - NothingToServe           there is no bundle at the given paths, or one twice
+  - CannotListen             the address is in use or not available
+  - UnusableModel            ONNX Runtime cannot load or run the model of an intact bundle
   - GoldenMismatch           a model does not give its golden outputs on this CPU
-  - NoAnswer                 a prediction asked of another server did not come back
-  - InvalidInput             a file or row given on the command line cannot be read
-  - RequestError             one request gets an error instead of an answer
-    - InvalidRequest         it is not what the protocol says
+  - RequestError             one request is answered with an error
+    - InvalidRequest         it does not follow the protocol
     - InvalidTensor          one of its tensors does not fit the model's signature
     - UnknownPath            there is no such path
     - UnknownModel           there is no such model or version
-    - MethodNotAllowed       the path is there, but not for this method
-    - BodyTooLarge           the body is over the limit
-    - UnsupportedEncoding    the body is compressed in a way we do not read
-    - NotInJson              the answer holds NaN or Infinity, and JSON was asked for
-    - Overloaded             more requests run than are allowed at once
-    - ModelNotReady          the model is there but cannot answer
-    - DeadlineExceeded       the time that the client gave is over
-    - RunFailed              ONNX Runtime refused the input that fitted the signature
-
-Which HTTP status a `RequestError` becomes stands in `responses.py`.
+    - MethodNotAllowed       the path needs another method
+    - BodyTooLarge           the body exceeds the limit
+    - UnsupportedEncoding    the compression of the body is not supported
+    - NotInJson              the response contains NaN or Infinity, but JSON was requested
+    - Overloaded             the server runs as many predictions as allowed
+    - ModelNotReady          the model exists but cannot answer
+    - DeadlineExceeded       the time of the request is over
+    - RunFailed              ONNX Runtime failed on an input that fits the signature
 """
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
-SHOWN_MODELS: Final = 5
+from snooze.bundle.errors import SnoozeError
+
+MAX_LISTED: Final = 5
+MAX_SHOWN: Final = 200
 
 
-class ServiceError(Exception):
-    """A bundle cannot be served, or a request not be answered."""
-
-    exit_code: ClassVar[int] = 2
+class ServiceError(SnoozeError):
+    """A bundle cannot be served, or a request cannot be answered."""
 
 
 class InvalidSetting(ServiceError):
-    """A setting has a value it cannot have."""
+    """A setting has an invalid value."""
 
     def __init__(self, variable: str, value: str, problem: str) -> None:
         super().__init__(f"{variable}={value!r}: {problem}")
@@ -51,7 +47,7 @@ class InvalidSetting(ServiceError):
 
 
 class NothingToServe(ServiceError):
-    """There is no bundle where one was said to be."""
+    """There is no bundle at the given paths, or one twice."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"nothing to serve: {problem}")
@@ -59,7 +55,7 @@ class NothingToServe(ServiceError):
 
 
 class CannotListen(ServiceError):
-    """The address is taken or not ours."""
+    """The address is in use or not available."""
 
     def __init__(self, host: str, port: int, problem: str) -> None:
         super().__init__(f"port {port} on {host} {problem}")
@@ -68,16 +64,8 @@ class CannotListen(ServiceError):
         self.problem = problem
 
 
-class MissingServiceExtra(ServiceError):
-    """The packages that serving needs are not installed."""
-
-    def __init__(self, package: str) -> None:
-        super().__init__(f"{package!r} is not installed; run: pip install 'snooze[service]'")
-        self.package = package
-
-
 class UnusableModel(ServiceError):
-    """A bundle is whole, but ONNX Runtime cannot load or run it."""
+    """ONNX Runtime cannot load or run the model of an intact bundle."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"{path} cannot be served: {problem}")
@@ -90,44 +78,26 @@ class GoldenMismatch(ServiceError):
 
     exit_code = 1
 
-    def __init__(self, path: Path, output: str, worst: str) -> None:
+    def __init__(self, path: Path, output: str, difference: str) -> None:
         super().__init__(
-            f"{path}: output {output!r} is not the golden one on this CPU ({worst}); "
+            f"{path}: output '{output}' differs from its golden value on this CPU ({difference}); "
             "convert the model again on such a CPU"
         )
         self.path = path
         self.output = output
-        self.worst = worst
-
-
-class NoAnswer(ServiceError):
-    """A prediction asked of another server did not come back."""
-
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(f"{url}: {problem}")
-        self.url = url
-        self.problem = problem
-
-
-class InvalidInput(ServiceError):
-    """A file or row given on the command line cannot be read."""
-
-    def __init__(self, what: str, problem: str) -> None:
-        super().__init__(f"{what}: {problem}")
-        self.what = what
-        self.problem = problem
+        self.difference = difference
 
 
 class RequestError(ServiceError):
-    """One request gets an error instead of an answer."""
+    """One request is answered with an error."""
 
 
 class InvalidRequest(RequestError):
-    """The request is not what the protocol says."""
+    """The request does not follow the protocol."""
 
 
 class InvalidTensor(RequestError):
-    """A request's tensor does not fit the model's signature."""
+    """A tensor of the request does not fit the model's signature."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"input '{name}': {problem}")
@@ -139,9 +109,8 @@ class UnknownPath(RequestError):
     """There is no such path."""
 
     def __init__(self, path: str, models: Sequence[str]) -> None:
-        more = ["..."] if len(models) > SHOWN_MODELS else []
-        served = ", ".join([*models[:SHOWN_MODELS], *more])
-        super().__init__(f"there is nothing at {path[:200]!r}; POST /v2/repository/index lists the models: {served}")
+        listed = ", ".join([*models[:MAX_LISTED], *(["..."] if len(models) > MAX_LISTED else [])])
+        super().__init__(f"no path {path[:MAX_SHOWN]!r}; POST /v2/repository/index lists the models: {listed}")
         self.path = path
 
 
@@ -149,20 +118,20 @@ class UnknownModel(RequestError):
     """There is no such model or version."""
 
     def __init__(self, wanted: str, known: Iterable[str]) -> None:
-        super().__init__(f"no {wanted[:200]}; there are: {', '.join(known)}")
+        super().__init__(f"no {wanted[:MAX_SHOWN]}; available: {', '.join(known)}")
         self.wanted = wanted
 
 
 class MethodNotAllowed(RequestError):
-    """The path is there, but not for this method."""
+    """The path needs another method."""
 
     def __init__(self, method: str, allowed: Sequence[str]) -> None:
-        super().__init__(f"{method} is not allowed here; allowed: {', '.join(allowed)}")
+        super().__init__(f"{method} is not allowed here; use {' or '.join(allowed)}")
         self.allowed = tuple(allowed)
 
 
 class BodyTooLarge(RequestError):
-    """The body is over the limit."""
+    """The body exceeds the limit."""
 
     def __init__(self, limit: int, what: str = "the body") -> None:
         super().__init__(f"{what} is larger than {limit} bytes; send fewer rows or raise SNOOZE_MAX_BODY")
@@ -170,41 +139,41 @@ class BodyTooLarge(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    """The body is compressed in a way we do not read."""
+    """The compression of the body is not supported."""
 
     def __init__(self, encoding: str) -> None:
-        super().__init__(f"Content-Encoding {encoding[:40]!r} is not supported; use gzip, deflate or none")
+        super().__init__(f"Content-Encoding {encoding[:MAX_SHOWN]!r} is not supported; use gzip, deflate or none")
         self.encoding = encoding
 
 
 class NotInJson(RequestError):
-    """The answer holds NaN or Infinity, and JSON was asked for. `elsewhere` is the path that can carry it."""
+    """The response contains NaN or Infinity, but JSON was requested. `binary_path` accepts binary data."""
 
-    def __init__(self, output: str, elsewhere: str = "") -> None:
-        remedy = f"ask {elsewhere} for it as binary_data" if elsewhere else "ask for it as binary_data"
-        super().__init__(f"output '{output}' holds NaN or Infinity, which JSON cannot carry; {remedy}")
+    def __init__(self, output: str, binary_path: str = "") -> None:
+        remedy = f"request it from {binary_path} as binary_data" if binary_path else "request it as binary_data"
+        super().__init__(f"output '{output}' contains NaN or Infinity, which JSON cannot express; {remedy}")
         self.output = output
 
 
 class Overloaded(RequestError):
-    """More requests run than are allowed at once."""
+    """The server runs as many predictions as allowed."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} requests run already; try again later")
+        super().__init__(f"{limit} predictions are running or waiting, the limit of this server; try again later")
         self.limit = limit
 
 
 class ModelNotReady(RequestError):
-    """The model is there but cannot answer."""
+    """The model exists but cannot answer."""
 
-    def __init__(self, model: str, why: str) -> None:
-        super().__init__(f"model '{model}' is not ready: {why}")
+    def __init__(self, model: str, problem: str) -> None:
+        super().__init__(f"model '{model}' is not ready: {problem}")
         self.model = model
-        self.why = why
+        self.problem = problem
 
 
 class DeadlineExceeded(RequestError):
-    """The time that the client gave is over."""
+    """The time of the request is over."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no answer within the {seconds:g} s that the request allows")
@@ -212,7 +181,7 @@ class DeadlineExceeded(RequestError):
 
 
 class RunFailed(RequestError):
-    """ONNX Runtime refused the input that fitted the signature."""
+    """ONNX Runtime failed on an input that fits the signature."""
 
     def __init__(self, model: str, problem: str) -> None:
         super().__init__(f"model '{model}' failed: {problem}")

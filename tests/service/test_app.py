@@ -65,9 +65,9 @@ def test_errors_have_one_form_everywhere(
 
 
 def test_an_unknown_model_is_told_which_there_are(client: Client) -> None:
-    assert client.ask("POST", "/v2/models/sums/infer").error.startswith("no model 'sums'; there are: identity-bool, ")
+    assert client.ask("POST", "/v2/models/sums/infer").error.startswith("no model 'sums'; available: identity-bool, ")
     assert client.ask("POST", "/v2/models/tumour/versions/3/infer").error == (
-        "no version '3' of model 'tumour'; there are: 1, 2"
+        "no version '3' of model 'tumour'; available: 1, 2"
     )
 
 
@@ -165,7 +165,10 @@ def test_one_request_more_than_allowed_is_refused(repository: Path) -> None:
         body = b'{"rows": [300]}'
         answers = await asyncio.gather(*(client.exchange("POST", "/predict", [body]) for _ in range(2)))
         refused = next(answer for answer in answers if answer.status == 429)
-        assert (refused.headers["retry-after"], refused.error) == ("1", "1 requests run already; try again later")
+        assert (refused.headers["retry-after"], refused.error) == (
+            "1",
+            "1 predictions are running or waiting, the limit of this server; try again later",
+        )
         return sorted(answer.status for answer in answers)
 
     assert asyncio.run(both()) == [200, 429]
@@ -229,7 +232,9 @@ def test_a_missing_file_hinders_the_start(one: Path) -> None:
 def test_other_golden_outputs_hinder_the_start(tmp_path: Path) -> None:
     publish(tmp_path, "sum", regressor(), golden_outputs={"value": np.array([[6], [16]], np.float32)})
 
-    with pytest.raises(GoldenMismatch, match=r"output 'value' is not the golden one on this CPU \(off by up to 0\.5\)"):
+    with pytest.raises(
+        GoldenMismatch, match=r"output 'value' differs from its golden value on this CPU \(off by up to 0\.5\)"
+    ):
         serve(tmp_path)
 
 

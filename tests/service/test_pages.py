@@ -75,6 +75,6 @@ def test_a_path_that_is_not_there_names_models_that_are(client: Client) -> None:
 
         assert (answer.status, answer.error) == (
             404,
-            f"there is nothing at '{path}'; POST /v2/repository/index lists the models: "
+            f"no path '{path}'; POST /v2/repository/index lists the models: "
             "identity-bool, identity-bytes, identity-fp16, identity-fp32, identity-fp64, ...",
         )

@@ -123,7 +123,7 @@ def test_health_and_metadata(triton: Any) -> None:
 @pytest.mark.parametrize(
     ("model", "shape", "datatype", "message"),
     [
-        ("none", [1, 30], "FP32", "no model 'none'; there are: "),
+        ("none", [1, 30], "FP32", "no model 'none'; available: "),
         ("tumour", [1, 29], "FP32", "input 'features': expected shape [any, 30], got [1, 29]"),
         ("tumour", [1, 30], "FP64", "input 'features': expected datatype FP32, got 'FP64'"),
     ],

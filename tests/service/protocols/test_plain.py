@@ -71,7 +71,7 @@ def test_predict_alone_says_which_models_there_are(client: Client) -> None:
     answer = client.post("/predict", [ROW])
 
     assert answer.status == 404
-    assert answer.error.startswith("no single model behind /predict: use /models/NAME/predict; there are: ")
+    assert answer.error.startswith("no single model behind /predict: use /models/NAME/predict; available: ")
 
 
 def scores_only(golden_row: list[float]) -> Graph:
@@ -145,5 +145,5 @@ def test_what_json_cannot_carry_goes_by_the_other_protocol(client: Client) -> No
     )
     assert (answered.status, answered.error) == (
         406,
-        "output 'value' holds NaN or Infinity, which JSON cannot carry; ask /v2/models/sum/infer for it as binary_data",
+        "output 'value' contains NaN or Infinity, which JSON cannot express; request it from /v2/models/sum/infer as binary_data",
     )

@@ -197,7 +197,7 @@ def test_nan_goes_through_as_binary_and_is_refused_as_json(client: Client) -> No
 
     assert (as_json.status, as_json.error) == (
         406,
-        "output 'value' holds NaN or Infinity, which JSON cannot carry; ask for it as binary_data",
+        "output 'value' contains NaN or Infinity, which JSON cannot express; request it as binary_data",
     )
     assert np.isnan(np.frombuffer(as_binary.body[-4:], np.float32)[0])
 

@@ -1,12 +1,15 @@
 import asyncio
 import os
+import signal
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.service.conftest import Client, classifier, publish, regressor
+from tests.service.conftest import DEADLINE, Client, StartServer, classifier, publish, regressor
 
+from snooze.bundle.contract import RunIn
 from snooze.bundle.errors import MissingFile, WrongHash
 from snooze.service import Settings, create_app
 from snooze.service.app import Application, processors
@@ -18,6 +21,7 @@ from snooze.service.runtime.repository import Entry, Repository
 from snooze.service.state import ServerState
 
 ROWS = {"rows": [[1, 2, 3]]}
+INFER = {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}
 
 
 @pytest.fixture
@@ -89,21 +93,6 @@ def test_every_prediction_says_what_answered(one: Path) -> None:
     assert (headers["snooze-model"], headers["snooze-version"], headers["snooze-revision"]) == ("sum", "1", "sum-00007")
 
 
-@pytest.mark.parametrize(("given", "kept"), [("abc-1", True), ("a b", False), ("x" * 129, False), ("", False)])
-def test_a_request_id_is_taken_if_it_is_one(client: Client, given: str, kept: bool) -> None:
-    answer = client.post("/models/sum/predict", ROWS, x_request_id=given)
-
-    assert (answer.headers["x-request-id"] == given) is kept
-    assert answer.headers["x-request-id"]
-
-
-def test_the_trace_is_passed_on(client: Client) -> None:
-    trace = f"00-{'a' * 32}-{'b' * 16}-01"
-
-    assert client.post("/models/sum/predict", ROWS, traceparent=trace).headers["traceparent"] == trace
-    assert "traceparent" not in client.post("/models/sum/predict", ROWS, traceparent="x").headers
-
-
 def test_a_body_over_the_limit_is_never_waited_for(one: Path) -> None:
     answer = serve(one, max_body=100).ask("POST", "/predict", b"", content_length="101")
 
@@ -125,14 +114,6 @@ def test_a_body_that_grows_over_the_limit_is_refused(one: Path, parts: list[byte
     answer = asyncio.run(serve(one, max_body=100).exchange("POST", "/predict", parts))
 
     assert answer.status == 413
-
-
-@pytest.mark.parametrize("timeout", ["-1", "x", "nan", "inf", "100000"])
-def test_an_invalid_timeout_is_refused(client: Client, timeout: str) -> None:
-    answer = client.post("/models/sum/predict", ROWS, x_request_timeout=timeout)
-
-    assert answer.status == 400
-    assert answer.error.startswith("X-Request-Timeout: expected seconds from 0 (no limit) to 86400, got ")
 
 
 @pytest.mark.parametrize(
@@ -173,6 +154,134 @@ def test_one_request_more_than_allowed_is_refused(repository: Path) -> None:
 
     assert asyncio.run(both()) == [200, 429]
     assert 'snooze_refused_total{model="slow",reason="overload"} 1' in client.ask("GET", "/metrics").body.decode()
+
+
+@pytest.mark.parametrize("headers", [{"x_request_timeout": "0"}, {}])
+def test_without_a_limit_of_the_client_the_servers_applies(one: Path, headers: dict[str, str]) -> None:
+    assert serve(one).post("/predict", ROWS, **headers).status == 200
+    assert serve(one, timeout=1e-9).post("/predict", ROWS, **headers).status == 504
+
+
+def in_flight(client: Client, name: str) -> str:
+    text: str = client.app.state.metrics.exposition().decode()
+    return next(line.rsplit(" ", 1)[1] for line in text.splitlines() if f'in_flight{{model="{name}"' in line)
+
+
+@pytest.mark.parametrize("run_in", ["loop", "executor"])
+def test_the_gauge_counts_from_the_complete_head_to_the_written_answer(tmp_path: Path, run_in: RunIn) -> None:
+    publish(tmp_path, "sum", regressor(), run_in=run_in)
+    client = serve(tmp_path)
+    seen: list[str] = []
+
+    async def receive() -> Any:
+        seen.append(in_flight(client, "sum"))
+        return {"type": "http.request", "body": b"[[1,2,3]]", "more_body": False}
+
+    async def send(message: Any) -> None:
+        seen.append(in_flight(client, "sum"))
+
+    asyncio.run(client.app({"type": "http", "method": "POST", "path": "/predict", "headers": []}, receive, send))
+
+    assert seen == ["1", "1", "1"]
+    assert in_flight(client, "sum") == "0"
+
+
+@pytest.mark.parametrize("run_in", ["loop", "executor"])
+def test_slow_senders_do_not_use_up_the_limit(tmp_path: Path, run_in: RunIn) -> None:
+    publish(tmp_path, "sum", regressor(), run_in=run_in)
+    client = serve(tmp_path, max_in_flight=1)
+
+    async def main() -> None:
+        complete = asyncio.Event()
+
+        async def receive() -> Any:
+            await complete.wait()
+            return {"type": "http.request", "body": b"[[1,2,3]]", "more_body": False}
+
+        statuses: list[int] = []
+
+        async def send(message: Any) -> None:
+            statuses.append(message.get("status", 0))
+
+        scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
+        senders = [asyncio.create_task(client.app(dict(scope), receive, send)) for _ in range(100)]
+        while in_flight(client, "sum") != "100":
+            await asyncio.sleep(0)
+        assert (await client.exchange("POST", "/predict", [b"[[1,2,3]]"])).status == 200
+        complete.set()
+        await asyncio.gather(*senders)
+        assert 200 in statuses
+
+    asyncio.run(main())
+    assert client.app.state.admission.count == 0
+
+
+def test_the_limit_applies_to_requests_that_wait_for_the_loop(one: Path) -> None:
+    """The HTTP protocol counts a request when its body is complete; its task runs later."""
+    client = serve(one, max_in_flight=1)
+    statuses: list[int] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"[[1,2,3]]", "more_body": False}
+
+    async def send(message: Any) -> None:
+        if "status" in message:
+            statuses.append(message["status"])
+
+    async def main() -> None:
+        scopes = [{"type": "http", "method": "POST", "path": "/predict", "headers": []} for _ in range(3)]
+        for scope in scopes:
+            client.app.count_complete(scope)
+        await asyncio.gather(*(client.app(scope, receive, send) for scope in scopes))
+
+    asyncio.run(main())
+    assert sorted(statuses) == [200, 429, 429]
+    assert client.app.state.admission.count == 0
+
+
+def test_a_counted_request_that_is_refused_early_is_released(one: Path) -> None:
+    client = serve(one)
+    scope = {"type": "http", "method": "PUT", "path": "/predict", "headers": []}
+
+    async def send(message: Any) -> None:
+        pass
+
+    client.app.count_complete(scope)
+    client.app.count_complete({"type": "http", "method": "GET", "path": "/metrics", "headers": []})
+    asyncio.run(client.app(scope, None, send))
+
+    assert client.app.state.admission.count == 0
+
+
+@pytest.mark.process
+def test_the_limit_applies_to_a_loop_model_behind_a_socket(start_server: StartServer, one: Path) -> None:
+    """Four requests are complete before the server can run any: it is stopped while they are sent."""
+    server = start_server(one, SNOOZE_MAX_IN_FLIGHT="1")
+    server.wait_for("serving")
+    connections = [HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE) for _ in range(4)]
+    for connection in connections:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+    server.process.send_signal(signal.SIGSTOP)
+    for connection in connections:
+        connection.request("POST", "/predict", b"[[1,2,3]]")
+    server.process.send_signal(signal.SIGCONT)
+    statuses = {connection.getresponse().status for connection in connections}
+    for connection in connections:
+        connection.close()
+
+    assert statuses == {200, 429}
+
+
+@pytest.mark.parametrize("place", ["model", "version"])
+def test_a_model_is_served_by_its_own_name_wherever_its_folder_is(tmp_path: Path, place: str) -> None:
+    version = publish(tmp_path / "repository", "sum", regressor())
+    mounted = tmp_path / "models"
+    (version.parent if place == "model" else version).rename(mounted)
+
+    answer = serve(mounted).post("/v2/models/sum/infer", INFER)
+
+    assert (answer.status, answer.json()["model_name"], answer.headers["snooze-model"]) == (200, "sum", "sum")
 
 
 def test_a_client_that_goes_away_gets_no_answer(one: Path) -> None:

@@ -11,6 +11,8 @@ from tests.service.conftest import ELEMENT_TYPES, Running, StartServer
 from snooze.bundle.contract import Datatype
 from snooze.bundle.datatypes import DATATYPES
 
+pytestmark = pytest.mark.process
+
 http = pytest.importorskip("tritonclient.http")
 utils = pytest.importorskip("tritonclient.utils")
 

@@ -64,9 +64,10 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         place = "" if error.filename is None else f"{error.filename}: "
         return _report(f"{place}{error.strerror or error}", 2)
     except Exception as error:
-        code = getattr(error, "exit_code", None)
-        if code is not None:
-            return _report(error, code)
+        from snooze.bundle.errors import SnoozeError
+
+        if isinstance(error, SnoozeError):
+            return _report(error, error.exit_code)
         raise  # a defect of Snooze: the traceback helps to report it
 
 

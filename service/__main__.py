@@ -14,13 +14,12 @@ def main() -> int:
     """Serve as the environment says; return the exit code."""
     timer = StartupTimer()
     from snooze.bundle.errors import SnoozeError
-    from snooze.service.errors import ServiceError
     from snooze.service.process.start import serve
     from snooze.service.settings import Settings
 
     try:
         return serve(Settings.from_environ(os.environ), timer)
-    except (SnoozeError, ServiceError) as error:
+    except SnoozeError as error:
         print(f"snooze: {error}", file=sys.stderr)
         return error.exit_code
 

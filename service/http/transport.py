@@ -69,8 +69,7 @@ class JoiningTransport:
         self._discarder = Discarder(self._connection, self._transport)
         self._transport.set_protocol(self._discarder)
         self._transport.resume_reading()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        self._transport.write_eof()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -118,16 +118,16 @@ def _describe_outputs(signature: Signature, call: Call, arrays: list[Array], raw
     """Return the outputs as the response lists them, and append the bytes of binary outputs to `raw`."""
     outputs: list[dict[str, Any]] = []
     binary = call.binary
+    value: Any
     for i, array in enumerate(arrays):
         spec = signature.outputs[call.outputs[i]]
-        output: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype, "shape": array.shape}
         if binary is not None and binary[i]:
             part = to_bytes(array)
             raw.append(part)
-            output["parameters"] = {"binary_data_size": len(part)}
+            key, value = "parameters", {"binary_data_size": len(part)}
         else:
-            output["data"] = flat(array)
-        outputs.append(output)
+            key, value = "data", flat(array) if spec.kind == "O" else array.reshape(-1)
+        outputs.append({"name": spec.name, "datatype": spec.datatype, "shape": array.shape, key: value})
     return outputs
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from snooze.service.endpoint import Endpoint
-from snooze.service.errors import BodyTooLarge, MethodNotAllowed, UnknownModel
+from snooze.service.errors import BodyTooLarge, MethodNotAllowed, Overloaded, UnknownModel
 from snooze.service.logs import Log
 from snooze.service.messages import Handler, Pending, Request, Response, Route
 from snooze.service.metrics import Metrics
@@ -39,7 +39,7 @@ ROUTES: Final = (
     *v2.ROUTES,
     *plain.ROUTES,
 )
-ADMITTED: Final = "snooze.admitted"  # key of a scope whose request is counted by the admission
+ADMITTED: Final = "snooze.admitted"  # key of a scope: whether its complete request was admitted
 
 
 class Disconnected(Exception):
@@ -79,13 +79,13 @@ class Application:
                     body = await read_body(message, receive, self.settings.max_body)
                 else:
                     body = message["body"]
-                if ADMITTED in scope:
-                    del scope[ADMITTED]  # the endpoint releases it
+                if scope.pop(ADMITTED) if ADMITTED in scope else endpoint.admit():
+                    # The endpoint releases the admission.
+                    response = endpoint(Request("POST", scope["path"], headers, body, arrived))
+                    if type(response) is not Response:
+                        response = await response  # type: ignore[misc]
                 else:
-                    endpoint.admit()
-                response = endpoint(Request("POST", scope["path"], headers, body, arrived))
-                if type(response) is not Response:
-                    response = await response  # type: ignore[misc]
+                    response = endpoint.refuse(Overloaded(self.state.admission.limit), headers, arrived)
         except BodyTooLarge as error:
             response = endpoint.refuse(error, headers, arrived)
         except Disconnected:
@@ -96,8 +96,7 @@ class Application:
                 await send({"type": "http.response.start", "status": status, "headers": described})
                 await send({"type": "http.response.body", "body": body})
         finally:
-            if ADMITTED in scope:
-                del scope[ADMITTED]
+            if scope.pop(ADMITTED, False):  # the endpoint was not called
                 self.state.admission.count -= 1
             endpoint.in_flight.value -= 1
             self.state.touched = perf_counter()
@@ -106,8 +105,7 @@ class Application:
         """Admit a prediction whose body is complete before its task runs. The HTTP protocol calls this."""
         target = self._hot.get(scope["path"])
         if type(target) is Endpoint:
-            target.admit()
-            scope[ADMITTED] = True
+            scope[ADMITTED] = target.admit()
 
     def refresh(self) -> None:
         """Compute the answer to readiness probes, which are frequent and must not touch a model."""

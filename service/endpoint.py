@@ -4,7 +4,7 @@ Predictions of one model by one protocol: a plain function from a complete reque
 A caller (the ASGI application, or an HTTP protocol that answers by itself) does, in this order:
 
 1. when the head is complete: `in_flight.value += 1`, and `check`: what it returns is the response;
-2. when the body is complete: `admit` (once), and the endpoint itself with the complete request;
+2. when the body is complete: `admit` (once) and, if it is admitted, the endpoint itself with the complete request;
 3. when the response is written, or the client went away: `in_flight.value -= 1`.
 """
 
@@ -13,7 +13,7 @@ from math import inf
 from time import perf_counter
 from typing import Protocol
 
-from snooze.service.errors import BodyTooLarge, MethodNotAllowed, ModelNotReady, Overloaded, RequestError
+from snooze.service.errors import BodyTooLarge, MethodNotAllowed, ModelNotReady, RequestError
 from snooze.service.messages import Call, Headers, Pending, Request, Response, Route
 from snooze.service.metrics import Histogram
 from snooze.service.protocols.tensors import Array, Signature
@@ -75,9 +75,17 @@ class Endpoint:
             return None
         return self.refuse(error, headers, arrived)
 
-    def admit(self) -> None:
-        """Count a request whose body is complete. Calling the endpoint releases it when the run has ended."""
-        self._admission.count += 1
+    def admit(self) -> bool:
+        """
+        Return whether a request whose body is complete may run, and count it.
+
+        Calling the endpoint releases it when the run has ended.
+        """
+        admission = self._admission
+        if admission.count >= admission.limit:
+            return False
+        admission.count += 1
+        return True
 
     def __call__(self, request: Request) -> Response | Pending:
         """Answer an admitted request that passed `check`."""
@@ -86,8 +94,6 @@ class Endpoint:
         body = request.body
         submitted = False
         try:
-            if self._admission.count > self._admission.limit:
-                raise Overloaded(self._admission.limit)
             if b"content-encoding" in headers:
                 body = decompress(body, headers[b"content-encoding"], self._max_body)
             elif len(body) > self._max_body:

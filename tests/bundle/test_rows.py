@@ -179,6 +179,37 @@ def test_what_does_not_fit_is_refused(arrays: dict[str, Any], inputs: tuple[Tens
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["array.npz", "archive.npy"])
+def test_a_numpy_file_with_the_other_suffix_is_refused(tmp_path: Path, name: str) -> None:
+    with (tmp_path / name).open("wb") as file:
+        np.save(file, TABLE) if name == "array.npz" else np.savez(file, a=TABLE)
+
+    with pytest.raises(InvalidData, match="name it"):
+        read(tmp_path / name)
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    with pytest.raises(InvalidData, match="different row counts"):
+        fit(Rows({"a": np.ones(2), "b": np.ones(3)}), MATRIX, "rows")
+
+
+def test_columns_of_texts_are_one_input() -> None:
+    columns = Rows({"a": np.array(["x"], object), "b": np.array(["y"], object)})
+
+    assert fit(columns, (Tensor("words", "BYTES", (-1, 2)),), "rows")["words"].tolist() == [["x", "y"]]
+
+
+@pytest.mark.parametrize(("width", "expected"), [(1, [[1.0], [2.0]]), (2, [[1.0, 2.0]])])
+def test_a_flat_array_is_the_only_column_or_the_only_row(width: int, expected: list[list[float]]) -> None:
+    fitted = fit(Rows({"": np.array([1.0, 2.0])}), (Tensor("x", "FP32", (-1, width)),), "rows")
+
+    assert fitted["x"].tolist() == expected
+
+
+def test_texts_of_the_command_line() -> None:
+    assert parse(["red,2,2.5"]).arrays[""].tolist() == [["red", 2, 2.5]]
+
+
 def test_labels_must_be_as_many_as_the_rows() -> None:
     with pytest.raises(InvalidData, match="x has 3, y has 2"):
         fit(Rows({"x": TABLE}, np.array([0, 1])), (Tensor("x", "FP32", (-1, 2)),), "rows")

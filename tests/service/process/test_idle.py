@@ -13,7 +13,8 @@ import pytest
 from tests.service.conftest import DEADLINE, Running, StartServer, classifier, publish
 from tests.service.process.processes import COMMAND, HELD, REFUSED, REQUEST, ROWS, connect, start_idle
 
-from snooze.service.process.idle import LISTENER
+from snooze.service.process import idle
+from snooze.service.process.idle import LISTENER, Refusal
 
 pytestmark = pytest.mark.process
 
@@ -286,3 +287,25 @@ def test_a_server_that_alone_is_told_to_stop_leaves_the_socket_open(start_server
         server.wait_for("asleep, waiting on", turn + 1)
 
     assert server.stop() == 0
+
+
+def test_queued_connections_are_refused_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that sent a request, one that sends nothing, and one that is gone."""
+    monkeypatch.setattr(idle, "REQUEST_WAIT", 0.05)
+    listener = socket.create_server(("127.0.0.1", 0))
+    refusal = Refusal(listener, "the server is stopping", 3.0)
+    asking, silent, gone = (socket.create_connection(listener.getsockname(), DEADLINE) for _ in range(3))
+    asking.sendall(REQUEST)
+    gone.close()
+
+    refusal.answer(0.02)
+    late = socket.create_connection(listener.getsockname(), DEADLINE)
+    late.sendall(REQUEST)
+    refusal.finish()
+
+    for client in (asking, silent, late):
+        answer = client.makefile("rb").read()
+        client.close()
+        assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 3\r\n")
+        assert answer.endswith(b'{"error":"the server is stopping"}')
+    assert listener.fileno() == -1

@@ -5,12 +5,12 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import orjson
 
 from snooze.service.errors import BodyTooLarge, InvalidRequest, UnsupportedEncoding
 
 NOT_JSON: Final = re.compile(rb"NaN|Infinity|nan|inf")
-STRING: Final = re.compile(rb'"(?:[^"\\\\]|\\\\.)*"')
 MAX_TIMEOUT: Final = 86_400.0
 # A list takes 64 bytes and an object 192, however short their JSON is; `[[[` would take 44 times its size to parse.
 # With at most 22 bytes of lists and objects per byte of JSON, a request stays below `MEMORY_FACTOR`.
@@ -87,9 +87,15 @@ def _check_containers(body: bytes) -> None:
         lists, objects = text.count(b"["), text.count(b"{")
         if lists * LIST_BYTES + objects * OBJECT_BYTES <= MAX_CONTAINER_BYTES * len(body):
             return
-        text = STRING.sub(b"", body)  # brackets in strings do not count
+        text = _remove_strings(body)  # brackets in strings do not count
     problem = f"{lists} lists and {objects} objects in {len(body)} bytes take too much memory"
     raise InvalidRequest(f"{problem}; send the data as one flat list, or as binary_data")
+
+
+def _remove_strings(text: bytes) -> bytes:
+    """Return a JSON text without its strings. (`re.sub` may take 120 times the size of the text to do so.)"""
+    characters = np.frombuffer(text.replace(rb"\\", b"").replace(rb"\"", b""), np.uint8)
+    return characters[~np.logical_xor.accumulate(characters == ord('"'))].tobytes()
 
 
 def read_timeout(headers: Mapping[bytes, bytes]) -> float:

@@ -45,6 +45,9 @@ HOSTILE: dict[str, Callable[[int], list[Any]]] = {
     "lists of different depth": lambda size: [0, [0], [[0]]] * (size // 12),
     "deep lists": lambda size: [json.loads("[" * 500 + "]" * 500)] * (size // 1000),
     "objects": lambda size: [{}] * (size // 3),
+    "a long string of brackets": lambda size: ["[" * size],
+    "empty strings in lists": lambda size: [[""]] * (size // 5),
+    "empty lists between escapes": lambda size: ["\n", *[[]] * (size // 3), ""],
     "objects of one": lambda size: [{"": 0}] * (size // 7),
 }
 

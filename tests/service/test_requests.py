@@ -49,6 +49,8 @@ def test_a_body_that_is_not_compressed_is_refused() -> None:
         (b'{"inputs": [1e999]}', "the body is not JSON: number is infinity when parsed as double"),
         (b"\xff\xfe", "the body is not JSON: "),
         (b"[" * 100_000, "100000 lists and 0 objects in 100000 bytes take too much memory; send the data as one flat"),
+        (b'["\\n",' + b"[" * 1000 + b',"x"]', "1001 lists and 0 objects in 1011 bytes take too much memory; "),
+        (b"[" * 1000 + b'"' + b'\\"' * 500, "1000 lists and 0 objects in 2001 bytes take too much memory; "),
         (b"[" + b'{"":0},' * 1000, "1 lists and 1000 objects in 7001 bytes take too much memory; "),
     ],
 )
@@ -74,6 +76,7 @@ def test_brackets_in_strings_are_not_lists() -> None:
     text = "[" * 1000 + '\\"['
 
     assert parse_json(b'["%s\\\\\\"["]' % (b"[" * 1000)) == [text]
+    assert parse_json(b'["\\n","%s"]' % (b"[" * 1000)) == ["\n", "[" * 1000]
 
 
 @pytest.mark.parametrize(("header", "seconds"), [(None, 0), (b"0", 0), (b"0.5", 0.5), (b"86400", 86400)])

@@ -192,9 +192,7 @@ def _mapping_reader(key: Reader, item: Reader) -> Reader:
 
 def _scalar_reader(kind: Any) -> Reader:
     allowed = {int: (int,), float: (int, float)}.get(kind, (kind,))
-    expected = {str: "a string", int: "an integer", float: "a number", bool: "true or false", None: "null"}[
-        None if kind is NoneType else kind
-    ]
+    expected = {str: "a string", int: "an integer", float: "a number", bool: "true or false", NoneType: "null"}[kind]
 
     def read_scalar(value: Any, place: str, closed: bool) -> Any:
         if type(value) not in allowed or (kind is int and abs(value) > MAX_INTEGER):

@@ -27,7 +27,6 @@ SCALARS: dict[Any, dict[str, Any]] = {
     float: {"type": "number"},
     bool: {"type": "boolean"},
     NoneType: {"type": "null"},
-    None: {"type": "null"},
 }
 
 

@@ -49,7 +49,7 @@ def run(
     options, pace = options or RequestOptions(), pace or Pace()
     meter: Meter | None = Tree(pid) if pid is not None else Cgroup(cgroup) if cgroup is not None else None
     contract = latest(bundle).bundle if bundle else None
-    if bundle and contract:
+    if contract:
         model = options.model or ("" if MODELS in url else contract.name)
         data = options.data if options.data or options.row else str(bundle)
         options = replace(options, model=model, data=data)

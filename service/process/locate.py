@@ -9,7 +9,7 @@ from snooze.service.errors import NothingToServe
 
 def locate(paths: Sequence[Path]) -> list[Found]:
     """
-    Return the bundles at `paths`. Neither their contracts nor their files are checked yet.
+    Return the bundles at `paths`. Their files are not checked yet; a contract that cannot be read is in `Found.error`.
 
     Raises:
         BundleError: a path holds none.

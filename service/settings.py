@@ -41,7 +41,9 @@ class Settings:
     )
     max_body: int = _setting(2**24, "SNOOZE_MAX_BODY", "largest body of a request, also decompressed, such as 16MiB")
     max_in_flight: int = _setting(1024, "SNOOZE_MAX_IN_FLIGHT", "concurrent predictions; one more is answered 429")
-    timeout: float = _setting(0.0, "SNOOZE_TIMEOUT", "limit for a request that states none, such as 500ms; 0 is none")
+    timeout: float = _setting(
+        0.0, "SNOOZE_TIMEOUT", "limit for a request that states none, such as 500ms; 0 is no limit"
+    )
     grace: float = _setting(30.0, "SNOOZE_GRACE", "longest wait for running requests after SIGTERM")
     idle: float = _setting(0.0, "SNOOZE_IDLE", "end after so long without a request, such as 5min; 0 is never")
     threads: int = _setting(0, "SNOOZE_THREADS", "most threads of one run; 0 is the container's CPU limit")

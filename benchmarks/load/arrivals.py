@@ -42,7 +42,7 @@ class Pace:
 
 def schedule(rps: float, block_seconds: float, arrivals: str, seed: int) -> Iterator[float]:
     """
-    Yield the times at which requests are due, in seconds after the start, ascending and without end.
+    Yield the times at which requests are due, in seconds after the start, in ascending order; there is no last one.
 
     Each block of `block_seconds` has exactly as many arrivals as `rps` asks for, so the offered rate of a load of one
     block is exact. Within a block "poisson" draws them uniformly, which is a Poisson process given its count (Kingman,

@@ -30,7 +30,7 @@ def open_listener(host: str, port: int, environ: Mapping[str, str]) -> tuple[soc
     Return the first socket that was handed to this very process, or our own, and who else holds it.
 
     Raises:
-        InvalidSetting: a socket was announced, but there is none.
+        InvalidSetting: LISTEN_FDS announces a socket, but the descriptor is not one.
         CannotListen: see `listen`.
     """
     number = environ.get("LISTEN_FDS", "0")

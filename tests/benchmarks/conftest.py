@@ -63,7 +63,7 @@ def snooze_server(bundle: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def picture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bundle whose input is a picture. Its model is never loaded, so the file is none."""
+    """The folder of a bundle whose input is a picture. Its model is never loaded, so its file holds no ONNX."""
     pixels = np.zeros((1, 2, 2, 1), np.float32)
     tensor = Tensor("picture", "FP32", (-1, 2, 2, 1))
     with Draft(tmp_path_factory.mktemp("models"), "digits") as draft:

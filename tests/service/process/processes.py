@@ -37,7 +37,7 @@ def wait_for_metric(server: Running, line: str) -> None:
 
 
 def wait_for_refusal(server: Running) -> None:
-    """Wait until nobody can connect any more."""
+    """Wait until a connection is refused."""
     end = time.monotonic() + DEADLINE
     while time.monotonic() < end:
         try:

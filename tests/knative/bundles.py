@@ -2,19 +2,11 @@
 
 from typing import Any, Final
 
+from tests.bundle.conftest import EVIDENCE
+
 from snooze.bundle.codec import document
 from snooze.bundle.contract import Bundle, Session, Source, Tensor, Tolerance
-from snooze.bundle.evidence import (
-    Differences,
-    Evidence,
-    Memory,
-    MemorySteps,
-    Parity,
-    Profile,
-    QuantizationLimits,
-    Run,
-    read_profile,
-)
+from snooze.bundle.evidence import Memory, MemorySteps, Profile, Run, read_profile
 from snooze.knative.sizing.calibration import read_figures
 from snooze.knative.sizing.prediction import Prediction, predict
 from snooze.knative.sizing.size import Size, size
@@ -29,26 +21,6 @@ MEMORY: Final = MemorySteps(
     runs=Memory(anonymous=30 * MIB, resident=60 * MIB, peak=62 * MIB),
 )
 TOLERANCE: Final = {"probabilities": Tolerance(rtol=1e-4, atol=1e-5)}
-EVIDENCE: Final = Evidence(
-    data="given",
-    parity=Parity(
-        attempt="as it is",
-        verdict="agrees",
-        kind="smooth",
-        data=Differences(rows=100, worst=0.0, outliers=0, flips=0, near_ties=0),
-        edges=None,
-        edges_refused=(),
-        missing="refused",
-        tolerance=TOLERANCE,
-    ),
-    evaluation=None,
-    candidates=(),
-    chosen="fp32",
-    statistics={},
-    limits=QuantizationLimits(max_drop=1.0, max_flips=1.0, prefer="speed", rows=1, min_gain=1.15),
-    notes=(),
-    variants=(),
-)
 
 
 def a_profile(

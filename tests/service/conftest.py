@@ -17,21 +17,12 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from tests.bundle.conftest import EVIDENCE, PROFILE
 
 from snooze.bundle.codec import document
 from snooze.bundle.contract import Batching, Bundle, Datatype, RunIn, Session, Source, Tensor, Tolerance
 from snooze.bundle.datatypes import NAMES
 from snooze.bundle.draft import Draft
-from snooze.bundle.evidence import (
-    Differences,
-    Evidence,
-    Memory,
-    MemorySteps,
-    Parity,
-    Profile,
-    QuantizationLimits,
-    Run,
-)
 from snooze.bundle.samples import Sample, write_samples
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -57,12 +48,6 @@ ELEMENT_TYPES: dict[Datatype, int] = {
     "FP64": TensorProto.DOUBLE,
     "BYTES": TensorProto.STRING,
 }
-
-
-AGREED = Parity("none", "agrees", "smooth", Differences(2, 0.0, 0, 0, 0), None, (), "agrees", {})
-LIMITS = QuantizationLimits(0.5, 1.0, "speed", 1, 1.1)
-EVIDENCE = Evidence("given", AGREED, None, (), "fp32", {}, LIMITS, (), ())
-PROFILE = Profile("any", (Run(1, 1e-5, 1e-6, 1e-5),), MemorySteps(*[Memory(1, 1, 1)] * 5), 1, 1.0, 1.0, 1.0)
 
 
 class Graph:

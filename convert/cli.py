@@ -3,7 +3,10 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
+from snooze.bundle.arguments import duration, size
+from snooze.bundle.contract import Task
 from snooze.convert.frameworks.registry import NAMES
 
 EPILOG = """\
@@ -35,6 +38,9 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     reading = parser.add_argument_group("reading the model")
     reading.add_argument("--trust", action="store_true", help="read the file although that runs the code in it")
     reading.add_argument("--from", dest="framework", choices=tuple(NAMES), help="its framework (default: by the file)")
+    reading.add_argument("--task", choices=get_args(Task), help="what it is for, if the file does not tell it")
+    reading.add_argument("--max-memory", type=size, metavar="SIZE", help="memory that a child process may use")
+    reading.add_argument("--max-time", type=duration, default=1800.0, metavar="TIME", help="and how long it may take")
     choosing = parser.add_argument_group("choosing what is served")
     choosing.add_argument(
         "--quantize", choices=("auto", "none"), default="auto", help="try 8-bit versions if that may gain (default)"

@@ -7,7 +7,7 @@ Why a trained model was not converted:
   - Unfitted            the model was never trained
   - Unsupported         the model is of a kind that cannot be converted
   - NoWorkspace         the temporary folder cannot be used
-  - Interrupted         a child process that measures did not finish
+  - Interrupted         a child process did not finish
   - Refused             a check failed (exit code 1)
     + GraphRefused      the converted graph cannot be served
     + ParityRefused     the converted graph answers differently from the original
@@ -63,7 +63,7 @@ class NoWorkspace(ConversionError):
 
 
 class Interrupted(ConversionError):
-    """A child process that measures the model did not finish."""
+    """A child process that converts or measures the model did not finish."""
 
     def __init__(self, step: str, problem: str) -> None:
         super().__init__(f"{step} did not finish: {problem}")

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypedDict, get_args
 
+from snooze.bundle.contract import Task
 from snooze.bundle.errors import InvalidOption
 from snooze.bundle.evidence import Prefer, QuantizationLimits
 from snooze.convert.attempts import MAX_BATCH_ROWS
@@ -20,11 +21,14 @@ class Keywords(TypedDict, total=False):
     labels: tuple[str, ...] | None
     trust: bool
     framework: str | None
+    task: Task | None
     quantize: Quantize
     prefer: Prefer
     max_drop: float
     max_flips: float
     rows: int
+    max_memory: int | None
+    max_time: float
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,19 @@ class Options:
     labels: tuple[str, ...] | None = None  # names for the classes, in the order of the model's own
     trust: bool = False  # read the file although reading it may run code in it
     framework: str | None = None  # the framework of the file, if the file does not tell it (`--from`)
+    task: Task | None = None  # what the model is for, if its file does not tell it
     quantize: Quantize = "auto"  # "auto" tries 8-bit versions if there is something to gain
     prefer: Prefer = "speed"  # what decides: the fastest run, the soonest start, or the smallest files ("size")
     max_drop: float = 0.5  # points (hundredths of accuracy or R²) that the score of an 8-bit version may lose
     max_flips: float = 2.0  # percent of the labels that an 8-bit version may change
     rows: int = 1  # rows of a usual request, with which speed is measured
+    max_memory: int | None = None  # bytes that a child process may use; by default four fifths of what is available
+    max_time: float = 1800.0  # seconds that a child process may take
 
     def __post_init__(self) -> None:
-        choices = {"from": (self.framework, (None, *NAMES)), "quantize": (self.quantize, get_args(Quantize))}
-        for option, (value, known) in (choices | {"prefer": (self.prefer, get_args(Prefer))}).items():
+        choices = {"from": (self.framework, (None, *NAMES)), "task": (self.task, (None, *get_args(Task)))}
+        rest = {"quantize": (self.quantize, get_args(Quantize)), "prefer": (self.prefer, get_args(Prefer))}
+        for option, (value, known) in (choices | rest).items():
             if value not in known:
                 raise InvalidOption(f"--{option}", f"expected one of {', '.join(filter(None, known))}, got {value!r}")
         if not math.isfinite(self.max_drop) or self.max_drop < 0:

@@ -19,6 +19,7 @@ import numpy as np
 from snooze.bundle.contract import Session
 from snooze.bundle.evidence import Memory, MemorySteps, Profile, Run
 from snooze.convert.checks.cases import Case
+from snooze.convert.environment import child_environment
 from snooze.convert.errors import Interrupted
 
 PROCESSES: Final = 3
@@ -55,9 +56,7 @@ def cpu_name() -> str:
 
 
 def _probe(file: Path, session: Session, inputs: Path, sizes: list[int]) -> dict[str, Any]:
-    package = Path(__file__).parents[2]  # the folder that contains `snooze`, installed or not
-    path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": path, "ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = child_environment() | {"OPENBLAS_NUM_THREADS": "1"}
     settings = (file, session.optimization, session.intra_op_threads, inputs, ",".join(map(str, sizes)))
     command = [sys.executable, "-P", "-m", "snooze.convert.probe", *map(str, settings), str(SECONDS_PER_SIZE)]
     try:

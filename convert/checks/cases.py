@@ -44,8 +44,14 @@ class Case(NamedTuple):
         }
         return Case(tensors, self.axes)
 
-    def answer(self, outputs: Arrays) -> "Case":
-        """Return a model's outputs for this case. Those with as many entries as this case has rows have rows."""
+    def answer(self, outputs: Arrays, axes: Mapping[str, int | None] | None = None) -> "Case":
+        """
+        Return a model's outputs for this case.
+
+        `axes` are the axes of their rows; without them, outputs with as many entries as this case has rows have rows.
+        """
+        if axes is not None:
+            return Case(outputs, axes)
         rows = self.rows
         axes = {name: 0 if rows is not None and array.shape[:1] == (rows,) else None for name, array in outputs.items()}
         return Case(outputs, axes)

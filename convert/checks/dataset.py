@@ -1,15 +1,15 @@
 """The data that a model is checked on: cases, and their labels if there are any."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from snooze.bundle.contract import Tensor
 from snooze.bundle.rows import LABELS, UNNAMED, Rows, fit, read
 from snooze.convert.checks.cases import Array, Case
+from snooze.convert.frameworks.interface import Inputs
 
 MAX_ROWS: Final = 20_000
 
@@ -59,25 +59,30 @@ class Dataset:
         return first.take(np.arange(rows) % first.units)
 
 
-def load(
-    data: Data, labels: Array | None, inputs: Sequence[Tensor], columns: tuple[str, ...] | None, label: str | None
-) -> Dataset:
+def read_rows(data: Data, labels: Array | None, label: str | None) -> Rows:
     """
-    Return the user's rows as a data set that fits a signature; of more than 20,000 rows that many, spread evenly.
+    Return the user's rows and their labels, if there are any.
 
-    `data` is a file with labels in the column `label`, the only array, or arrays by input name with labels as `y`.
-    `columns` are the names of the features, if the model knows them. Raises InvalidData if the rows do not fit.
+    `data` is a file with labels in the column `label`, the only array, or arrays by input (a dataframe: by column) with
+    labels as `y`. Raises InvalidData if they cannot be read.
     """
     if isinstance(data, str | Path):
-        source, rows = str(data), read(Path(data), label)
-    else:
-        source = "data"
-        given = data if isinstance(data, Mapping) else {UNNAMED: data}
-        named = {name: np.asarray(array) for name, array in given.items()}
-        rows = Rows(named, named.pop(LABELS, None if labels is None else np.asarray(labels)))
-    arrays = fit(rows, inputs, source, columns, keep_precision=True)
+        return read(Path(data), label)
+    given = data.items() if hasattr(data, "items") else [(UNNAMED, data)]
+    named = {str(name): np.asarray(array) for name, array in given}
+    return Rows(named, named.pop(label or LABELS, None if labels is None else np.asarray(labels)))
+
+
+def load(rows: Rows, inputs: Inputs, columns: tuple[str, ...] | None, source: str) -> Dataset:
+    """
+    Return rows as a data set that fits a signature; of more than 20,000 rows that many, spread evenly.
+
+    `columns` are the names of the features, if the model knows them, and `source` says in an error where the rows come
+    from. Raises InvalidData if the rows do not fit.
+    """
+    arrays = fit(rows, [one.tensor for one in inputs], source, columns, keep_precision=True)
     if len(rows.arrays) > len(inputs) == 1:  # a table, whose integers may as well be measurements
         columns = columns or tuple(rows.arrays)
         arrays = {name: one.astype(np.float64) if one.dtype.kind == "i" else one for name, one in arrays.items()}
-    case = Case(arrays, {tensor.name: 0 if tensor.shape[:1] == (-1,) else None for tensor in inputs})
+    case = Case(arrays, {one.tensor.name: one.axis for one in inputs})
     return Dataset((case,), rows.labels, columns=columns).take_evenly(MAX_ROWS)

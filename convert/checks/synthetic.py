@@ -5,19 +5,19 @@ from typing import Final
 
 import numpy as np
 
-from snooze.bundle.contract import Tensor
 from snooze.bundle.rows import draw
 from snooze.convert.checks.cases import Array, Case, rows_case
 from snooze.convert.checks.dataset import Dataset
+from snooze.convert.frameworks.interface import Inputs
 
 ROWS: Final = 512
 BASES: Final = 8  # units from which each kind of edge case is derived
 MAX_THRESHOLDS: Final = 256
 
 
-def draw_data(inputs: Sequence[Tensor], count: int = ROWS) -> Dataset:
+def draw_data(inputs: Inputs, count: int = ROWS) -> Dataset:
     """Return `count` rows drawn from the signature, the same each time."""
-    return Dataset((rows_case(draw(inputs, count)),), real=False)
+    return Dataset((rows_case(draw([one.tensor for one in inputs], count)),), real=False)
 
 
 def edge_cases(data: Dataset, thresholds: Sequence[tuple[int, float]]) -> dict[str, list[Case]]:

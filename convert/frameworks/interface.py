@@ -8,7 +8,7 @@ folder imports the framework's packages, inside the functions that need them.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,9 +16,46 @@ from snooze.bundle.contract import Role, Task, Tensor
 from snooze.bundle.errors import InvalidData
 from snooze.convert.checks.cases import Array, Arrays, Case
 
-Inputs: TypeAlias = tuple[Tensor, ...]  # of a signature
-Labels: TypeAlias = Array | None  # the user's labels of the rows
 Names: TypeAlias = tuple[str, ...] | None  # of classes or columns, if they are known
+
+
+class Domain(NamedTuple):
+    """
+    Which values of an input are drawn where there are no real rows.
+
+    Floats are normal with `center` and `scale`: a number each, or an array that broadcasts against the input without
+    its rows, such as one value for each column. Integers are uniform from `least` to `most`. `choices` replaces both,
+    and are the texts of a string input.
+    """
+
+    center: float | Array = 0.0
+    scale: float | Array = 1.0
+    least: int = 0
+    most: int = 1
+    choices: tuple[object, ...] | None = None
+    lengths: tuple[int, ...] = (16, 7, 23)  # of every variable dimension that is not the rows', one case for each
+
+
+class Input(NamedTuple):
+    """An input of a model. `axis` is the dimension of its rows; None: it has no rows."""
+
+    tensor: Tensor
+    axis: int | None = 0
+    domain: Domain = Domain()
+
+
+Inputs: TypeAlias = tuple[Input, ...]
+
+
+class Hints(NamedTuple):
+    """What the user says about a model, which may show a task and classes that its file does not state."""
+
+    labels: Array | None = None  # of the rows
+    names: Names = None  # of the classes
+    task: Task | None = None
+
+
+NO_HINTS: Final = Hints()
 
 
 class Loaded(NamedTuple):
@@ -42,7 +79,7 @@ class Original:
     framework: str
     framework_version: str
     model: str  # the name of its class
-    inputs: tuple[Tensor, ...]
+    inputs: Inputs
     roles: Mapping[str, Role | None]  # of the outputs, in the order of the graph
     run: Callable[[Arrays], Arrays]  # from the inputs to the outputs, with the names and shapes of the graph
     attempts: tuple[Attempt, ...]
@@ -50,12 +87,14 @@ class Original:
     classes: tuple[object, ...] | None = None  # Python values in the order of the columns of the scores
     decides: str | None = None  # the output whose highest column, or the sign of whose only one, is the class
     lowest_wins: bool = False  # the lowest column decides
+    axes: Mapping[str, int | None] | None = None  # the rows' axis of each output, if the model states it
+    file_itself: bool = False  # the source is a graph already, so parity is with the file itself
     remedy: str = "convert parts of the model one by one to find the step that differs, and do that step elsewhere"
 
     def answer(self, case: Case) -> Case:
         """Return the outputs for a case. Raises InvalidData if the model does not accept the input."""
         try:
-            return case.answer(self.run(case.tensors))
+            return case.answer(self.run(case.tensors), self.axes)
         except (ValueError, TypeError, ArithmeticError, LookupError) as error:
             raise InvalidData("the input rows", f"{self.model} does not accept them: {first_line(error)}") from None
 
@@ -93,30 +132,36 @@ class Framework(Protocol):
     """How models of one framework are recognised, loaded, described and converted."""
 
     name: str  # as `--from` gives it
-    suffixes: tuple[str, ...]
-    formats: str  # the files that it reads, for messages and help
+    suffixes: tuple[str, ...]  # that a damaged file is recognised by
+    formats: str  # the files and folders that it reads, for messages and help
+    isolated: bool  # its files are read, asked and converted in a child process
 
-    def recognizes_content(self, path: Path) -> bool:
-        """Return whether a file without a known suffix holds a model of this framework. Must not run code in it."""
+    def recognizes_file(self, path: Path) -> bool:
+        """Return whether a file or folder holds a model of this framework, by its content. Must not run code in it."""
 
     def recognizes(self, model: object) -> bool:
-        """Return whether an object is a model of this framework."""
+        """Return whether an object is a model of this framework. Must not import the framework."""
 
     def needs_trust(self, path: Path) -> bool:
         """Return whether loading the file may run code in it, so that the user must add `--trust`."""
 
-    def load(self, path: Path) -> Loaded:
-        """Return the model in a file. Raises NotAModel, MissingExtra."""
+    def load(self, path: Path, trust: bool) -> Loaded:
+        """Return the model in a file. Raises NotAModel, MissingExtra, Untrusted."""
 
-    def signature(self, model: Any, sample: object | None) -> Inputs:
-        """Return the inputs, from the model if it knows them, else from sample data. Raises Unfitted, Unsupported."""
+    def signature(self, model: Any, sample: Arrays | None) -> Inputs:
+        """
+        Return the inputs, from the model if it knows them, else from sample rows.
+
+        `sample` holds the user's arrays by input or column, or one array under an empty name. Raises Unfitted,
+        Unsupported, InvalidData (a sample is needed).
+        """
 
     def columns(self, model: Any) -> Names:
         """Return the names of the features that the model was trained on, if it knows them."""
         return None
 
-    def describe(self, model: Any, inputs: Inputs, labels: Labels, names: Names) -> Original:
-        """Return what the model answers and how to convert it. The user's `labels` and `names` may show its classes."""
+    def describe(self, model: Any, inputs: Inputs, hints: Hints) -> Original:
+        """Return what the model answers and how to convert it. Raises Unsupported, InvalidOption (`--task`)."""
 
     def register_converters(self) -> None:
         """Register converters for this framework's estimators inside scikit-learn pipelines, if it is installed."""

@@ -9,21 +9,33 @@ keep the names of their layers.
 import os
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
-from snooze.bundle.contract import Role, Task, Tensor
+from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import NAMES
 from snooze.bundle.rows import draw
 from snooze.convert.checks.cases import Array, Arrays, rows_case, run_in_parts
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.extras import import_extra
-from snooze.convert.frameworks.interface import Attempt, Framework, Inputs, Labels, Loaded, Names, Original, first_line
+from snooze.convert.frameworks.interface import (
+    NO_HINTS,
+    Attempt,
+    Framework,
+    Hints,
+    Input,
+    Inputs,
+    Loaded,
+    Original,
+    first_line,
+)
 from snooze.convert.frameworks.keras.graph import convert
+from snooze.convert.frameworks.networks import Output, find_meaning, has_probabilities
 from snooze.convert.quiet import quiet
 
 DECORATION: Final = re.compile(r"\x1b\[[0-9;]*m|{{[^}]*}}|\[Op:\w+\]")  # colours and places in TensorFlow's messages
@@ -36,9 +48,10 @@ class Keras(Framework):
     name = "keras"
     suffixes = (".keras",)
     formats = ".keras"
+    isolated = True
 
-    def recognizes_content(self, path: Path) -> bool:
-        if not zipfile.is_zipfile(path):
+    def recognizes_file(self, path: Path) -> bool:
+        if not path.is_file() or not zipfile.is_zipfile(path):
             return False
         with zipfile.ZipFile(path) as archive:
             return "config.json" in archive.namelist()
@@ -49,7 +62,7 @@ class Keras(Framework):
     def needs_trust(self, path: Path) -> bool:
         return False  # code in the file, such as a Lambda layer's, is refused
 
-    def load(self, path: Path) -> Loaded:
+    def load(self, path: Path, trust: bool = False) -> Loaded:
         if not zipfile.is_zipfile(path):
             kind = "is an .h5 file; load it in Keras and save it as .keras"
             raise NotAModel(str(path), kind if path.suffix == ".h5" else "is not a .keras file, or is damaged")
@@ -60,7 +73,7 @@ class Keras(Framework):
         except Exception as error:  # zip, JSON, HDF5 and the layers' own code each raise their own
             raise NotAModel(str(path), f"cannot be read: {_load_problem(error)}") from None
 
-    def signature(self, model: Any, sample: object | None = None) -> Inputs:
+    def signature(self, model: Any, sample: Arrays | None = None) -> Inputs:
         keras, name = import_keras(), type(model).__name__
         if not isinstance(model, keras.Model):
             raise NotAModel(name, "is not a Keras model; a layer alone cannot be converted")
@@ -69,36 +82,34 @@ class Keras(Framework):
         if not getattr(model, "inputs", None):
             wrap = "wrap it: x = keras.Input(...); keras.Model(x, model(x))"
             raise Unsupported(name, f"it is subclassed, so its inputs are not known; {wrap}")
-        return tuple(_tensor(name, value) for value in model.inputs)
+        return tuple(Input(_tensor(name, value)) for value in model.inputs)
 
-    def describe(self, model: Any, inputs: Inputs, labels: Labels = None, names: Names = None) -> Original:
-        """
-        Return a Keras model with what it answers.
-
-        A single output classifies if it ends in a softmax or sigmoid, if its columns are probabilities, or if `labels`
-        or `names` fit its columns; the model itself does not state it.
-        """
+    def describe(self, model: Any, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
+        """Return a Keras model with what it answers; see `networks.find_meaning`."""
         keras, name = import_keras(), type(model).__name__
         # With lists, because tf2onnx fails for inputs by name and renames the outputs of a Sequential.
         model = keras.Model(list(model.inputs), list(model.outputs), name=model.name)
-        single = len(model.outputs) == 1
-        activations = _activations(model, inputs)
-        binary = single and activations[0] == "sigmoid" and model.outputs[0].shape == (None, 1)
-        classes = _classes(model, activations[0], binary, labels, names) if single else None
-        roles, decides = _roles(model, activations, classes)
-        outputs = tuple(roles)
-        task: Task | None = "classification" if classes else "regression" if single and "value" in roles else None
+        found = list(_outputs(model, inputs))
+        meaning = find_meaning(found, hints)
+        if len(found) == 1:  # the name of an only output says what it is
+            new = "value"
+            if meaning.classes:
+                new = "probabilities" if has_probabilities(found[0]) else "scores"
+            elif meaning.task == "transform":
+                new = "embedding"
+            meaning = find_meaning([found[0]._replace(name=new)], hints)
+        names, binary = tuple(meaning.roles), meaning.binary
         return Original(
             framework="keras",
             framework_version=str(keras.__version__),
             model=name,
             inputs=inputs,
-            roles=roles,
-            run=_runner(model, inputs, outputs, binary),
-            attempts=(Attempt("single precision", lambda: convert(model, name, outputs, binary)),),
-            task=task,
-            classes=classes,
-            decides=decides,
+            roles=meaning.roles,
+            run=_runner(model, inputs, names, binary),
+            attempts=(Attempt("single precision", lambda: convert(model, name, names, binary)),),
+            task=meaning.task,
+            classes=meaning.classes,
+            decides=meaning.decides,
         )
 
 
@@ -127,53 +138,16 @@ def _tensor(model: str, value: Any) -> Tensor:
     return Tensor(value.name, datatype, tuple(size or -1 for size in value.shape))
 
 
-def _classes(
-    model: Any, activation: str | None, binary: bool, labels: Labels, names: Names
-) -> tuple[object, ...] | None:
-    """Return the class numbers of a network with one output that classifies, None for other networks."""
-    shape = model.outputs[0].shape
-    if binary:
-        return (0, 1)
-    if len(shape) != 2 or shape[1] is None or shape[1] < 2:
-        return None
-    count = int(shape[1])
-    numbers = labels if labels is not None and labels.ndim == 1 and labels.dtype.kind in "iub" else None
-    fits = numbers is not None and bool(((numbers >= 0) & (numbers < count)).all())
-    if activation == "softmax" or fits or (names is not None and len(names) == count):
-        return tuple(range(count))
-    return None
-
-
-def _roles(
-    model: Any, activations: list[str | None], classes: tuple[object, ...] | None
-) -> tuple[dict[str, Role | None], str | None]:
-    """Return the outputs with their roles, and the output that decides."""
-    if classes:
-        name = "probabilities" if activations[0] in ("softmax", "sigmoid") else "scores"
-        return {name: "scores"}, name
-    if len(activations) == 1:
-        return {"value": "value" if len(model.outputs[0].shape) == 2 else None}, None
-    kinds: list[Role | None] = ["scores" if activation == "softmax" else None for activation in activations]
-    return dict(zip(model.output_names, kinds, strict=True)), None
-
-
-def _activations(model: Any, inputs: Inputs) -> list[str | None]:
-    """Return the activation of each output: that of its last layer, or softmax if its answers are probabilities."""
-    found = [_activation(output) for output in model.outputs]
-    if all(found):
-        return found
-    rows = draw(inputs, PROBE_ROWS)
-    try:
-        answers = _call(model, [rows[tensor.name] for tensor in inputs])
-    except ValueError:  # drawn rows may have sizes that the model does not accept
-        return found
-    return [name or ("softmax" if _is_softmax(answer) else None) for name, answer in zip(found, answers, strict=True)]
-
-
-def _is_softmax(answer: Array) -> bool:
-    """Return whether an output has several columns, none negative, whose sum is 1 in every row."""
-    several = answer.ndim == 2 and answer.shape[1] > 1 and answer.dtype.kind == "f"
-    return bool(several and (answer >= 0).all() and np.allclose(answer.sum(1), 1, atol=1e-3))
+def _outputs(model: Any, inputs: Inputs) -> Iterator[Output]:
+    """Yield the outputs with the activation of their last layer, or with an answer if that is not known."""
+    answers: list[Array | None] = [None] * len(model.outputs)
+    activations = [_activation(output) for output in model.outputs]
+    if not all(activations):
+        rows = draw([one.tensor for one in inputs], PROBE_ROWS)
+        with suppress(ValueError):  # drawn rows may have sizes that the model does not accept
+            answers = list(_call(model, [rows[one.tensor.name] for one in inputs]))
+    for name, output, activation, answer in zip(model.output_names, model.outputs, activations, answers, strict=True):
+        yield Output(name, tuple(size or -1 for size in output.shape), activation, answer)
 
 
 def _activation(output: Any) -> str | None:
@@ -189,7 +163,7 @@ def _activation(output: Any) -> str | None:
 
 def _runner(model: Any, inputs: Inputs, outputs: tuple[str, ...], binary: bool) -> Callable[[Arrays], Arrays]:
     def call(rows: Arrays) -> Arrays:
-        return dict(zip(outputs, _call(model, [rows[tensor.name] for tensor in inputs]), strict=True))
+        return dict(zip(outputs, _call(model, [rows[one.tensor.name] for one in inputs]), strict=True))
 
     def run(rows: Arrays) -> Arrays:
         answers = run_in_parts(rows_case(rows), call).tensors

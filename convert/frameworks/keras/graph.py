@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from snooze.convert.checks.graph import BATCH, OPSET, rename
+from snooze.convert.checks.graph import OPSET, rename
 from snooze.convert.errors import Unsupported
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import first_line
+from snooze.convert.frameworks.networks import split_columns
 from snooze.convert.quiet import quiet
 
 
@@ -31,7 +32,7 @@ def convert(model: Any, name: str, outputs: tuple[str, ...], binary: bool) -> An
         problem = f"tf2onnx has no operator for {', '.join(sorted(unknown))}"
         raise Unsupported(name, f"{problem}; do that step before the rows are sent")
     made = rename(made, {value.name: new for value, new in zip(made.graph.output, outputs, strict=True)})
-    return _two_columns(made, outputs[0]) if binary else made
+    return split_columns(made, outputs[0]) if binary else made
 
 
 def _without_counterpart(graph: Any) -> set[str]:
@@ -41,23 +42,6 @@ def _without_counterpart(graph: Any) -> set[str]:
     versions = {entry.domain: entry.version or OPSET[""] for entry in graph.opset_import}
     nodes = graph.graph.node
     return {one.op_type for one in nodes if not defs.has(one.op_type, versions.get(one.domain, OPSET[""]), one.domain)}
-
-
-def _two_columns(graph: Any, name: str) -> Any:
-    """Replace the probability of the second class by those of both classes."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = rename(graph, {name: "second_class"})
-    del graph.graph.output[:]
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "one"))
-    graph.graph.node.extend(
-        [
-            helper.make_node("Sub", ["one", "second_class"], ["first_class"]),
-            helper.make_node("Concat", ["first_class", "second_class"], [name], axis=1),
-        ]
-    )
-    graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, 2]))
-    return graph
 
 
 class _Erfc:

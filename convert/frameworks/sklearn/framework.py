@@ -14,10 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.bundle.contract import Role, Task, Tensor
+from snooze.bundle.errors import InvalidOption
 from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.extras import import_extra
-from snooze.convert.frameworks.interface import Framework, Inputs, Labels, Loaded, Names, Original, first_line
+from snooze.convert.frameworks.interface import NO_HINTS, Framework, Hints, Input, Inputs, Loaded, Original, first_line
 from snooze.convert.frameworks.sklearn.graph import FEATURES, as_list, attempts, parts, register_linear_svc
 from snooze.convert.quiet import quiet
 
@@ -32,8 +33,11 @@ class ScikitLearn(Framework):
     name = "sklearn"
     suffixes = (".joblib", ".pkl", ".pickle")
     formats = ".joblib, .pkl or .pickle with --trust (scikit-learn)"
+    isolated = False  # a pickle may need classes of the caller
 
-    def recognizes_content(self, path: Path) -> bool:
+    def recognizes_file(self, path: Path) -> bool:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             begin = file.read(2)
         return begin[:1] == b"\x80" and begin[1:] in PICKLE_PROTOCOLS
@@ -44,7 +48,7 @@ class ScikitLearn(Framework):
     def needs_trust(self, path: Path) -> bool:
         return True
 
-    def load(self, path: Path) -> Loaded:
+    def load(self, path: Path, trust: bool = False) -> Loaded:
         """Return the estimator in a joblib or pickle file; a warning says if another version saved it."""
         import_sklearn()
         import joblib
@@ -59,14 +63,12 @@ class ScikitLearn(Framework):
             raise NotAModel(str(path), problem) from None
         except (Exception, SystemExit) as error:  # a pickle can raise anything
             raise NotAModel(str(path), f"cannot be read: {type(error).__name__}: {first_line(error)}") from None
-        if not self.recognizes(model):
-            raise NotAModel(str(path), f"contains a {type(model).__qualname__}, expected a scikit-learn estimator")
         other = [one.message for one in caught if isinstance(one.message, InconsistentVersionWarning)]
         versions = [(one.original_sklearn_version, one.current_sklearn_version) for one in other[:1]]
         warning = "saved by scikit-learn {} and read by {}, where it may answer differently"
         return Loaded(model, tuple(warning.format(*pair) for pair in versions))
 
-    def signature(self, model: Any, sample: object | None = None) -> Inputs:
+    def signature(self, model: Any, sample: Arrays | None = None) -> Inputs:
         import_sklearn()
         from sklearn.exceptions import NotFittedError
         from sklearn.utils.validation import check_is_fitted
@@ -89,15 +91,16 @@ class ScikitLearn(Framework):
                 raise Unsupported(name, f"{problem}; select them by position")
             if any(np.asarray(one).dtype.kind in "OUS" for one in as_list(getattr(part, "categories_", []))):
                 raise Unsupported(name, f"{type(part).__name__} was trained on strings; encode them as numbers before")
-        return (Tensor(FEATURES, "FP32", (-1, int(width))),)
+        return (Input(Tensor(FEATURES, "FP32", (-1, int(width)))),)
 
     def columns(self, model: Any) -> tuple[str, ...] | None:
         names = getattr(model, "feature_names_in_", None)
         return None if names is None else tuple(map(str, names))
 
-    def describe(self, model: Any, inputs: Inputs, labels: Labels = None, names: Names = None) -> Original:
+    def describe(self, model: Any, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
         roles, task, calls, decides = _outputs(model)
-        remedy = _remedy(model)
+        if hints.task not in (None, task):
+            raise InvalidOption("--task", f"the {type(model).__name__} is trained for {task}; leave the option out")
         return Original(
             framework="scikit-learn",
             framework_version=str(import_sklearn().__version__),
@@ -110,7 +113,7 @@ class ScikitLearn(Framework):
             classes=tuple(model.classes_.tolist()) if task == "classification" else None,
             decides=decides,
             lowest_wins=task == "clustering",
-            **({"remedy": remedy} if remedy else {}),
+            remedy=_remedy(model) or Original.remedy,
         )
 
     def register_converters(self) -> None:

@@ -1,0 +1,89 @@
+"""Makes a bundle of a trained model: reads it, converts it, and runs every check and measurement in order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from snooze.bundle.contract import Bundle
+from snooze.bundle.errors import InvalidOption
+from snooze.convert import attempts, variants
+from snooze.convert.checks import golden
+from snooze.convert.checks.cases import Array
+from snooze.convert.checks.dataset import Data, Dataset, load, read_rows
+from snooze.convert.checks.score import class_names, targets
+from snooze.convert.checks.synthetic import draw_data
+from snooze.convert.evidence import Findings, write_bundle
+from snooze.convert.frameworks.interface import Hints, Original
+from snooze.convert.options import Options
+from snooze.convert.quantization import candidates
+from snooze.convert.report.page import REPORT, render
+from snooze.convert.source import Model, describe, read_model
+
+VARIANT_ROWS: Final = 64  # on which the forms of a model are compared
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to convert; `convert` in `conversion.py` explains the fields."""
+
+    source: object
+    name: str
+    data: Data | None
+    y: Array | None
+    arguments: Sequence[str] | None
+    options: Options
+
+
+def build(job: Job, folder: Path, work: Path, step: Progress) -> Bundle:
+    """
+    Write the files of a bundle into `folder` and return its contract. `work` is for temporary files.
+
+    `step` is called with each step. Raises as `convert` does.
+    """
+    step("reading the model")
+    asked = job.options
+    model = read_model(job.source, asked.trust, asked.framework)
+    data, original = _prepare(model, job)
+    findings = _examine(original, data, asked, model.warnings, work, step)
+    step("checking what will be served, and measuring it in fresh processes")
+    bundle = write_bundle(job.name, describe(model, original, job.arguments), findings, folder, work)
+    (folder / REPORT).write_text(render(bundle), "utf-8")
+    return bundle
+
+
+def _prepare(model: Model, job: Job) -> tuple[Dataset, Original]:
+    """Return the data with labels as class numbers or values, and the original."""
+    framework, asked = model.framework, job.options
+    if job.data is None and (asked.label is not None or job.y is not None):
+        raise InvalidOption("--label", "labels need their rows; add --data")
+    rows = None if job.data is None else read_rows(job.data, job.y, asked.label)
+    inputs = framework.signature(model.model, rows.arrays if rows else None)
+    if rows is None:
+        data = draw_data(inputs)
+    else:
+        source = str(job.data) if isinstance(job.data, str | Path) else "data"
+        data = load(rows, inputs, framework.columns(model.model), source)
+    original = framework.describe(model.model, inputs, Hints(data.labels, asked.labels, asked.task))
+    class_names(original, asked.labels)  # fails early
+    return replace(data, labels=targets(original, data.labels, asked.labels)), original
+
+
+def _examine(
+    original: Original, data: Dataset, asked: Options, notes: tuple[str, ...], work: Path, step: Progress
+) -> Findings:
+    """Return a graph that agrees with the original, the version of it to serve, and the form in which it is served."""
+    step(f"converting, and comparing {len(data)} rows with the original")
+    conversion = attempts.convert(original, data, work)
+    step("trying 8-bit candidates")
+    wanted = asked.quantize == "auto"
+    choice = candidates.choose(conversion.file, conversion.graph, original, data, asked.limits, wanted, work)
+    expected = conversion.expected
+    tolerance = golden.tolerances(expected.tolerance, expected.outputs, choice.quantized)
+    step("measuring the forms in which the model can be served")
+    some = data.take_evenly(VARIANT_ROWS)
+    served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.limits, work)
+    names = class_names(original, asked.labels)
+    return Findings(original, names, data, asked.limits, notes, conversion, choice, tolerance, served)

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -25,6 +26,7 @@ from snooze.bundle.units import format_duration, format_size
 from snooze.convert.build import Job, Progress
 from snooze.convert.environment import child_environment
 from snooze.convert.errors import Interrupted
+from snooze.convert.frameworks.interface import first_line
 
 INTERVAL: Final = 0.1  # seconds between two looks at the child
 SHARE_OF_AVAILABLE: Final = 0.8  # of the machine's memory, if no limit is given
@@ -47,7 +49,8 @@ def build(job: Job, folder: Path, work: Path, step: Progress) -> Bundle:
         try:
             return _listen(child, messages, job, step)
         finally:
-            os.killpg(child.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # all of the group has ended
+                os.killpg(child.pid, signal.SIGKILL)
 
 
 def _listen(child: "subprocess.Popen[bytes]", messages: IO[bytes], job: Job, step: Progress) -> Bundle:
@@ -70,6 +73,8 @@ def _listen(child: "subprocess.Popen[bytes]", messages: IO[bytes], job: Job, ste
             raise _restore(*content)
         if kind == "system":
             raise OSError(*content)
+        if kind == "defect":
+            raise Interrupted(current, f"{content}; please report it with the model")
         current = content
         step(content)
     code = child.wait()
@@ -134,6 +139,8 @@ def main(folder: str, work: str, sender: str) -> None:
             report(error=[type(error).__name__, str(error), vars(error)])
         except OSError as error:
             report(system=[error.errno, error.strerror, error.filename])
+        except Exception as error:
+            report(defect=f"{type(error).__name__}: {first_line(error)}")
 
 
 def _end_with_parent() -> None:

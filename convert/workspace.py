@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from snooze.bundle.errors import SnoozeError
-from snooze.convert.errors import NoWorkspace
+from snooze.convert.errors import Interrupted, NoWorkspace
 
 MIN_FREE_BYTES: Final = 1024 * 1024  # a folder with less is considered full
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -27,9 +27,10 @@ def workspace() -> Iterator[Path]:
     with folder as name:
         try:
             yield Path(name)
-        except SnoozeError:
-            raise
-        except Exception:  # native code that cannot write rarely says that there is no space
+        except Exception as error:
+            if isinstance(error, SnoozeError) and not isinstance(error, Interrupted):
+                raise
+            # Native code that cannot write rarely says that there is no space.
             reason = _find_shortage(Path(name))
             if reason is None:
                 raise

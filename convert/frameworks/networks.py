@@ -111,5 +111,6 @@ def _fits(labels: Array, count: int) -> bool:
 
 def _is_softmax(answer: Array | None) -> bool:
     """Return whether an output has several columns, none negative, whose sum is 1 in every row."""
-    several = answer is not None and answer.ndim == 2 and answer.shape[1] > 1 and answer.dtype.kind == "f"
-    return bool(several and (answer >= 0).all() and np.allclose(answer.sum(1), 1, atol=1e-3))
+    if answer is None or answer.ndim != 2 or answer.shape[1] < 2 or answer.dtype.kind != "f":
+        return False
+    return bool((answer >= 0).all() and np.allclose(answer.sum(1), 1, atol=1e-3))

@@ -63,7 +63,7 @@ def test_prints_one_json_document_and_nothing_else(folder: Path, capsys: pytest.
         ("no.joblib --trust", "snooze: no.joblib: does not exist"),
         ("text.joblib --trust", "snooze: text.joblib: cannot be read: "),
         ("rows.npz", "snooze: rows.npz: is not a model that can be read;"),
-        (". --trust", "snooze: .: is a folder; expected"),
+        (". --trust", "snooze: .: is a folder without a model; expected"),
         ("unfitted.joblib --trust", "snooze: the LogisticRegression is not fitted; call fit on it"),
         (
             "tumour.joblib --trust --data narrow.npz",

@@ -1,16 +1,19 @@
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from snooze.bundle.contract import Task
 from snooze.bundle.errors import InvalidOption
+from snooze.convert.frameworks.registry import NAMES
 from snooze.convert.options import Keywords, Options
 
 
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"framework": "torch"}, "--from: expected one of sklearn, keras, got 'torch'"),
+        ({"framework": "caffe"}, f"--from: expected one of {', '.join(NAMES)}, got 'caffe'"),
+        ({"task": "luck"}, f"--task: expected one of {', '.join(get_args(Task))}, got 'luck'"),
         ({"quantize": "off"}, "--quantize: expected one of auto, none, got 'off'"),
         ({"prefer": "luck"}, "--prefer: expected one of speed, start, size, got 'luck'"),
         ({"max_drop": -0.1}, "--max-drop: expected points, 0 or more, got -0.1"),

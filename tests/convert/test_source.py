@@ -10,11 +10,11 @@ from sklearn.linear_model import LinearRegression
 
 from snooze.convert.errors import NotAModel, Untrusted
 from snooze.convert.frameworks.interface import Original
-from snooze.convert.frameworks.registry import find
-from snooze.convert.source import Model, describe, read_model
+from snooze.convert.frameworks.registry import find, frameworks
+from snooze.convert.source import Model, describe, read_model, recognize_file
 
 pytestmark = [pytest.mark.framework, pytest.mark.process]
-FORMATS = ".joblib, .pkl or .pickle with --trust (scikit-learn), .keras"
+FORMATS = ", ".join(framework.formats for framework in frameworks())
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_folder_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(NotAModel) as caught:
         read_model(tmp_path)
 
-    assert str(caught.value) == f"{tmp_path}: is a folder; expected {FORMATS}"
+    assert str(caught.value) == f"{tmp_path}: is a folder without a model; expected {FORMATS}"
 
 
 def test_a_pipe_is_not_a_model(tmp_path: Path) -> None:
@@ -114,6 +114,19 @@ def test_another_archive_is_not_a_model(tmp_path: Path) -> None:
 
     with pytest.raises(NotAModel, match="is not a model that can be read"):
         read_model(tmp_path / "archive")
+
+
+def test_a_pickle_of_something_else_is_not_a_model(tmp_path: Path) -> None:
+    joblib.dump({"weights": [1, 2]}, tmp_path / "weights.joblib")
+
+    with pytest.raises(NotAModel) as caught:
+        read_model(tmp_path / "weights.joblib", trust=True)
+
+    assert caught.value.problem == "contains a builtins.dict, expected a model"
+
+
+def test_the_content_wins_over_the_suffix(saved: Path) -> None:
+    assert recognize_file(saved.rename(saved.with_suffix(".keras"))).name == "sklearn"
 
 
 def test_another_object_is_not_a_model() -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from snooze.bundle.errors import NotWritten
 from snooze.convert import convert
-from snooze.convert.errors import Interrupted, NoWorkspace
+from snooze.convert.errors import Interrupted, NoWorkspace, Unfitted
 from snooze.convert.workspace import workspace
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+CRASH = Interrupted("converting", "the process ended with SIGABRT")
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ def test_is_a_temporary_folder_that_is_removed(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("error", [NO_SPACE, RuntimeError("Protobuf serialization failed.")])
+@pytest.mark.parametrize("error", [NO_SPACE, RuntimeError("Protobuf serialization failed."), CRASH])
 def test_an_error_in_a_full_folder_is_the_lack_of_space(folder: Path, error: Exception) -> None:
     with pytest.raises(NoWorkspace) as caught, workspace():
         raise error
@@ -50,7 +51,7 @@ def test_an_error_in_a_full_folder_is_the_lack_of_space(folder: Path, error: Exc
     assert not list(folder.iterdir())
 
 
-@pytest.mark.parametrize("error", [NO_SPACE, RuntimeError("a mistake")])
+@pytest.mark.parametrize("error", [NO_SPACE, RuntimeError("a mistake"), CRASH])
 def test_an_error_in_a_folder_with_space_is_raised_as_it_is(folder: Path, error: Exception) -> None:
     with pytest.raises(type(error)) as caught, workspace():
         raise error
@@ -60,7 +61,7 @@ def test_an_error_in_a_folder_with_space_is_raised_as_it_is(folder: Path, error:
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("error", [Interrupted("measuring", "killed"), NotWritten(Path("models"), "no permission")])
+@pytest.mark.parametrize("error", [Unfitted("Pipeline", "fit"), NotWritten(Path("models"), "no permission")])
 def test_an_error_of_ours_is_raised_as_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, workspace():
         raise error

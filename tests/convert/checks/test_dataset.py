@@ -10,12 +10,19 @@ from hypothesis import strategies as st
 from snooze.bundle.contract import Tensor
 from snooze.bundle.errors import InvalidData
 from snooze.convert.checks.cases import Case, rows_case
-from snooze.convert.checks.dataset import MAX_ROWS, Dataset, load
+from snooze.convert.checks.dataset import MAX_ROWS, Data, Dataset, load, read_rows
+from snooze.convert.frameworks.interface import Input, Inputs
 
-PAIR = (Tensor("features", "FP32", (-1, 2)),)
-TWO = (Tensor("image", "FP32", (-1, 4, 4, 1)), Tensor("age", "INT64", (-1, 1)))
+PAIR = (Input(Tensor("features", "FP32", (-1, 2))),)
+TWO = (Input(Tensor("image", "FP32", (-1, 4, 4, 1))), Input(Tensor("age", "INT64", (-1, 1))))
 ROWS = np.arange(6.0).reshape(3, 2)
 MakeRows = Callable[..., Dataset]
+
+
+def read(
+    data: Data, inputs: Inputs, y: Any = None, label: str | None = None, columns: tuple[str, ...] | None = None
+) -> Dataset:
+    return load(read_rows(data, y, label), inputs, columns, "data")
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.data())
@@ -63,7 +70,7 @@ def test_reads_arrays_by_name_and_labels_as_y(tmp_path: Path) -> None:
     }
     np.savez(tmp_path / "rows.npz", **arrays)
 
-    for data in (load(tmp_path / "rows.npz", None, TWO, None, None), load(arrays, None, TWO, None, None)):
+    for data in (read(tmp_path / "rows.npz", TWO), read(arrays, TWO)):
         assert (len(data), list(data.cases[0].tensors), data.real) == (3, ["image", "age"], True)
         assert data.cases[0].axes == {"image": 0, "age": 0}
         assert data.labels is not None
@@ -72,7 +79,7 @@ def test_reads_arrays_by_name_and_labels_as_y(tmp_path: Path) -> None:
 
 def test_keeps_the_precision_of_the_rows() -> None:
     """The original answers what the user gave; only the graph gets single precision."""
-    data = load(ROWS + 1e-12, None, PAIR, None, None)
+    data = read(ROWS + 1e-12, PAIR)
 
     assert data.cases[0].tensors["features"].dtype == np.float64
 
@@ -80,7 +87,7 @@ def test_keeps_the_precision_of_the_rows() -> None:
 def test_reads_the_columns_that_the_model_knows(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("b,kind,a\n2,good,1\n,bad,3\n")
 
-    data = load(tmp_path / "rows.csv", None, PAIR, ("a", "b"), "kind")
+    data = read(tmp_path / "rows.csv", PAIR, label="kind", columns=("a", "b"))
 
     assert data.columns == ("a", "b")
     assert data.labels is not None
@@ -92,15 +99,15 @@ def test_the_integers_of_a_table_are_floats_with_names(tmp_path: Path) -> None:
     """Edge cases are derived from floats only; an array of integers may be categories."""
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n3,4\n")
 
-    table = load(tmp_path / "rows.csv", None, PAIR, None, None)
-    array = load(np.array([[1, 2], [3, 4]]), None, PAIR, None, None)
+    table = read(tmp_path / "rows.csv", PAIR)
+    array = read(np.array([[1, 2], [3, 4]]), PAIR)
 
     assert [data.cases[0].tensors["features"].dtype.kind for data in (table, array)] == ["f", "i"]
     assert [data.columns for data in (table, array)] == [("a", "b"), None]
 
 
 def test_uses_at_most_20000_rows() -> None:
-    data = load(np.zeros((MAX_ROWS + 5, 2)), np.zeros(MAX_ROWS + 5), PAIR, None, None)
+    data = read(np.zeros((MAX_ROWS + 5, 2)), PAIR, np.zeros(MAX_ROWS + 5))
 
     assert len(data) == MAX_ROWS
     assert data.labels is not None
@@ -109,6 +116,6 @@ def test_uses_at_most_20000_rows() -> None:
 
 def test_every_row_has_a_label() -> None:
     with pytest.raises(InvalidData) as caught:
-        load(ROWS, np.zeros(2), PAIR, None, None)
+        read(ROWS, PAIR, np.zeros(2))
 
     assert caught.value.what == "data"

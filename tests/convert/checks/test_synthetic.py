@@ -8,12 +8,13 @@ from snooze.bundle.contract import Tensor
 from snooze.convert.checks.cases import Case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.synthetic import MAX_THRESHOLDS, draw_data, edge_cases, missing_cases
+from snooze.convert.frameworks.interface import Input
 
 MakeRows = Callable[..., Dataset]
 
 
 def test_draws_rows_of_the_signature() -> None:
-    data = draw_data((Tensor("words", "INT32", (-1, -1)), Tensor("image", "FP32", (-1, 4, 4))), 5)
+    data = draw_data((Input(Tensor("words", "INT32", (-1, -1))), Input(Tensor("image", "FP32", (-1, 4, 4)))), 5)
 
     assert {name: array.shape[::2] for name, array in data.cases[0].tensors.items()} == {"words": (5,), "image": (5, 4)}
     assert (len(data), data.real, data.labels) == (5, False, None)

@@ -9,9 +9,9 @@ import pytest
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.attempts import convert as convert_original
-from snooze.convert.checks.dataset import Dataset, load
+from snooze.convert.checks.dataset import Data, load, read_rows
 from snooze.convert.checks.synthetic import draw_data
-from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.interface import Framework, Hints, Original
 
 Convert = Callable[..., tuple[Original, Conversion]]
 
@@ -22,13 +22,14 @@ def converter(tmp_path: Path) -> Callable[[Framework], Convert]:
 
     def converter(framework: Framework) -> Convert:
         def convert(
-            model: Any, rows: Any = None, labels: Any = None, names: tuple[str, ...] | None = None
+            model: Any, data: Data | None = None, labels: Any = None, names: tuple[str, ...] | None = None
         ) -> tuple[Original, Conversion]:
-            inputs = framework.signature(model, None)
             labels = None if labels is None else np.asarray(labels)
-            original = framework.describe(model, inputs, labels, names)
-            data: Dataset = draw_data(inputs, 40) if rows is None else load(rows, None, inputs, None, None)
-            return original, convert_original(original, data, tmp_path)
+            rows = None if data is None else read_rows(data, labels, None)
+            inputs = framework.signature(model, rows.arrays if rows else None)
+            original = framework.describe(model, inputs, Hints(labels, names))
+            dataset = load(rows, inputs, framework.columns(model), "data") if rows else draw_data(inputs, 40)
+            return original, convert_original(original, dataset, tmp_path)
 
         return convert
 

@@ -37,7 +37,11 @@ CHUNK_STRINGS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One tensor of a signature. `code` is the `struct` code of its values, `kind` numpy's kind of `dtype`."""
+    """
+    One tensor of a signature. `code` is the `struct` code of its values, `kind` numpy's kind of `dtype`.
+
+    `narrow` is the same tensor as FP32 if it is FP64: such a model also takes single precision from the wire.
+    """
 
     name: str
     datatype: str
@@ -46,12 +50,15 @@ class TensorSpec:
     kind: str
     code: str
     role: Role | None
+    narrow: "TensorSpec | None" = None
 
     @classmethod
     def of(cls, tensor: Tensor) -> "TensorSpec":
         """Return the specification of a tensor of the contract."""
         dtype = DATATYPES[tensor.datatype]
-        return cls(tensor.name, tensor.datatype, tensor.shape, dtype, dtype.kind, CODES[tensor.datatype], tensor.role)
+        code = CODES[tensor.datatype]
+        narrow = cls.of(tensor._replace(datatype="FP32")) if tensor.datatype == "FP64" else None
+        return cls(tensor.name, tensor.datatype, tensor.shape, dtype, dtype.kind, code, tensor.role, narrow)
 
 
 class Signature:

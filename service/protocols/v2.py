@@ -152,7 +152,9 @@ def _decode_inputs(
             size = parameters.get("binary_data_size")
         if size is not None:
             part = _slice_tail(spec, tensor, size, tail, at)
-            feeds[spec.name] = from_bytes(spec, shape, number, part)
+            sent = spec.narrow if spec.narrow is not None and tensor["datatype"] == "FP32" else spec
+            # In JSON the digits count, whatever the datatype; raw FP32 has to be widened.
+            feeds[spec.name] = from_bytes(sent, shape, number, part).astype(spec.dtype, copy=False)
             at += len(part)
             continue
         if "data" not in tensor:
@@ -180,8 +182,9 @@ def _find_input(signature: Signature, tensor: Any, feeds: Mapping[str, Array]) -
         raise InvalidRequest(f"unknown input {brief(name)}; the model takes: {', '.join(signature.inputs)}")
     if name in feeds:
         raise InvalidRequest(f"input '{name}' is duplicated")
-    if tensor.get("datatype") != spec.datatype:
-        raise InvalidTensor(spec.name, f"expected datatype {spec.datatype}, got {brief(tensor.get('datatype'))}")
+    datatype = tensor.get("datatype")
+    if datatype != spec.datatype and (spec.narrow is None or datatype != "FP32"):
+        raise InvalidTensor(spec.name, f"expected datatype {spec.datatype}, got {brief(datatype)}")
     return spec
 
 

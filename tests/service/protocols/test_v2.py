@@ -134,6 +134,23 @@ def test_says_what_is_wrong_with_a_request(client: Client, document: Any, error:
     assert (answer.status, answer.json().get("error")) == (200 if error is None else 400, error)
 
 
+def test_raw_single_precision_is_widened_for_a_model_in_double_precision(client: Client) -> None:
+    numbers = np.array([0.1, np.nan], np.float32)
+    declared = {"name": "x", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
+    body, length = binary({"inputs": [declared], "parameters": {"binary_data_output": True}}, numbers.tobytes())
+
+    answer = client.ask("POST", "/v2/models/identity-fp64/infer", body, inference_header_content_length=length)
+
+    assert answer.body.endswith(numbers.astype(np.float64).tobytes())
+
+
+def test_json_declared_as_single_precision_keeps_its_digits_in_a_model_in_double_precision(client: Client) -> None:
+    answer = infer(client, {"inputs": [tensor([0.1, 1e300], [1, 2], "FP32", "x")]}, "identity-fp64")
+
+    (output,) = answer.json()["outputs"]
+    assert (output["datatype"], output["data"]) == ("FP64", [0.1, 1e300])
+
+
 @pytest.mark.parametrize("datatype", ELEMENT_TYPES)
 def test_binary_tensors_go_in_and_out(client: Client, datatype: Datatype) -> None:
     raw = b"\x01\x00\x00\x00a\x02\x00\x00\x00\xc3\xbc"

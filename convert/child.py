@@ -34,14 +34,18 @@ JOB: Final = "child.job"
 
 
 def build(job: Job, folder: Path, work: Path, step: Progress) -> Bundle:
-    """Do what `snooze.convert.build.build` does, in a child process. Raises Interrupted if it does not finish."""
+    """
+    Do what `snooze.convert.build.build` does, in a child process. Raises Interrupted if it does not finish.
+
+    The child is killed even where it has finished, so its temporary files are in `work` as well.
+    """
     (work / JOB).write_bytes(pickle.dumps(job))
     receiver, sender = os.pipe()
     command = [sys.executable, "-P", "-m", "snooze.convert.child", str(folder), str(work), str(sender)]
     with (
         os.fdopen(receiver, "rb") as messages,
         subprocess.Popen(  # a process group of its own, which ends as a whole
-            command, env=child_environment(), pass_fds=[sender], start_new_session=True,
+            command, env=child_environment() | {"TMPDIR": str(work)}, pass_fds=[sender], start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ) as child,
     ):  # fmt: skip

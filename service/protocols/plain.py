@@ -3,7 +3,8 @@ The plain protocol: rows in, labels and confidences out.
 
 `POST /models/NAME/predict`, or `/predict` where one model is served, takes `{"rows": [...]}` or the bare list. For a
 model of one input, a row is what one row of that input is: `[5.1, 3.5]` for shape [any, 2], `"a text"` for shape [any].
-For a model of several inputs it is an object: `{"age": 31, "words": [4, 8]}`. All rows of a request are run together.
+For a model of several inputs it is an object: `{"age": 31, "words": [4, 8]}`. An input of shape [any, 1], a column of a
+table, takes the value alone. All rows of a request are run together.
 
 The answer is `{"model": NAME, "version": 1, "predictions": [...]}`, for each row an object that holds, by the roles of
 the model's outputs:
@@ -105,6 +106,8 @@ def _stack(spec: TensorSpec, rows: list[Any], booleans: bool) -> Array:
         shape.append(len(level))
         level = level[0] if level else None
     if len(shape) < len(spec.shape) and type(rows[0]) is not list:
+        if len(spec.shape) == 2 and spec.shape[1] == 1:  # a column of a table
+            return from_json(spec, [len(rows), 1], len(rows), rows, booleans)
         raise InvalidTensor(spec.name, f"expected each row to be a list; for one row: [[...]], got {brief(rows[0])}")
     return from_json(spec, shape, count(spec, shape), rows, booleans)
 
@@ -145,14 +148,14 @@ def _add_classes(
     table = None if scores is None else scores.reshape(len(scores), -1)
     if table is not None and table.shape[1] == 1 and names is not None and len(names) == 2:
         table = np.concatenate([1 - table, table], axis=1)  # one logistic score describes two classes
-    numbers = None if label is None else label.reshape(len(label), -1)[:, 0].tolist()
+    numbers = None if label is None else label.reshape(len(label), -1).tolist()
     for i, prediction in enumerate(predictions):
         row = None if table is None else table[i].tolist()
-        number = numbers[i] if numbers is not None else None
-        if number is None and row is not None:
-            number = max(range(len(row)), key=row.__getitem__)
-        if number is not None:
-            prediction["label"] = _label(number, names)
+        if numbers is not None:
+            labels = [_label(number, names) for number in numbers[i]]
+            prediction["label"] = labels[0] if len(labels) == 1 else labels
+        elif row is not None:
+            prediction["label"] = _label(max(range(len(row)), key=row.__getitem__), names)
         if row is not None:
             _add_scores(prediction, row, names, signature.probabilities)
 

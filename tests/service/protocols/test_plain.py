@@ -136,6 +136,30 @@ def test_a_label_that_is_a_name_already_is_left_alone(tmp_path: Path) -> None:
     assert answer["label"] == str(number)
 
 
+def table() -> Graph:
+    """Two columns of a table, and what stands in them as two labels a row."""
+    from onnx import helper
+
+    from snooze.bundle.contract import Tensor
+
+    inputs = [Tensor("age", "INT64", (-1, 1)), Tensor("size", "INT64", (-1, 1))]
+    nodes = [helper.make_node("Concat", ["age", "size"], ["label"], axis=1)]
+    golden = {"age": np.array([[1], [2]]), "size": np.array([[3], [4]])}
+    return Graph(nodes, inputs, [Tensor("label", "INT64", (-1, 2), "label")], golden)
+
+
+def test_a_column_of_a_table_takes_the_value_alone(tmp_path: Path) -> None:
+    publish(tmp_path, "table", table())
+    client = Client(create_app(Settings(models=(tmp_path,), log="off")))
+
+    alone = client.post("/predict", [{"age": 1, "size": 3}, {"age": 2, "size": 4}])
+    listed = client.post("/predict", [{"age": [1], "size": [3]}, {"age": [2], "size": [4]}])
+    mixed = client.post("/predict", [{"age": 1, "size": 3}, {"age": [2], "size": 4}])
+
+    assert alone.json()["predictions"] == listed.json()["predictions"] == [{"label": [1, 3]}, {"label": [2, 4]}]
+    assert (mixed.status, mixed.error) == (400, "input 'age': expected integers for INT64, got [2]")
+
+
 def test_what_json_cannot_carry_goes_by_the_other_protocol(client: Client) -> None:
     asked = client.ask("POST", "/models/sum/predict", b"[[1, NaN, 2]]")
     answered = client.post("/models/sum/predict", [[3e38, 3e38, 3e38]])

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-FRAMEWORKS = {"sklearn", "skl2onnx", "joblib", "tensorflow", "keras", "tf2onnx"}
+FRAMEWORKS = {
+    "sklearn", "skl2onnx", "joblib", "skops", "pandas", "lightgbm", "xgboost", "onnxmltools",
+    "tensorflow", "keras", "tf_keras", "tf2onnx", "torch",
+}  # fmt: skip
 MAY_IMPORT = {
     "bundle": set(),
     "convert": {"bundle"},

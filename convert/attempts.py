@@ -9,6 +9,7 @@ from snooze.bundle.contract import Batching, Tensor, Tolerance
 from snooze.bundle.errors import InvalidData, SnoozeError
 from snooze.bundle.evidence import Differences, FailedAttempt, Parity
 from snooze.convert.checks import graph as graphs
+from snooze.convert.checks.boundaries import find_boundaries
 from snooze.convert.checks.cases import Case, join
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import compare, find_problem, tolerances
@@ -161,5 +162,8 @@ def _expect(original: Original, data: Dataset, graph: Any) -> Expected:
 
     trees = bool(graphs.operators(graph) & set(graphs.TREES))
     outputs = original.answer_all(data.cases)
-    edges, missing = answer(edge_cases(data, graphs.thresholds(graph))), answer(missing_cases(data))
+    edges, missing = (
+        answer(edge_cases(data, original.inputs, find_boundaries(graph, original))),
+        answer(missing_cases(data, original.inputs)),
+    )
     return Expected(data, outputs, edges, missing, tuple(refused), tolerances(original, outputs, trees), trees)

@@ -12,7 +12,6 @@ from snooze.convert.frameworks.interface import first_line
 OPSET: Final = {"": 18, "ai.onnx.ml": 3}
 DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # "ai.onnx" is the long name of ""
 BATCH: Final = "batch"
-THRESHOLD_GRID: Final = 1 / 64
 TREES: Final = ("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor")
 REMEDY: Final = "do that step of the model before the rows are sent, or train another kind of model"
 
@@ -53,27 +52,21 @@ def operators(graph: Any) -> set[str]:
     return {node.op_type for node in graph.graph.node}
 
 
-def thresholds(graph: Any) -> list[tuple[int, float]]:
-    """
-    Return (feature, threshold) of the tree splits on which a feature of a request may lie exactly.
-
-    These are thresholds at multiples of 1/64 of trees that read the model's only input directly. Single precision
-    cannot distinguish other thresholds from their neighbours anyway.
-    """
-    if len(graph.graph.input) != 1:
+def thresholds(graph: Any, direct: bool = True) -> list[tuple[int, float]]:
+    """Return (feature, threshold) of the splits of trees; if `direct`, of those that read the only input itself."""
+    if direct and len(graph.graph.input) != 1:
         return []
     name = graph.graph.input[0].name
-    direct = {name} | {node.output[0] for node in graph.graph.node if node.op_type == "Cast" and node.input[0] == name}
+    inputs = {name} | {node.output[0] for node in graph.graph.node if node.op_type == "Cast" and node.input[0] == name}
     splits: set[tuple[int, float]] = set()
     for node in graph.graph.node:
-        if node.op_type in TREES and node.input[0] in direct:
+        if node.op_type in TREES and (not direct or node.input[0] in inputs):
             values = {attribute.name: attribute for attribute in node.attribute}
             features, limits = values.get("nodes_featureids"), values.get("nodes_values")
             modes = values.get("nodes_modes")
             if features and limits and modes:
                 rows = zip(modes.strings, features.ints, limits.floats, strict=True)
-                on_grid = {(at, limit) for mode, at, limit in rows if mode != b"LEAF" and limit % THRESHOLD_GRID == 0}
-                splits |= on_grid
+                splits |= {(at, limit) for mode, at, limit in rows if mode != b"LEAF"}
     return sorted(splits)
 
 

@@ -36,6 +36,20 @@ class Domain(NamedTuple):
     lengths: tuple[int, ...] = (16, 7, 23)  # of every variable dimension that is not the rows', one case for each
 
 
+class Feature(NamedTuple):
+    """
+    A number that a step of a model makes of one column of an input: `(column - center) / scale`.
+
+    `single`: the trees compare it with their thresholds in single precision, as the graph does.
+    """
+
+    tensor: str
+    column: int
+    center: float = 0.0
+    scale: float = 1.0
+    single: bool = True
+
+
 class Input(NamedTuple):
     """An input of a model. `axis` is the dimension of its rows; None: it has no rows."""
 
@@ -88,6 +102,7 @@ class Original:
     decides: str | None = None  # the output whose highest column, or the sign of whose only one, is the class
     lowest_wins: bool = False  # the lowest column decides
     axes: Mapping[str, int | None] | None = None  # the rows' axis of each output, if the model states it
+    features: tuple[Feature | None, ...] | None = None  # that its trees read; None: the columns of the only input
     file_itself: bool = False  # the source is a graph already, so parity is with the file itself
     remedy: str = "convert parts of the model one by one to find the step that differs, and do that step elsewhere"
 

@@ -20,6 +20,7 @@ from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import NO_HINTS, Framework, Hints, Input, Inputs, Loaded, Original, first_line
 from snooze.convert.frameworks.sklearn.graph import FEATURES, as_list, attempts, parts, register_linear_svc
+from snooze.convert.frameworks.sklearn.thresholds import find_features, with_domains
 from snooze.convert.quiet import quiet
 
 PICKLE_PROTOCOLS: Final = b"\x02\x03\x04\x05"
@@ -91,7 +92,7 @@ class ScikitLearn(Framework):
                 raise Unsupported(name, f"{problem}; select them by position")
             if any(np.asarray(one).dtype.kind in "OUS" for one in as_list(getattr(part, "categories_", []))):
                 raise Unsupported(name, f"{type(part).__name__} was trained on strings; encode them as numbers before")
-        return (Input(Tensor(FEATURES, "FP32", (-1, int(width)))),)
+        return with_domains(model, (Input(Tensor(FEATURES, "FP32", (-1, int(width)))),))
 
     def columns(self, model: Any) -> tuple[str, ...] | None:
         names = getattr(model, "feature_names_in_", None)
@@ -113,6 +114,7 @@ class ScikitLearn(Framework):
             classes=tuple(model.classes_.tolist()) if task == "classification" else None,
             decides=decides,
             lowest_wins=task == "clustering",
+            features=find_features(model, inputs),
             remedy=_remedy(model) or Original.remedy,
         )
 

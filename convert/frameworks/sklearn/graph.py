@@ -11,6 +11,7 @@ from snooze.convert.checks.graph import OPSET, rename
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Attempt, first_line
 from snooze.convert.frameworks.registry import frameworks
+from snooze.convert.frameworks.sklearn.imputers import replace_imputers
 from snooze.convert.quiet import quiet
 
 FEATURES: Final = "features"
@@ -89,6 +90,8 @@ def _graph(
     except Exception as error:  # converters raise whatever their own code runs into
         problem = f"skl2onnx fails with {type(error).__name__}: {first_line(error)}; train another kind of model"
         raise Unsupported(type(model).__name__, problem) from None
+    if double:
+        replace_imputers(graph)
     del graph.graph.output[len(outputs) :]  # declared also for a classifier without scores
     graph = rename(graph, {value.name: name for value, name in zip(graph.graph.output, outputs, strict=True)})
     return _two_columns(graph) if "scores" in outputs and len(model.classes_) == 2 else graph

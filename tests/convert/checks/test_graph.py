@@ -78,7 +78,7 @@ def test_refuses_an_output_with_a_varying_number_of_dimensions() -> None:
         graphs.signature(made, {"x": np.dtype(np.float32)}, runs, {})
 
 
-def test_finds_the_thresholds_on_which_a_feature_may_lie() -> None:
+def test_finds_the_thresholds_of_trees() -> None:
     tree = helper.make_node(
         "TreeEnsembleRegressor",
         ["cast"],
@@ -89,5 +89,11 @@ def test_finds_the_thresholds_on_which_a_feature_may_lie() -> None:
         nodes_values=[2.5, 0.1, 0.0],
     )
 
-    assert graphs.thresholds(model([helper.make_node("Cast", ["x"], ["cast"], to=1), tree])) == [(1, 2.5)]
-    assert graphs.thresholds(model([helper.make_node("Neg", ["x"], ["cast"]), tree])) == []
+    direct, scaled = (
+        model([node, tree])
+        for node in (helper.make_node("Cast", ["x"], ["cast"], to=1), helper.make_node("Neg", ["x"], ["cast"]))
+    )
+
+    assert graphs.thresholds(direct) == [(0, pytest.approx(0.1)), (1, 2.5)]
+    assert graphs.thresholds(scaled) == []
+    assert graphs.thresholds(scaled, direct=False) == graphs.thresholds(direct)

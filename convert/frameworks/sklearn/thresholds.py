@@ -1,0 +1,156 @@
+"""
+Which columns of the input the trees behind a scaler read, and around which values the rows of a model lie.
+
+Both are read from the fitted steps: a scaler knows the centre and spread of what it was trained on, trees their
+thresholds, and neighbours, clusters and support vectors are rows themselves.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from snooze.convert.checks.cases import Array
+from snooze.convert.frameworks.interface import Feature, Input, Inputs
+from snooze.convert.frameworks.sklearn.graph import parts
+
+Features: TypeAlias = list[Feature | None]
+
+STORED: Final = ("support_vectors_", "cluster_centers_", "_fit_X", "X_fit_", "theta_", "means_")  # rows of a model
+MAX_STORED: Final = 1_000
+
+
+def find_features(model: Any, inputs: Inputs) -> tuple[Feature | None, ...] | None:
+    """Return the features that the trees in a model read, if there are steps before them that are known."""
+    found = _before_last(model, inputs)
+    if found is None or found == _columns(inputs):
+        return None
+    single = not any(_compares_in_double(part) for part in parts(model))
+    return tuple(one and one._replace(single=single) for one in found)
+
+
+def with_domains(model: Any, inputs: Inputs) -> Inputs:
+    """Return the inputs with the centre and scale of each floating-point column, as far as the model shows them."""
+    features = _before_last(model, inputs)
+    if features is None:
+        return inputs
+    return tuple(
+        one._replace(domain=one.domain._replace(center=center, scale=scale))
+        if one.tensor.datatype in ("FP32", "FP64") and one.domain.choices is None and len(one.tensor.shape) == 2
+        else one
+        for one, (center, scale) in zip(inputs, _spread(features, _last(model), inputs), strict=True)
+    )
+
+
+def _last(model: Any) -> Any:
+    return _last(model.steps[-1][1]) if hasattr(model, "steps") else getattr(model, "best_estimator_", model)
+
+
+def _compares_in_double(part: Any) -> bool:
+    return "HistGradientBoosting" in type(part).__name__ or type(part).__module__.startswith("lightgbm")
+
+
+def _columns(inputs: Inputs) -> list[Feature]:
+    """Return every column of the inputs, in order."""
+    return [Feature(one.tensor.name, column) for one in inputs for column in range(_width(one))]
+
+
+def _before_last(model: Any, inputs: Inputs) -> Features | None:
+    """Return the features that the last step of a model reads."""
+    found: Features | None = [*_columns(inputs)]
+    model = getattr(model, "best_estimator_", model)
+    for _, step in getattr(model, "steps", ())[:-1]:
+        found = found and _follow(step, found)
+    return found
+
+
+def _follow(step: Any, features: Features) -> Features | None:
+    """Return the features after a step, None if they are not known: the step mixes columns, or is not linear."""
+    kind = type(step).__name__
+    if step == "passthrough" or (kind == "FunctionTransformer" and step.func is None):
+        return features
+    if kind == "Pipeline":
+        found: Features | None = features
+        for _, inner in step.steps:
+            found = found and _follow(inner, found)
+        return found
+    if kind == "ColumnTransformer":
+        return _follow_columns(step, features)
+    if kind == "SimpleImputer" and not step.add_indicator and all(one == one for one in step.statistics_):  # no NaN
+        return features
+    if hasattr(step, "get_support"):
+        return [one for one, kept in zip(features, step.get_support(), strict=True) if kept]
+    if (scaling := _scaling(step, kind)) is None:
+        return None
+    centers, scales = (np.broadcast_to(values, len(features)).tolist() for values in scaling)
+    return [
+        one and one._replace(center=one.center + center * one.scale, scale=one.scale * scale)
+        for one, center, scale in zip(features, centers, scales, strict=True)
+    ]
+
+
+def _scaling(step: Any, kind: str) -> tuple[Any, Any] | None:
+    """Return center and scale of a scaler, which gives `(column - center) / scale`."""
+    if kind == "StandardScaler":
+        return _or(step.mean_, 0.0, step.with_mean), _or(step.scale_, 1.0)
+    if kind == "RobustScaler":
+        return _or(step.center_, 0.0), _or(step.scale_, 1.0)
+    if kind == "MinMaxScaler" and not step.clip:
+        return -step.min_ / step.scale_, 1 / step.scale_
+    if kind == "MaxAbsScaler":
+        return 0.0, step.scale_
+    return None
+
+
+def _or(values: Any, default: float, used: bool = True) -> Any:
+    return values if used and values is not None else default
+
+
+def _follow_columns(step: Any, features: Features) -> Features:
+    found: Features = [None] * max(places.stop for places in step.output_indices_.values())
+    for name, transformer, _ in step.transformers_:
+        picked = [features[at] for at in step._transformer_to_input_indices.get(name, ())]
+        places = step.output_indices_[name]
+        made = None if transformer == "drop" or not picked else _follow(transformer, picked)
+        if made is not None and len(made) == places.stop - places.start:
+            found[places] = made
+    return found
+
+
+def _spread(features: Features, last: Any, inputs: Inputs) -> Iterator[tuple[Array, Array]]:
+    """Yield center and scale of the columns of each input."""
+    places = {(one.tensor, one.column): (0.0, 1.0) for one in _columns(inputs)}
+    numbers, values = _landmarks(last)
+    for number, feature in enumerate(features):
+        if feature is not None:
+            own = values[numbers == number]
+            center, scale = (float(own.mean()), float(own.std()) or 1.0) if own.size else (0.0, 1.0)
+            places[feature.tensor, feature.column] = center * feature.scale + feature.center, scale * feature.scale
+    for one in inputs:
+        pairs = [places[one.tensor.name, column] for column in range(_width(one))]
+        yield np.array([center for center, _ in pairs]), np.array([abs(scale) for _, scale in pairs])
+
+
+def _width(one: Input) -> int:
+    return one.tensor.shape[1] if len(one.tensor.shape) == 2 else 1
+
+
+def _landmarks(estimator: Any) -> tuple[Array, Array]:
+    """Return numbers of features, and a value of each that is typical for the rows on which a model was trained."""
+    found = [(np.zeros(0, np.int64), np.zeros(0)), *_walk(estimator)]
+    numbers, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return numbers[np.isfinite(values)], values[np.isfinite(values)]
+
+
+def _walk(estimator: Any) -> Iterator[tuple[Array, Array]]:
+    tree = getattr(estimator, "tree_", None)
+    if tree is not None and hasattr(tree, "threshold"):
+        inner = tree.children_left >= 0
+        yield tree.feature[inner], tree.threshold[inner]
+    for one in np.ravel(np.array(getattr(estimator, "estimators_", ()), object)):
+        yield from _walk(one)
+    for name in STORED:
+        rows = getattr(estimator, name, None)
+        if isinstance(rows, np.ndarray) and rows.ndim == 2:
+            rows = rows[:MAX_STORED]
+            yield np.tile(np.arange(rows.shape[1]), len(rows)), rows.ravel()

@@ -221,14 +221,18 @@ def _check_consistency(bundle: Bundle) -> None:
         _check_tensors(kind, tensors, bundle)
     _check_labels(bundle)
     names = [tensor.name for tensor in bundle.outputs]
+    shapes = {tensor.name: tensor.shape for tensor in bundle.outputs}
     for name in (*bundle.tolerance, *names):
         if name not in names:
             raise InvalidContract(f"tolerance.{name}", f"is not an output; expected {', '.join(names)}")
         if name not in bundle.tolerance:
             raise InvalidContract(f"tolerance.{name}", "is missing")
         limit = bundle.tolerance[name]
-        if limit.exact and (limit.rtol or limit.atol):
+        if limit.exact and (limit.rtol or limit.atol or limit.columns):
             raise InvalidContract(f"tolerance.{name}", "expected exact, or rtol and atol, got both")
+        if limit.columns and ((len(limit.columns),) != shapes[name][-1:] or limit.atol):
+            problem = f"expected one for each column of {list(shapes[name])} and no atol, got {len(limit.columns)}"
+            raise InvalidContract(f"tolerance.{name}.columns", problem)
     for file in (SAMPLES, bundle.session.file):
         if file not in bundle.files:
             raise InvalidContract(f"files.{file}", "is missing")

@@ -94,6 +94,7 @@ class Tolerance(NamedTuple):
     exact: bool = False  # equal, instead of rtol and atol
     rtol: NonNegative = 0.0  # relative tolerance
     atol: NonNegative = 0.0  # absolute tolerance
+    columns: tuple[NonNegative, ...] = ()  # instead of atol, one for each column, which is the last dimension
 
 
 class Bundle(NamedTuple):

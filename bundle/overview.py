@@ -24,7 +24,7 @@ def overview(folder: Path, bundle: Bundle, versions: Sequence[int] = ()) -> Iter
     yield f"{bundle.name}, version {bundle.version}"
     yield from _section("", columns(list(_facts(folder, bundle, versions))))
     yield from _section("inputs", columns([_tensor(tensor) for tensor in bundle.inputs]))
-    outputs = [(*_tensor(one), one.role or "-", _limit(bundle.tolerance[one.name])) for one in bundle.outputs]
+    outputs = [(*_tensor(one), one.role or "-", format_tolerance(bundle.tolerance[one.name])) for one in bundle.outputs]
     yield from _section("outputs", columns(outputs))
     yield from _section("evidence", _evidence(read_evidence(bundle)))
     yield from _section("profile", _profile(read_profile(bundle)))
@@ -75,8 +75,16 @@ def _tensor(tensor: Tensor) -> tuple[str, str, str]:
     return printable(tensor.name), tensor.datatype, str(list(tensor.shape))
 
 
-def _limit(tolerance: Tolerance) -> str:
-    return "exact" if tolerance.exact else f"within {tolerance.atol:.3g} + {tolerance.rtol:.3g} × |value|"
+def format_tolerance(tolerance: Tolerance) -> str:
+    """Return how close an output must be, as text."""
+    if tolerance.exact:
+        return "exact"
+    absolute = (
+        f"{min(tolerance.columns):.3g} to {max(tolerance.columns):.3g}"
+        if tolerance.columns
+        else f"{tolerance.atol:.3g}"
+    )
+    return f"within {absolute} + {tolerance.rtol:.3g} × |value|"
 
 
 def _evidence(evidence: Evidence) -> Iterator[str]:

@@ -100,7 +100,8 @@ def matches(got: Array, golden: Array, tolerance: Tolerance) -> bool:
     if tolerance.exact or got.dtype.kind not in "iuf" or golden.dtype.kind not in "iuf":
         return bool(((got == golden) | ((got != got) & (golden != golden))).all())
     wide_got, wide_golden = got.astype(np.float64), golden.astype(np.float64)
-    close = np.isclose(wide_got, wide_golden, rtol=tolerance.rtol, atol=tolerance.atol, equal_nan=True)
+    atol = np.asarray(tolerance.columns or tolerance.atol)
+    close = np.isclose(wide_got, wide_golden, rtol=tolerance.rtol, atol=atol, equal_nan=True)
     return bool(close.all())
 
 

@@ -18,9 +18,9 @@ from snooze.bundle.names import Text
 BEYOND = """\
 Beyond this schema: no key occurs twice in an object; integers have no fraction or exponent; names are unique among \
 the inputs and among the outputs; inputs have no role; the keys of tolerance are the names of the outputs; exact \
-excludes rtol and atol; samples.npz and session.file are keys of files; there are as many labels as the last dimension \
-of an output with the role scores, if that is fixed (two labels may have one score); each tensor is variable (-1) \
-along batching.axis."""
+excludes rtol and atol; columns exclude atol, and are as many as the output's last dimension; samples.npz and \
+session.file are keys of files; there are as many labels as the last dimension of an output with the role scores, if \
+that is fixed (two labels may have one score); each tensor is variable (-1) along batching.axis."""
 SCALARS: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
     int: {"type": "integer", "minimum": -MAX_INTEGER, "maximum": MAX_INTEGER},

@@ -81,7 +81,7 @@ def _examine(
     wanted = asked.quantize == "auto"
     choice = candidates.choose(conversion.file, conversion.graph, original, data, asked.limits, wanted, work)
     expected = conversion.expected
-    tolerance = golden.tolerances(expected.tolerance, expected.outputs, choice.quantized)
+    tolerance = golden.tolerances(expected.tolerance, expected.outputs, choice.quantized, original)
     step("measuring the forms in which the model can be served")
     some = data.take_evenly(VARIANT_ROWS)
     served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.limits, work)

@@ -3,8 +3,9 @@ Whether a converted graph answers as the original model does.
 
 Tolerances by kind of output (correct conversions of about sixty models stayed within a tenth of them):
 
-* scores and other numbers of networks and smooth models: `1e-5 + 1e-4 * |value|` on every row;
-* predicted values: `1e-5 * range + 1e-4 * |value|`, with the range of the original's answers;
+* scores of networks and smooth models: `1e-5 + 1e-4 * |value|` on every row;
+* predicted values and other numbers: `1e-5 * range + 1e-4 * |value|`, with the range of the original's answers. A
+  column with a range 100 times smaller than the widest one's is given 1e-3 of its own, so that it cannot be lost;
 * scores of trees: `1e-5`, except on 1 row in 1,000. Trees differ by nothing or by a whole leaf, so rows are counted;
 * labels: equal, unless the original's two best scores are closer than 1e-4.
 """
@@ -23,6 +24,9 @@ from snooze.convert.frameworks.interface import Original
 
 RTOL: Final = 1e-4
 ATOL: Final = 1e-5
+COLUMN_ATOL: Final = 1e-3  # of a column's own range
+PRECISION: Final = 1e-6  # of the widest range
+MAX_COLUMNS: Final = 1_000
 NEAR_TIE: Final = 1e-4
 MAX_TREE_OUTLIERS: Final = 1e-3  # share of rows on which trees may differ
 
@@ -58,15 +62,41 @@ def tolerances(original: Original, expected: Sequence[Case], trees: bool) -> dic
         elif role == "scores":
             found[name] = Tolerance(atol=ATOL) if trees else Tolerance(rtol=RTOL, atol=ATOL)
         else:
-            found[name] = Tolerance(rtol=RTOL, atol=ATOL * max(span(expected, name), ATOL))
+            found[name] = by_column(ATOL, COLUMN_ATOL, spans(expected, name), RTOL)
     return found
 
 
-def span(cases: Sequence[Case], name: str) -> float:
-    """Return the difference of an output's largest and smallest finite value."""
-    values = np.concatenate([case.tensors[name].reshape(-1) for case in cases])
-    finite = values[np.isfinite(values)]
-    return float(np.ptp(finite)) if finite.size else 0.0
+def by_column(share: float, most: float, spans: Array, rtol: float) -> Tolerance:
+    """
+    Return a tolerance of a share of the widest column's span, and at most a share `most` of each column's own span.
+
+    Single precision does not carry a millionth of the widest span, so no column is given less, and smaller spans do
+    not count.
+    """
+    widest = max(float(spans.max()), ATOL)
+    counted = np.where(spans > PRECISION * widest, spans, widest)
+    atol = np.clip(most * counted, PRECISION * widest, share * widest)
+    if np.ptp(atol) == 0:
+        return Tolerance(rtol=rtol, atol=float(atol[0]))
+    return Tolerance(rtol=rtol, columns=tuple(float(f"{one:.3g}") for one in atol))
+
+
+def spans(cases: Sequence[Case], name: str) -> Array:
+    """Return the range of the finite values of each column of an output: its last dimension, if that is fixed."""
+    arrays = [np.asarray(case.tensors[name], np.float64) for case in cases]
+    widths = {array.shape[-1] if array.ndim > 1 else 1 for array in arrays}
+    width = widths.pop() if len(widths) == 1 else 1
+    if not 0 < width <= MAX_COLUMNS or any(
+        case.axes[name] == array.ndim - 1 for case, array in zip(cases, arrays, strict=True)
+    ):
+        width = 1
+    values = np.concatenate([array.reshape(-1, width) for array in arrays])
+    finite = np.isfinite(values)
+    high, low = (
+        extreme(np.where(finite, values, 0.0), axis=0, where=finite, initial=start)
+        for extreme, start in ((np.max, -np.inf), (np.min, np.inf))
+    )
+    return np.where(finite.any(0), high - low, 0.0)
 
 
 def compare(
@@ -94,7 +124,9 @@ def _compare(original: Original, expected: Case, got: Case, tolerance: Mapping[s
             flips |= _any(have.astype(object) != want.astype(object))
             continue
         difference = _differences(want, have)
-        limit = tolerance[name].atol + tolerance[name].rtol * np.abs(np.nan_to_num(want, posinf=0, neginf=0))
+        limit = np.asarray(tolerance[name].columns or tolerance[name].atol) + tolerance[name].rtol * np.abs(
+            np.nan_to_num(want, posinf=0, neginf=0)
+        )
         outliers |= _any(difference > limit)
         worst = max(worst, float(difference.max(initial=0.0)))
     near_tie = np.zeros(count, bool)

@@ -13,7 +13,7 @@ Metric = Literal["accuracy", "R²"]
 
 
 class Score(NamedTuple):
-    """A score, at best 1: `accuracy` is the share of units whose class is right, `R²` see `r_squared`."""
+    """A score, at best 1: `accuracy` is the share of units whose class is right, `R²` is the mean of the columns'."""
 
     metric: Metric
     value: float
@@ -78,15 +78,19 @@ def score(original: Original, outputs: Sequence[Case], truth: Array) -> Score:
         return Score("accuracy", float(np.mean(original.classify(outputs) == truth)))
     values = original.values(outputs)
     assert values is not None
-    return Score("R²", r_squared(truth, values))
+    return Score("R²", float(r_squared(truth, values).mean()))
 
 
-def r_squared(truth: Array, values: Array) -> float:
-    """Return 1 - (squared errors / squared distances of the truth from its mean), 0 if the truth is constant."""
+def r_squared(truth: Array, values: Array) -> Array:
+    """
+    Return for each column 1 - (squared errors / squared distances of the truth from its mean).
+
+    It is 0 if the truth is constant.
+    """
     if truth.shape != values.shape:
         raise InvalidData("the labels", f"have {truth.shape[1]} values a row, the model predicts {values.shape[1]}")
     with np.errstate(over="ignore", invalid="ignore"):
-        spread, errors = (float((distance**2).sum()) for distance in (truth - truth.mean(0), truth - values))
+        spread, errors = ((distance**2).sum(0) for distance in (truth - truth.mean(0), truth - values))
     if not np.isfinite([spread, errors]).all():
         raise InvalidData("the labels", "are too far from each other or from the predicted values for a score")
-    return 1 - errors / spread if spread else 0.0
+    return np.where(spread > 0, 1 - errors / np.where(spread > 0, spread, 1), 0.0)

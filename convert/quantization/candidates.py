@@ -17,6 +17,7 @@ from snooze.bundle.units import format_count
 from snooze.convert.checks.cases import Case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.graph import operators
+from snooze.convert.checks.parity import PRECISION, spans
 from snooze.convert.checks.score import r_squared, score
 from snooze.convert.frameworks.interface import Original, first_line
 from snooze.convert.quantization.recipes import QUANTIZABLE, prepare, recipes
@@ -199,10 +200,11 @@ def _select(
 
 
 def _similarity(before: Sequence[Case], after: Sequence[Case], name: str) -> float:
-    """Return how closely an output follows fp32's: R² of numbers, otherwise the share of equal values."""
+    """Return how closely an output follows fp32's: the worst column's R², otherwise the share of equal values."""
     was, now = (np.concatenate([case.by_unit(name).reshape(-1) for case in cases]) for cases in (before, after))
     if was.dtype.kind != "f":
         return float((was == now).mean())
-    columns = before[0].by_unit(name).reshape(before[0].units, -1).shape[1] if len(before) == 1 else 1
-    was, now = was.reshape(-1, columns).astype(np.float64), now.reshape(-1, columns).astype(np.float64)
-    return r_squared(was, now) if np.ptp(was) else 1.0
+    ranges = spans(before, name)
+    was, now = (values.reshape(-1, len(ranges)).astype(np.float64) for values in (was, now))
+    counted = ranges > PRECISION * ranges.max()  # single precision does not carry smaller ones
+    return float(r_squared(was, now)[counted].min(initial=1.0))

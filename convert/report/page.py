@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from snooze.bundle.contract import Bundle, Tolerance
+from snooze.bundle.contract import Bundle
 from snooze.bundle.evidence import Candidate, Differences, Evidence, Profile, read_evidence, read_profile
+from snooze.bundle.overview import format_tolerance
 from snooze.bundle.units import format_count, format_duration, format_size
 from snooze.convert.report.html import page, table
 
@@ -72,7 +73,7 @@ def _parity(evidence: Evidence) -> Iterator[str]:
     ]
     header = ["", "rows", "worst difference", "beyond tolerance", "labels flipped", "near ties"]
     yield from table(header, [[name, *part] for name, part in parts if part])
-    limits = "; ".join(f"{name}: {_tolerance(one)}" for name, one in parity.tolerance.items())
+    limits = "; ".join(f"{name}: {format_tolerance(one)}" for name, one in parity.tolerance.items())
     yield f"<p>Tolerance: {escape(limits)}. Converted in {escape(parity.attempt)}.</p>"
     if parity.edges_refused:
         yield f"<p>The original does not accept these edge cases: {escape(', '.join(parity.edges_refused))}.</p>"
@@ -84,10 +85,6 @@ def _parity(evidence: Evidence) -> Iterator[str]:
     if parity.failed:
         yield "<p>Ways to convert that did not agree:</p>"
         yield from table(["way", "problem"], parity.failed)
-
-
-def _tolerance(limit: Tolerance) -> str:
-    return "equal" if limit.exact else f"within {limit.atol:.3g} + {limit.rtol:.3g} × |value|"
 
 
 def _candidates(evidence: Evidence) -> Iterator[str]:

@@ -230,7 +230,7 @@ def _tensors(draw: st.DrawFn, outputs: bool, batching: Batching | None) -> tuple
     return tuple(tensors)
 
 
-LIMITS = st.just(Tolerance(exact=True)) | drawn(Tolerance).map(lambda limit: limit._replace(exact=False))
+LIMITS = st.just(Tolerance(exact=True)) | drawn(Tolerance).map(lambda limit: limit._replace(exact=False, columns=()))
 HASHED_FILES = st.dictionaries(drawn(FileName), drawn(Hash), max_size=2)
 NAMES = st.lists(drawn(TensorName), min_size=1, max_size=3, unique=True)
 

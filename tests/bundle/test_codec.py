@@ -186,6 +186,11 @@ TENSOR = {"name": "features", "datatype": "FP32", "shape": [-1]}
             "tolerance.label",
             "expected exact, or rtol and atol, got both",
         ),
+        (
+            set_to("tolerance/probabilities", {"columns": [1, 2, 3]}),
+            "tolerance.probabilities.columns",
+            "expected one for each column of [-1, 2] and no atol, got 3",
+        ),
         (set_to("tolerance/label", {"rtol": -1}), "tolerance.label.rtol", "expected a number of at least 0, got -1"),
         (set_to("evidence", []), "evidence", "expected an object, got []"),
         (

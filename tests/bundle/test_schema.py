@@ -22,6 +22,7 @@ BEYOND_THE_SCHEMA = (
     r"(inputs|outputs)\[\d+\]\.name: .* is duplicated",
     r"inputs\[\d+\]\.role: is only allowed for outputs",
     r"tolerance\..*: (is not an output; .*|is missing|expected exact, or rtol and atol, got both)",
+    r"tolerance\..*\.columns: expected one for each column of .* and no atol, got \d+",
     r"files\..*: is missing",
     r"labels: (.* is duplicated|expected .*, one for each score, got \d+)",
     r"batching\.axis: .* batching must be null",

@@ -6,7 +6,7 @@ import pytest
 from snooze.bundle.contract import Tolerance
 from snooze.bundle.evidence import Differences
 from snooze.convert.checks.cases import Case
-from snooze.convert.checks.parity import compare, find_problem, margins, tolerances
+from snooze.convert.checks.parity import compare, find_problem, margins, spans, tolerances
 from snooze.convert.errors import GraphRefused
 from snooze.convert.frameworks.interface import Original
 
@@ -122,6 +122,48 @@ def test_each_output_has_its_tolerance(original: MakeOriginal, outputs: Outputs)
         "value": Tolerance(rtol=1e-4, atol=1e-5 * 200),
     }
     assert tolerances(model, answers, trees=True)["scores"] == Tolerance(atol=1e-5)
+
+
+def test_a_small_column_has_its_own_tolerance(original: MakeOriginal, outputs: Outputs) -> None:
+    """It passed as zeros beside one that is 1,000 times larger; and rounding of the large one passes still."""
+    model = original(None, roles={"value": "value"})
+    generator = np.random.default_rng(0)
+    answers = generator.normal(0, [1000.0, 1.0, 900.0], (200, 3))
+    expected = outputs(value=answers)
+
+    limits = tolerances(model, expected, trees=False)
+    lost = compare(model, expected, outputs(value=answers * [1, 0, 1]), limits)
+    rounded = compare(model, expected, outputs(value=answers.astype(np.float32) + np.float32(1e-4)), limits)
+
+    assert lost.outliers.mean() > 0.9
+    assert not rounded.outliers.any()
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ([[0.0, 0.0], [1000.0, 500.0]], Tolerance(rtol=1e-4, atol=0.01)),
+        ([[0.0, 0.0], [1000.0, 2.0]], Tolerance(rtol=1e-4, columns=(0.01, 0.002))),
+        ([[0.0, 0.0], [1000.0, 0.01]], Tolerance(rtol=1e-4, columns=(0.01, 0.001))),
+        ([[0.0, 7.0], [1000.0, 7.0]], Tolerance(rtol=1e-4, atol=0.01)),
+        ([0.0, 1000.0], Tolerance(rtol=1e-4, atol=0.01)),
+        ([[np.nan, np.nan], [np.nan, np.inf]], Tolerance(rtol=1e-4, atol=1e-10)),
+    ],
+)
+def test_columns_are_told_apart_where_their_ranges_differ_much(
+    original: MakeOriginal, outputs: Outputs, answers: list[object], found: Tolerance
+) -> None:
+    limits = tolerances(original(None, roles={"value": "value"}), outputs(value=answers), trees=False)["value"]
+
+    assert limits.rtol == found.rtol
+    assert [limits.atol, *limits.columns] == pytest.approx([found.atol, *found.columns])
+
+
+def test_outputs_of_different_widths_have_one_range() -> None:
+    cases = [Case({"sound": np.arange(float(size)).reshape(1, size)}, {"sound": 0}) for size in (5, 9)]
+
+    assert spans(cases, "sound").tolist() == [8.0]
+    assert spans([Case({"x": np.array([[1.0, 5.0, 2.0]])}, {"x": 1})], "x").tolist() == [4.0], "rows are no columns"
 
 
 def test_a_margin_is_the_distance_of_the_two_best_scores(

@@ -110,7 +110,14 @@ def test_scores_values_by_r_squared(regressor: Original, outputs: Outputs) -> No
 
 
 def test_constant_truth_scores_0() -> None:
-    assert r_squared(np.ones((3, 1)), np.ones((3, 1))) == 0.0
+    assert r_squared(np.ones((3, 1)), np.ones((3, 1))).tolist() == [0.0]
+
+
+def test_each_column_counts_the_same(regressor: Original, outputs: Outputs) -> None:
+    truth = np.array([[1000.0, 1.0], [2000.0, 2.0], [3000.0, 3.0]])
+
+    assert score(regressor, outputs(value=truth * [1, 0]), truth).value < 0
+    assert r_squared(truth, truth).tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,18 @@ def test_values_are_compared_by_r_squared(original: MakeOriginal, matrix: MakeRo
     assert labelled.drop < 0
 
 
+def test_the_worst_column_counts(original: MakeOriginal, matrix: MakeRows, outputs: Outputs) -> None:
+    """A column 1,000 times smaller than its neighbour could be lost; one that is only rounding does not count."""
+    values = np.array([[1000.0, 1.0, 1e-9], [2000.0, 2.0, 2e-9], [3000.0, 3.0, 0.0]])
+    data = matrix(np.zeros((3, 1)))
+
+    lost = measure_losses(original(), data, outputs(embedding=values), outputs(embedding=values * [1, 0, 1]))
+    rounded = measure_losses(original(), data, outputs(embedding=values), outputs(embedding=values * [1, 1, 0]))
+
+    assert (lost.drop or 0) > 100
+    assert rounded.drop == pytest.approx(0)
+
+
 def test_outputs_that_are_not_numbers_are_compared_by_equality(
     original: MakeOriginal, matrix: MakeRows, outputs: Outputs
 ) -> None:

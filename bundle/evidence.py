@@ -12,6 +12,7 @@ from snooze.bundle.codec import read
 from snooze.bundle.contract import Bundle, Length, Natural, NonNegative, Optimization, Rows, Tolerance
 
 Data = Literal["given", "labelled", "synthetic"]
+Samples = Literal["given", "drawn"]
 Prefer = Literal["speed", "start", "size"]
 
 
@@ -30,6 +31,7 @@ class FailedAttempt(NamedTuple):
 
     attempt: str  # the way to convert
     problem: str  # what was wrong with its result
+    differences: Differences | None = None  # the comparison that failed, if the graph could be compared
 
 
 class Parity(NamedTuple):
@@ -132,6 +134,7 @@ class Evidence(NamedTuple):
     limits: QuantizationLimits  # what was demanded of a quantized candidate
     notes: tuple[str, ...]  # warnings for the user
     variants: tuple[Variant, ...]  # the forms of the chosen candidate that were measured
+    samples: Samples = "given"  # whether the golden samples are real rows, or drawn from the signature
 
 
 class Run(NamedTuple):

@@ -1,17 +1,21 @@
 """Tries the ways to convert a model, the simplest first, until one answers as the original does."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from snooze.bundle.contract import Batching, Tensor, Tolerance
 from snooze.bundle.errors import InvalidData, SnoozeError
 from snooze.bundle.evidence import Differences, FailedAttempt, Parity
 from snooze.convert.checks import graph as graphs
 from snooze.convert.checks.boundaries import find_boundaries
-from snooze.convert.checks.cases import Case, join
+from snooze.convert.checks.cases import Array, Case, join
 from snooze.convert.checks.dataset import Dataset
+from snooze.convert.checks.golden import check_size
 from snooze.convert.checks.parity import compare, find_problem, tolerances
 from snooze.convert.checks.synthetic import edge_cases, missing_cases
 from snooze.convert.errors import ConversionError, GraphRefused, ParityRefused, Refused, Unsupported
@@ -60,15 +64,31 @@ class Conversion:
 
 def convert(original: Original, data: Dataset, work: Path) -> Conversion:
     """Return the first conversion that agrees with the original. If none does, raise the error of the simplest."""
+    outputs = original.answer_all(data.cases)
+    check_size(data.cases, outputs)
     failed: list[FailedAttempt] = []
     errors: list[ConversionError] = []
     for attempt in original.attempts:
         try:
-            return _try(attempt, original, data, work, tuple(failed))
+            return _try(attempt, original, data, outputs, work, tuple(failed))
         except (Refused, Unsupported) as error:
             errors.append(error)
-            failed.append(FailedAttempt(attempt.name, str(error)))
+            failed.append(FailedAttempt(attempt.name, str(error), getattr(error, "differences", None)))
     raise errors[0]
+
+
+def find_accepted(original: Original, kinds: Mapping[str, list[Case]]) -> tuple[Answers | None, tuple[str, ...]]:
+    """Return the cases that the original accepts with its answers, None if there are none; and the kinds it refuses."""
+    accepted: list[Case] = []
+    outputs: list[Case] = []
+    refused: list[str] = []
+    for kind, cases in kinds.items():
+        try:
+            outputs += original.answer_all(cases)
+            accepted += cases
+        except InvalidData:  # as most of scikit-learn refuses NaN: such a request is invalid too
+            refused.append(kind)
+    return Answers(tuple(accepted), outputs) if accepted else None, tuple(refused)
 
 
 def check_parity(original: Original, attempt: str, expected: Expected, runner: Runner) -> tuple[Parity, str | None]:
@@ -115,17 +135,22 @@ def find_batching(
 
 
 def _try(
-    attempt: Attempt, original: Original, data: Dataset, work: Path, failed: tuple[FailedAttempt, ...]
+    attempt: Attempt,
+    original: Original,
+    data: Dataset,
+    answers: Sequence[Case],
+    work: Path,
+    failed: tuple[FailedAttempt, ...],
 ) -> Conversion:
     graph = attempt.convert()
     graphs.check(graph)
     file = work / "converted.onnx"
     file.write_bytes(graph.SerializeToString())
-    expected = _expect(original, data, graph)
+    expected = _expect(original, data, answers, graph)
     try:
         runner = Runner(file)
         parity, problem = check_parity(original, attempt.name, expected, runner)
-        runs = [runner.run(case.tensors) for case in _different(data)]
+        runs = [runner.run(case.tensors) for case in _different(original, data)]
     except (SnoozeError, ImportError, OSError):
         raise
     except Exception as error:  # onnxruntime has no common base for its errors
@@ -134,36 +159,43 @@ def _try(
         raise GraphRefused(what, original.remedy) from None
     if problem:
         what = f"converted in {attempt.name}, the {original.model} answers differently: {problem}"
-        raise ParityRefused(what, original.remedy)
+        differs = parity.edges if find_problem(parity.data, expected.trees) is None else parity.data
+        raise ParityRefused(what, original.remedy, differs)
     inputs, outputs = graphs.signature(graph, runner.dtypes, runs, original.roles)
     file.write_bytes(graph.SerializeToString())  # with the observed output shapes
     return Conversion(file, graph, inputs, outputs, expected, parity._replace(failed=failed))
 
 
-def _different(data: Dataset) -> Iterable[Case]:
-    """Yield cases of different numbers of rows and lengths, in which the shapes of outputs show."""
+def _different(original: Original, data: Dataset) -> Iterable[Case]:
+    """
+    Yield cases of different numbers of rows and lengths, in which the shapes of outputs show.
+
+    Rows of one length are cropped and repeated; what the original does not accept then is left out.
+    """
     yield from (data.request(rows) for rows in (1, 3))
     yield from data.take_evenly(8).cases if len(data.cases) > 1 else ()
+    variable = {
+        one.tensor.name: [at for at, size in enumerate(one.tensor.shape) if size < 0 and at != one.axis]
+        for one in original.inputs
+    }
+    for factor in (0.5, 2) if any(variable.values()) else ():
+        case = data.request(1)
+        resized = {name: _resize(array, variable[name], factor) for name, array in case.tensors.items()}
+        with suppress(InvalidData):
+            original.answer(Case(resized, case.axes))
+            yield Case(resized, case.axes)
 
 
-def _expect(original: Original, data: Dataset, graph: Any) -> Expected:
-    refused: list[str] = []
+def _resize(array: Array, axes: Sequence[int], factor: float) -> Array:
+    """Return an array cropped or repeated along some axes."""
+    for axis in axes:
+        size = array.shape[axis]
+        array = np.take(array, np.arange(max(1, int(size * factor))) % max(1, size), axis)
+    return array
 
-    def answer(kinds: Mapping[str, list[Case]]) -> Answers | None:
-        accepted: list[Case] = []
-        outputs: list[Case] = []
-        for kind, cases in kinds.items():
-            try:
-                outputs += original.answer_all(cases)
-                accepted += cases
-            except InvalidData:  # as most of scikit-learn refuses NaN: such a request is invalid too
-                refused.append(kind)
-        return Answers(tuple(accepted), outputs) if accepted else None
 
+def _expect(original: Original, data: Dataset, outputs: Sequence[Case], graph: Any) -> Expected:
     trees = bool(graphs.operators(graph) & set(graphs.TREES))
-    outputs = original.answer_all(data.cases)
-    edges, missing = (
-        answer(edge_cases(data, original.inputs, find_boundaries(graph, original))),
-        answer(missing_cases(data, original.inputs)),
-    )
-    return Expected(data, outputs, edges, missing, tuple(refused), tolerances(original, outputs, trees), trees)
+    edges, refused = find_accepted(original, edge_cases(data, original.inputs, find_boundaries(graph, original)))
+    missing, without = find_accepted(original, missing_cases(data, original.inputs))
+    return Expected(data, outputs, edges, missing, refused + without, tolerances(original, outputs, trees), trees)

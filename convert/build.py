@@ -21,6 +21,7 @@ from snooze.convert.report.page import REPORT, render
 from snooze.convert.source import Model, describe, read_model
 
 VARIANT_ROWS: Final = 64  # on which the forms of a model are compared
+VARIANT_BYTES: Final = 64 * 2**20  # and their size
 
 Progress = Callable[[str], None]
 
@@ -47,7 +48,7 @@ def build(job: Job, folder: Path, work: Path, step: Progress) -> Bundle:
     asked = job.options
     model = read_model(job.source, asked.trust, asked.framework)
     data, original = _prepare(model, job)
-    findings = _examine(original, data, asked, model.warnings, work, step)
+    findings = _examine(original, data, asked, (*model.warnings, *data.notes), work, step)
     step("checking what will be served, and measuring it in fresh processes")
     bundle = write_bundle(job.name, describe(model, original, job.arguments), findings, folder, work)
     (folder / REPORT).write_text(render(bundle), "utf-8")
@@ -83,7 +84,7 @@ def _examine(
     expected = conversion.expected
     tolerance = golden.tolerances(expected.tolerance, expected.outputs, choice.quantized, original)
     step("measuring the forms in which the model can be served")
-    some = data.take_evenly(VARIANT_ROWS)
+    some = data.take_evenly(VARIANT_ROWS, VARIANT_BYTES)
     served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.limits, work)
     names = class_names(original, asked.labels)
-    return Findings(original, names, data, asked.limits, notes, conversion, choice, tolerance, served)
+    return Findings(original, names, data, asked.limits, notes, conversion, choice, tolerance, served, asked.samples)

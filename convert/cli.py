@@ -35,6 +35,9 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     rows.add_argument("--data", type=Path, metavar="FILE", help="real rows: .npz (labels as y), .npy, .csv or .jsonl")
     rows.add_argument("--label", metavar="COLUMN", help="the column of a table that holds the labels")
     rows.add_argument("--labels", metavar="A,B,...", help="names for the classes, in the order of the model's own")
+    rows.add_argument(
+        "--samples", choices=("real", "synthetic"), default="real", help="golden samples; synthetic: no real rows"
+    )
     reading = parser.add_argument_group("reading the model")
     reading.add_argument("--trust", action="store_true", help="read the file although that runs the code in it")
     reading.add_argument("--from", dest="framework", choices=tuple(NAMES), help="its framework (default: by the file)")

@@ -16,6 +16,7 @@ Why a trained model was not converted:
 """
 
 from snooze.bundle.errors import SnoozeError
+from snooze.bundle.evidence import Differences
 
 
 class ConversionError(SnoozeError):
@@ -88,6 +89,10 @@ class GraphRefused(Refused):
 
 
 class ParityRefused(Refused):
-    """The converted graph answers differently from the original."""
+    """The converted graph answers differently from the original. `differences` is the comparison that failed."""
 
     check = "parity check"
+
+    def __init__(self, problem: str, remedy: str, differences: Differences | None = None) -> None:
+        super().__init__(problem, remedy)
+        self.differences = differences

@@ -4,24 +4,30 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from snooze.bundle.codec import SAMPLES, document
 from snooze.bundle.contract import Bundle, Source, Tolerance
 from snooze.bundle.evidence import Data, Evaluation, Evidence, Parity, QuantizationLimits
+from snooze.bundle.evidence import Samples as ShownSamples
 from snooze.bundle.samples import write_samples
 from snooze.convert import profile
-from snooze.convert.attempts import Conversion, check_parity, find_batching
+from snooze.convert.attempts import Conversion, check_parity, find_accepted, find_batching
 from snooze.convert.checks import golden
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import compare
 from snooze.convert.checks.score import score
 from snooze.convert.checks.statistics import describe
+from snooze.convert.checks.synthetic import draw_data, edge_cases
 from snooze.convert.errors import ParityRefused
 from snooze.convert.frameworks.interface import Original
+from snooze.convert.options import Samples
 from snooze.convert.quantization.candidates import Choice
 from snooze.convert.runner import Runner
 from snooze.convert.variants import Served
+
+DRAWN_ROWS: Final = 64  # from which golden samples are chosen without real rows
+MAX_REQUEST_BYTES: Final = 64 * 2**20  # of the largest request that is measured
 
 
 class Findings(NamedTuple):
@@ -36,6 +42,7 @@ class Findings(NamedTuple):
     choice: Choice
     tolerance: Mapping[str, Tolerance]
     served: Served
+    samples: Samples
 
 
 def write_bundle(name: str, source: Source, found: Findings, folder: Path, work: Path) -> Bundle:
@@ -46,10 +53,9 @@ def write_bundle(name: str, source: Source, found: Findings, folder: Path, work:
     runner = Runner(folder / session.file, session.optimization)
     parity = _parity(found, runner)
     batching = find_batching(conversion, runner, found.tolerance, original)
-    edges = Dataset(conversion.expected.edges.cases) if conversion.expected.edges else None
-    quantized = found.choice.quantized
-    write_samples(folder / SAMPLES, golden.choose_samples(runner, original, found.data, edges, quantized))
-    request = found.data.request(batching.max_rows if batching else 1)
+    rows, edges = _rows_for_samples(found)
+    write_samples(folder / SAMPLES, golden.choose_samples(runner, original, rows, edges, found.choice.quantized))
+    request = found.data.request(found.data.count_fitting(batching.max_rows if batching else 1, MAX_REQUEST_BYTES))
     costs = profile.measure(folder, session, request._replace(tensors=runner.feed(request.tensors)), work)
     return Bundle(
         name=name,
@@ -70,6 +76,16 @@ def write_bundle(name: str, source: Source, found: Findings, folder: Path, work:
     )
 
 
+def _rows_for_samples(found: Findings) -> tuple[Dataset, Dataset | None]:
+    """Return the rows and edge cases from which golden samples are chosen: drawn ones, if no real row may be shown."""
+    data, edges = found.data, found.conversion.expected.edges
+    if data.real and found.samples == "synthetic":
+        data = draw_data(found.original.inputs, DRAWN_ROWS)
+        found.original.answer_all(data.cases)
+        edges, _ = find_accepted(found.original, edge_cases(data, found.original.inputs))
+    return data, Dataset(edges.cases) if edges else None
+
+
 def _parity(found: Findings, runner: Runner) -> Parity:
     """Return the parity of what is served; for an 8-bit version that of the fp32 model, and its own as `served`."""
     conversion, expected = found.conversion, found.conversion.expected
@@ -87,7 +103,8 @@ def _parity(found: Findings, runner: Runner) -> Parity:
 def _evidence(found: Findings, runner: Runner, parity: Parity) -> Evidence:
     data: Data = "synthetic" if not found.data.real else "given" if found.data.labels is None else "labelled"
     statistics, choice, evaluation = describe(found.data), found.choice, _evaluate(found, runner)
-    rest = (found.limits, found.notes, found.served.variants)
+    samples: ShownSamples = "given" if found.data.real and found.samples == "real" else "drawn"
+    rest = (found.limits, found.notes, found.served.variants, samples)
     return Evidence(data, parity, evaluation, choice.candidates, choice.name, statistics, *rest)
 
 

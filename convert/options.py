@@ -12,6 +12,7 @@ from snooze.convert.frameworks.registry import NAMES
 from snooze.convert.quantization.candidates import MIN_GAIN
 
 Quantize = Literal["auto", "none"]
+Samples = Literal["real", "synthetic"]
 
 
 class Keywords(TypedDict, total=False):
@@ -22,6 +23,7 @@ class Keywords(TypedDict, total=False):
     trust: bool
     framework: str | None
     task: Task | None
+    samples: Samples
     quantize: Quantize
     prefer: Prefer
     max_drop: float
@@ -40,6 +42,7 @@ class Options:
     trust: bool = False  # read the file although reading it may run code in it
     framework: str | None = None  # the framework of the file, if the file does not tell it (`--from`)
     task: Task | None = None  # what the model is for, if its file does not tell it
+    samples: Samples = "real"  # "synthetic" keeps real rows out of the bundle's golden samples
     quantize: Quantize = "auto"  # "auto" tries 8-bit versions if there is something to gain
     prefer: Prefer = "speed"  # what decides: the fastest run, the soonest start, or the smallest files ("size")
     max_drop: float = 0.5  # points (hundredths of accuracy or R²) that the score of an 8-bit version may lose
@@ -50,7 +53,11 @@ class Options:
 
     def __post_init__(self) -> None:
         choices = {"from": (self.framework, (None, *NAMES)), "task": (self.task, (None, *get_args(Task)))}
-        rest = {"quantize": (self.quantize, get_args(Quantize)), "prefer": (self.prefer, get_args(Prefer))}
+        rest = {
+            "samples": (self.samples, get_args(Samples)),
+            "quantize": (self.quantize, get_args(Quantize)),
+            "prefer": (self.prefer, get_args(Prefer)),
+        }
         for option, (value, known) in (choices | rest).items():
             if value not in known:
                 raise InvalidOption(f"--{option}", f"expected one of {', '.join(filter(None, known))}, got {value!r}")

@@ -12,6 +12,7 @@ from snooze.convert.checks.cases import Array, Case
 from snooze.convert.frameworks.interface import Inputs
 
 MAX_ROWS: Final = 20_000
+MAX_BYTES: Final = 256 * 2**20  # of the rows that are compared
 
 Data = str | Path | Array | Mapping[str, Array]
 
@@ -23,13 +24,14 @@ class Dataset:
 
     `labels` has one entry for each unit, over all cases in order: whatever the user gave, later (see `score.targets`)
     class numbers or true values. `real` data comes from the user; other data was drawn from the model's signature.
-    `columns` are the names of the features if the only input is a matrix.
+    `columns` are the names of the features if the only input is a matrix. `notes` are warnings for the user about them.
     """
 
     cases: tuple[Case, ...]
     labels: Array | None = None
     real: bool = True
     columns: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return sum(case.units for case in self.cases)
@@ -47,8 +49,14 @@ class Dataset:
         labels = None if self.labels is None else self.labels[taken]
         return replace(self, cases=tuple(case for case, _ in parts), labels=labels)
 
-    def take_evenly(self, count: int) -> "Dataset":
-        """Return `count` units spread evenly over all, or everything if there are fewer."""
+    def count_fitting(self, most: int, max_bytes: int) -> int:
+        """Return how many units fit into `max_bytes`, 1 to `most`. Units of different lengths count as the longest."""
+        sizes = [sum(array.nbytes for array in case.tensors.values()) / max(1, case.units) for case in self.cases]
+        return max(1, min(most, int(max_bytes / max(1.0, *sizes))))
+
+    def take_evenly(self, count: int, max_bytes: int = MAX_BYTES) -> "Dataset":
+        """Return `count` units spread evenly over all, fewer if they exceed `max_bytes` or if there are fewer."""
+        count = self.count_fitting(count, max_bytes)
         if len(self) <= count:
             return self
         return self.take(np.linspace(0, len(self) - 1, count).astype(np.int64))
@@ -75,14 +83,17 @@ def read_rows(data: Data, labels: Array | None, label: str | None) -> Rows:
 
 def load(rows: Rows, inputs: Inputs, columns: tuple[str, ...] | None, source: str) -> Dataset:
     """
-    Return rows as a data set that fits a signature; of more than 20,000 rows that many, spread evenly.
+    Return rows as a data set that fits a signature; of more than 20,000 rows or 256 MiB that many, spread evenly.
 
     `columns` are the names of the features, if the model knows them, and `source` says in an error where the rows come
     from. Raises InvalidData if the rows do not fit.
     """
     arrays = fit(rows, [one.tensor for one in inputs], source, columns, keep_precision=True)
-    if len(rows.arrays) > len(inputs) == 1:  # a table, whose integers may as well be measurements
+    if len(rows.arrays) > len(inputs) == 1:  # a table
         columns = columns or tuple(rows.arrays)
-        arrays = {name: one.astype(np.float64) if one.dtype.kind == "i" else one for name, one in arrays.items()}
     case = Case(arrays, {one.tensor.name: one.axis for one in inputs})
-    return Dataset((case,), rows.labels, columns=columns).take_evenly(MAX_ROWS)
+    data = Dataset((case,), rows.labels, columns=columns)
+    used = data.take_evenly(MAX_ROWS)
+    if used is data:
+        return data
+    return replace(used, notes=(f"of {len(data)} rows, {len(used)} were compared, spread evenly",))

@@ -6,7 +6,9 @@ from typing import Final
 import numpy as np
 
 from snooze.bundle.contract import Tolerance
-from snooze.bundle.samples import Sample
+from snooze.bundle.errors import InvalidData
+from snooze.bundle.samples import MAX_BYTES, Sample
+from snooze.bundle.units import format_size
 from snooze.convert.checks.cases import Array, Case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import by_column, margins, spans
@@ -24,14 +26,41 @@ def choose_samples(
     runner: Runner, original: Original, data: Dataset, edges: Dataset | None, quantized: bool
 ) -> tuple[Sample, ...]:
     """
-    Return some rows, edge rows among them, and the outputs that `runner` gives for them.
+    Return some rows, edge rows among them, and the outputs that `runner` gives for them; fewer if they are large.
 
     Rows with a large margin are preferred, because only those keep their label on a CPU that rounds differently.
+    Raises InvalidData if a single row is too large.
     """
-    cases = list(_choose(runner, original, data, ROWS, quantized))
-    if edges is not None:
-        cases += _choose(runner, original, edges, EDGES, quantized)
-    return tuple(Sample(runner.feed(case.tensors), runner.answer(case).tensors) for case in cases)
+    rows = _find_usable(runner, original, data, quantized)
+    edge_rows = None if edges is None else _find_usable(runner, original, edges, quantized)
+    for count, edge_count in ((ROWS, EDGES), (EDGES, 1), (1, 0)):
+        cases = [*_pick(data, rows, count)]
+        if edges is not None and edge_rows is not None and edge_count:
+            cases += _pick(edges, edge_rows, edge_count)
+        samples = tuple(Sample(runner.feed(case.tensors), runner.answer(case).tensors) for case in cases)
+        size = sum(array.nbytes for sample in samples for side in sample for array in side.values())
+        if size <= MAX_BYTES:
+            return samples
+    raise _too_large(size)
+
+
+def check_size(inputs: Sequence[Case], outputs: Sequence[Case]) -> None:
+    """Raise InvalidData if no row is small enough for a golden sample, before everything else is done."""
+    smallest = min(
+        _bytes(given) // given.units + _bytes(answer) // given.units
+        for given, answer in zip(inputs, outputs, strict=True)
+    )
+    if smallest > MAX_BYTES:
+        raise _too_large(smallest)
+
+
+def _bytes(case: Case) -> int:
+    return sum(array.size * min(array.itemsize, 4) for array in case.tensors.values())  # floats are single at least
+
+
+def _too_large(size: int) -> InvalidData:
+    problem = f"one row and its answer have {format_size(size)}, a golden sample may have {format_size(MAX_BYTES)}"
+    return InvalidData("the input rows", f"{problem}; give smaller ones with --data")
 
 
 def tolerances(
@@ -54,8 +83,8 @@ def _int8(outputs: Sequence[Case], name: str, original: Original) -> Tolerance:
     )
 
 
-def _choose(runner: Runner, original: Original, data: Dataset, count: int, quantized: bool) -> tuple[Case, ...]:
-    """Return `count` units, spread evenly over those with finite outputs and a large margin."""
+def _find_usable(runner: Runner, original: Original, data: Dataset, quantized: bool) -> Array:
+    """Return the numbers of the units with finite outputs and a large margin, or of the best one."""
     outputs = runner.answer_all(data.cases)
     usable = np.concatenate([_finite(case) for case in outputs])
     margin = margins(original, outputs)
@@ -64,6 +93,11 @@ def _choose(runner: Runner, original: Original, data: Dataset, count: int, quant
     places = np.flatnonzero(usable)
     if len(places) == 0:
         places = np.arange(1) if margin is None else np.argsort(-margin)[:1]
+    return places
+
+
+def _pick(data: Dataset, places: Array, count: int) -> tuple[Case, ...]:
+    """Return `count` units, spread evenly over those at the places."""
     return data.take(places[np.unique(np.linspace(0, len(places) - 1, count).astype(np.int64))]).cases
 
 

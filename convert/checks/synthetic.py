@@ -16,6 +16,7 @@ ROWS: Final = 512
 MAX_BYTES: Final = 64 * 2**20  # of drawn rows
 FIXED_CASES: Final = 24  # of inputs without a variable number of rows
 BASES: Final = 8  # units from which each kind of edge case is derived
+BASE_BYTES: Final = 8 * 2**20
 BOUNDARY_ROWS: Final = 256
 SEED: Final = 20261121
 TEXTS: Final = ("red", "green", "blue")
@@ -56,7 +57,7 @@ def edge_cases(data: Dataset, inputs: Inputs, boundaries: Boundaries | None = No
     and maximum of each feature; and rows whose columns all lie on `boundaries` of trees, or between them.
     """
     known = {one.tensor.name: one for one in inputs}
-    bases = data.take_evenly(BASES).cases
+    bases = data.take_evenly(BASES, BASE_BYTES).cases
     with np.errstate(over="ignore"):  # ten times as large may be infinite
         kinds = {kind: [_change(case, known, "f", change) for case in bases] for kind, change in EDGES.items()}
     for kind, limit in LIMITS.items():

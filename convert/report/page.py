@@ -83,8 +83,11 @@ def _parity(evidence: Evidence) -> Iterator[str]:
             "them although it was not trained on any. Fill them in before the rows are sent.</p>"
         )
     if parity.failed:
-        yield "<p>Ways to convert that did not agree:</p>"
-        yield from table(["way", "problem"], parity.failed)
+        yield "<p>Ways to convert that did not agree, and how they compared with the original:</p>"
+        header = ["way", "problem", *header[1:]]
+        yield from table(
+            header, [[one.attempt, one.problem, *(one.differences or [None] * 5)] for one in parity.failed]
+        )
 
 
 def _candidates(evidence: Evidence) -> Iterator[str]:

@@ -7,13 +7,13 @@ import onnx
 import pytest
 from onnx import helper
 
-from snooze.bundle.contract import Batching
+from snooze.bundle.contract import Batching, Tensor
 from snooze.bundle.errors import InvalidData
 from snooze.convert.attempts import Conversion, convert, find_batching
-from snooze.convert.checks.cases import Arrays, Case
+from snooze.convert.checks.cases import Arrays, Case, rows_case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.errors import GraphRefused, ParityRefused
-from snooze.convert.frameworks.interface import Attempt, Original
+from snooze.convert.frameworks.interface import Attempt, Input, Original
 from snooze.convert.runner import Runner
 
 MakeOriginal = Callable[..., Original]
@@ -59,6 +59,9 @@ def test_takes_the_first_attempt_that_agrees(attempt: Callable[..., Conversion])
 
     assert (conversion.parity.attempt, conversion.parity.verdict) == ("Neg", "agrees")
     assert [one.attempt for one in conversion.parity.failed] == ["Identity", "Magic"]
+    compared, invalid = (one.differences for one in conversion.parity.failed)
+    assert compared is not None
+    assert (compared.rows, compared.outliers, compared.worst, invalid) == (3, 3, 10.0, None)
     assert [(one.name, one.shape, one.role) for one in conversion.outputs] == [("value", (-1, 1), "value")]
     assert conversion.parity.missing == "refused"
     assert conversion.parity.data.rows == 3
@@ -124,6 +127,31 @@ def test_requests_are_joined_unless_rows_change_each_others_answers(
 
     assert find_batching(conversion, Runner(conversion.file), conversion.expected.tolerance, model) == Batching(0, 64)
     assert find_batching(conversion, Runner(mixing), conversion.expected.tolerance, model) is None
+
+
+@pytest.mark.parametrize(("limit", "shape"), [(99, (-1, -1, 3)), (4, (-1, 4, 3))])
+def test_a_length_that_varies_is_observed_although_the_rows_have_one(
+    save_onnx: Callable[..., Path], original: MakeOriginal, tmp_path: Path, limit: int, shape: tuple[int, ...]
+) -> None:
+    """It was declared fixed. What the original refuses, here more or fewer than 4, is not observed."""
+    values = ("f", [None, None, 3])
+    path = save_onnx([helper.make_node("Neg", ["words"], ["value"])], {"words": values}, {"value": values})
+
+    def run(tensors: Arrays) -> Arrays:
+        if limit == 4 != tensors["words"].shape[1]:
+            raise ValueError("expected 4 words")
+        return {"value": -tensors["words"]}
+
+    model = original(
+        run,
+        inputs=(Input(Tensor("words", "FP32", (-1, -1, 3))),),
+        roles={"value": None},
+        attempts=(Attempt("only", lambda: onnx.load(path)),),
+    )
+
+    conversion = convert(model, Dataset((rows_case({"words": np.ones((5, 4, 3), np.float32)}),)), tmp_path)
+
+    assert [one.shape for one in conversion.outputs] == [shape]
 
 
 def test_cases_without_rows_are_never_joined(

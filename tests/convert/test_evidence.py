@@ -1,5 +1,7 @@
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from snooze.bundle.evidence import Parity, read_evidence, read_profile
@@ -54,6 +56,21 @@ def test_the_bundle_carries_its_evidence(tumour: Converted) -> None:
     assert (found.statistics["features"].rows, len(found.statistics["features"].columns)) == (169, 30)
     assert [one.chosen for one in found.variants].count(True) == 1
     assert [run.rows for run in profile.run] == [1, 2, 4, 8, 16, 32, 64]
+
+
+@pytest.mark.parametrize(("samples", "shown"), [("real", "given"), ("synthetic", "drawn")])
+def test_real_rows_stay_out_of_the_bundle_if_wanted(
+    pipeline: Any, cancer: Any, tmp_path: Path, samples: Any, shown: str
+) -> None:
+    rows, _ = cancer
+    converted = convert(pipeline, name="tumour", target=tmp_path, data=rows[:60], samples=samples, quantize="none")
+
+    real = {row.tobytes() for row in rows.astype(np.float32)}
+    golden = [row for one in read_samples(converted.folder, converted.bundle) for row in one.inputs["features"]]
+    assert len(golden) == 8
+    assert any(row.tobytes() in real for row in golden) == (samples == "real")
+    assert read_evidence(converted.bundle).samples == shown
+    assert read_evidence(converted.bundle).data == "given"
 
 
 def test_the_form_to_be_served_is_compared_once_more(

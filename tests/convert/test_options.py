@@ -14,6 +14,7 @@ from snooze.convert.options import Keywords, Options
     [
         ({"framework": "caffe"}, f"--from: expected one of {', '.join(NAMES)}, got 'caffe'"),
         ({"task": "luck"}, f"--task: expected one of {', '.join(get_args(Task))}, got 'luck'"),
+        ({"samples": "none"}, "--samples: expected one of real, synthetic, got 'none'"),
         ({"quantize": "off"}, "--quantize: expected one of auto, none, got 'off'"),
         ({"prefer": "luck"}, "--prefer: expected one of speed, start, size, got 'luck'"),
         ({"max_drop": -0.1}, "--max-drop: expected points, 0 or more, got -0.1"),

@@ -95,15 +95,11 @@ def test_reads_the_columns_that_the_model_knows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.cases[0].tensors["features"], [[1, 2], [3, np.nan]])
 
 
-def test_the_integers_of_a_table_are_floats_with_names(tmp_path: Path) -> None:
-    """Edge cases are derived from floats only; an array of integers may be categories."""
+def test_the_columns_of_a_table_have_names(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n3,4\n")
 
-    table = read(tmp_path / "rows.csv", PAIR)
-    array = read(np.array([[1, 2], [3, 4]]), PAIR)
-
-    assert [data.cases[0].tensors["features"].dtype.kind for data in (table, array)] == ["f", "i"]
-    assert [data.columns for data in (table, array)] == [("a", "b"), None]
+    assert read(tmp_path / "rows.csv", PAIR).columns == ("a", "b")
+    assert read(np.array([[1, 2], [3, 4]]), PAIR).columns is None
 
 
 def test_uses_at_most_20000_rows() -> None:
@@ -112,6 +108,16 @@ def test_uses_at_most_20000_rows() -> None:
     assert len(data) == MAX_ROWS
     assert data.labels is not None
     assert len(data.labels) == MAX_ROWS
+    assert data.notes == ("of 20005 rows, 20000 were compared, spread evenly",)
+
+
+def test_uses_as_many_rows_as_the_memory_allows() -> None:
+    """And at least one, however large it is."""
+    data = Dataset((rows_case({"image": np.zeros((6, 1000, 1000), np.uint8), "age": np.zeros((6, 1), np.uint8)}),))
+
+    assert len(data.take_evenly(6, max_bytes=3_100_000)) == 3
+    assert len(data.take_evenly(6, max_bytes=10)) == 1
+    assert data.take_evenly(6) is data
 
 
 def test_every_row_has_a_label() -> None:

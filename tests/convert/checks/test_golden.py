@@ -2,12 +2,15 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from snooze.bundle.contract import Tolerance
+from snooze.bundle.errors import InvalidData
 from snooze.bundle.samples import Sample
+from snooze.convert.checks import golden
 from snooze.convert.checks.cases import Arrays, Case
 from snooze.convert.checks.dataset import Dataset
-from snooze.convert.checks.golden import EDGES, ROWS, choose_samples, tolerances
+from snooze.convert.checks.golden import EDGES, ROWS, check_size, choose_samples, tolerances
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 
@@ -73,6 +76,35 @@ def test_chooses_a_few_of_many(original: MakeOriginal, matrix: MakeRows) -> None
     found = choose_samples(RUNNER, original(roles={}), data, data, quantized=False)
 
     assert [len(sample.inputs["features"]) for sample in found] == [ROWS, EDGES]
+
+
+def test_chooses_fewer_rows_if_they_are_large(
+    original: MakeOriginal, matrix: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row and its answer have 800 bytes each."""
+    data = matrix(np.ones((20, 100)))
+    for limit, rows in ((8 * 1600, [ROWS, EDGES]), (3 * 1600, [2, 1]), (1600, [1])):
+        monkeypatch.setattr(golden, "MAX_BYTES", limit // 2)
+
+        found = choose_samples(RUNNER, original(roles={}), data, data, quantized=False)
+
+        assert [len(sample.inputs["features"]) for sample in found] == rows
+
+
+def test_a_row_that_is_too_large_is_refused_before_anything_is_done(
+    matrix: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = matrix(np.ones((2, 100), np.float32))
+    check_size(data.cases, data.cases)
+    monkeypatch.setattr(golden, "MAX_BYTES", 799)
+
+    with pytest.raises(InvalidData) as caught:
+        check_size(data.cases, data.cases)
+
+    assert str(caught.value) == (
+        "the input rows: one row and its answer have 800 B, a golden sample may have 799 B; "
+        "give smaller ones with --data"
+    )
 
 
 def test_int8_may_round_differently_on_another_cpu(original: MakeOriginal, outputs: Callable[..., list[Case]]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snooze.bundle.evidence import Column, InputStatistics
-from snooze.convert.checks.cases import Case
+from snooze.convert.checks.cases import Case, rows_case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.statistics import MAX_COLUMNS, describe
 
@@ -51,6 +51,18 @@ def test_describes_numeric_inputs_of_different_lengths() -> None:
 
     assert list(found) == ["sound"]
     assert (found["sound"].rows, [column.name for column in found["sound"].columns]) == (2, ["all"])
+
+
+def test_describes_the_numeric_columns_of_a_table_by_input() -> None:
+    tensors = {
+        "age": np.array([[30], [50]]),
+        "town": np.array([["a"], ["b"]], object),
+        "kind": np.array([["x"], ["y"]]),
+    }
+
+    found = describe(Dataset((rows_case(tensors),), columns=("age", "town", "kind")))
+
+    assert {name: one.columns[0].mean for name, one in found.items()} == {"age": 40.0}
 
 
 def test_does_not_describe_drawn_rows(matrix: MakeRows) -> None:

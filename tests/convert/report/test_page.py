@@ -5,7 +5,16 @@ import pytest
 
 from snooze.bundle.codec import document
 from snooze.bundle.contract import Bundle, Tensor, Tolerance
-from snooze.bundle.evidence import Column, Evaluation, FailedAttempt, InputStatistics, Losses, Variant, read_evidence
+from snooze.bundle.evidence import (
+    Column,
+    Differences,
+    Evaluation,
+    FailedAttempt,
+    InputStatistics,
+    Losses,
+    Variant,
+    read_evidence,
+)
 from snooze.convert import Converted
 from snooze.convert.report.page import render
 
@@ -108,6 +117,19 @@ def test_says_that_rows_were_drawn(tumour: Converted) -> None:
     bundle = with_evidence(tumour.bundle, data="synthetic", evaluation=None)
 
     assert "Without real rows" in Reader(render(bundle)).text
+
+
+def test_shows_how_an_attempt_that_failed_compared(tumour: Converted) -> None:
+    parity = read_evidence(tumour.bundle).parity
+    failed = (
+        FailedAttempt("single precision", "no", Differences(4_000, 0.25, 807, 103, 0)),
+        FailedAttempt("exact", "no"),
+    )
+
+    text = Reader(render(with_evidence(tumour.bundle, parity=parity._replace(failed=failed)))).text
+
+    assert "single precision" in text
+    assert "807" in text
 
 
 def test_shows_the_score_and_which_way_labels_flipped(tumour: Converted) -> None:

@@ -47,6 +47,7 @@ class Parity(NamedTuple):
     tolerance: Mapping[str, Tolerance]  # for each output, how close it must be to the original
     failed: tuple[FailedAttempt, ...] = ()  # the attempts before
     served: Differences | None = None  # the comparison of what is served, where that is quantized
+    reference: str = "the model in its framework"  # what gave the expected answers
 
 
 class Evaluation(NamedTuple):

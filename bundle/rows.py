@@ -100,6 +100,7 @@ def fit(
     source: str,
     columns: Sequence[str] | None = None,
     keep_precision: bool = False,
+    axes: Mapping[str, int | None] | None = None,
 ) -> Arrays:
     """
     Return rows as the inputs of a model: by their names, in their order, with their datatypes.
@@ -110,6 +111,7 @@ def fit(
         source: where the rows come from, for the error.
         columns: the names of the features, if the model knows them: they pick and order the columns of a table.
         keep_precision: check that the values fit, but leave them in the datatype that they were given in.
+        axes: the dimension of each input's rows, None if it has no rows; by default the first.
 
     Raises:
         InvalidData: an input is missing, or does not have the shape, datatype or number of rows that it must have.
@@ -120,7 +122,8 @@ def fit(
         given = _shaped(arrays[tensor.name], tensor, source)
         converted = _converted(given, tensor, source)
         fitted[tensor.name] = given if keep_precision else converted
-    counts = {name: len(array) for name, array in fitted.items() if array.ndim}
+    axes = {name: 0 if array.ndim else None for name, array in fitted.items()} if axes is None else axes
+    counts = {name: fitted[name].shape[axis] for name, axis in axes.items() if axis is not None}
     if rows.labels is not None:
         counts[LABELS] = len(rows.labels)
     if len(set(counts.values())) > 1:
@@ -182,7 +185,7 @@ def _shaped(array: Array, tensor: Tensor, source: str) -> Array:
     if array.ndim == 1 and len(tensor.shape) == 2 and tensor.shape[1] in (1, len(array)):
         array = array.reshape(-1, tensor.shape[1])
     if array.ndim != len(tensor.shape) or any(
-        expected not in (-1, size) for expected, size in zip(tensor.shape[1:], array.shape[1:], strict=True)
+        expected not in (-1, size) for expected, size in zip(tensor.shape, array.shape, strict=True)
     ):
         expected = ", ".join("any" if size == -1 else str(size) for size in tensor.shape)
         raise InvalidData(source, f"input '{tensor.name}' has shape [{expected}], got {list(array.shape)}")

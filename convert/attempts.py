@@ -118,6 +118,7 @@ def check_parity(original: Original, attempt: str, expected: Expected, runner: R
         edges_refused=expected.refused,
         missing="differs" if missing else "agrees" if expected.missing else "refused",
         tolerance=expected.tolerance,
+        reference=original.reference,
     )
     return parity, problem
 
@@ -148,9 +149,10 @@ def _try(
     file.write_bytes(graph.SerializeToString())
     expected = _expect(original, data, answers, graph)
     try:
-        runner = Runner(file)
+        runner = Runner(file, axes=original.axes)
         parity, problem = check_parity(original, attempt.name, expected, runner)
-        runs = [runner.run(case.tensors) for case in _different(original, data)]
+        feeds = [case.tensors for case in _different(original, data)]
+        runs = [runner.run(feed) for feed in feeds]
     except (SnoozeError, ImportError, OSError):
         raise
     except Exception as error:  # onnxruntime has no common base for its errors
@@ -161,7 +163,7 @@ def _try(
         what = f"converted in {attempt.name}, the {original.model} answers differently: {problem}"
         differs = parity.edges if find_problem(parity.data, expected.trees) is None else parity.data
         raise ParityRefused(what, original.remedy, differs)
-    inputs, outputs = graphs.signature(graph, runner.dtypes, runs, original.roles)
+    inputs, outputs = graphs.signature(graph, runner.dtypes, runs, original.roles, feeds)
     file.write_bytes(graph.SerializeToString())  # with the observed output shapes
     return Conversion(file, graph, inputs, outputs, expected, parity._replace(failed=failed))
 

@@ -50,7 +50,7 @@ def write_bundle(name: str, source: Source, found: Findings, folder: Path, work:
     for path in found.served.folder.iterdir():
         shutil.copyfile(path, folder / path.name)
     session, original, conversion = found.served.session, found.original, found.conversion
-    runner = Runner(folder / session.file, session.optimization)
+    runner = Runner(folder / session.file, session.optimization, original.axes)
     parity = _parity(found, runner)
     batching = find_batching(conversion, runner, found.tolerance, original)
     rows, edges = _rows_for_samples(found)

@@ -1,7 +1,7 @@
 """Runs a model file with ONNX Runtime as it will be served: one thread, on the CPU."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,16 @@ def import_onnxruntime() -> Any:
 
 
 class Runner:
-    """A loaded model file."""
+    """A loaded model, from a file or its content. `axes` are those of the outputs' rows, if they are known."""
 
-    def __init__(self, file: Path, optimization: Optimization = "all") -> None:
+    def __init__(
+        self, file: Path | bytes, optimization: Optimization = "all", axes: Mapping[str, int | None] | None = None
+    ) -> None:
         ort = import_onnxruntime()
         options = session_options(ort, optimization)
-        self.session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        source = file if isinstance(file, bytes) else str(file)
+        self.session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self.axes = axes
         self.dtypes = {value.name: DATATYPES[ORT_TYPES[value.type]] for value in self.session.get_inputs()}
         self.names = [value.name for value in self.session.get_outputs()]
 
@@ -41,7 +45,7 @@ class Runner:
 
     def answer(self, case: Case) -> Case:
         """Return the outputs for a case, run in parts if it has many rows."""
-        return run_in_parts(case, self.run)
+        return run_in_parts(case, self.run, axes=self.axes)
 
     def answer_all(self, cases: Sequence[Case]) -> list[Case]:
         """Return the outputs for several cases."""

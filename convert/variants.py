@@ -39,8 +39,8 @@ class Form(NamedTuple):
     folder: Path
     optimization: Optimization
 
-    def load(self) -> Runner:
-        return Runner(self.folder / FILE, self.optimization)
+    def load(self, axes: Mapping[str, int | None] | None = None) -> Runner:
+        return Runner(self.folder / FILE, self.optimization, axes)
 
 
 class Served(NamedTuple):
@@ -66,12 +66,12 @@ def choose(
     With a preference for "start" or "size": the form that starts soonest or is smallest, however fast it runs. A form
     whose outputs for `data` differ by more than `tolerance` is left out.
     """
-    expected = Runner(file).answer_all(data.cases)
+    expected = Runner(file, axes=original.axes).answer_all(data.cases)
     forms = list(write_forms(file, quantized, work))
     variants = {form: Variant(form.name, form.optimization, agrees=False, chosen=False) for form in forms}
     agreeing = []
     for form in forms:
-        found = compare(original, expected, form.load().answer_all(data.cases), tolerance)
+        found = compare(original, expected, form.load(original.axes).answer_all(data.cases), tolerance)
         # A fused quantized graph rounds differently; its labels were checked when it was chosen.
         if not (found.outliers.any() or (found.flips.any() and not quantized)):
             agreeing.append(form)

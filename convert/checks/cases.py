@@ -90,11 +90,17 @@ def join(parts: Sequence[Case]) -> Case:
     return Case(tensors, first.axes)
 
 
-def run_in_parts(case: Case, run: Callable[[Arrays], Arrays], size: int = CHUNK) -> Case:
-    """Return a model's outputs for a case, at most `size` rows at once unless an output has no rows to join."""
+def run_in_parts(
+    case: Case, run: Callable[[Arrays], Arrays], size: int = CHUNK, axes: Mapping[str, int | None] | None = None
+) -> Case:
+    """
+    Return a model's outputs for a case, at most `size` rows at once unless an output has no rows to join.
+
+    `axes` are those of the outputs' rows, if they are known; see `Case.answer`.
+    """
     parts = []
     for part in split(case, size):
-        parts.append(part.answer(run(part.tensors)))
+        parts.append(part.answer(run(part.tensors), axes))
         if part is not case and None in parts[-1].axes.values():
-            return case.answer(run(case.tensors))
+            return case.answer(run(case.tensors), axes)
     return join(parts)

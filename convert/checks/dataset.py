@@ -88,10 +88,11 @@ def load(rows: Rows, inputs: Inputs, columns: tuple[str, ...] | None, source: st
     `columns` are the names of the features, if the model knows them, and `source` says in an error where the rows come
     from. Raises InvalidData if the rows do not fit.
     """
-    arrays = fit(rows, [one.tensor for one in inputs], source, columns, keep_precision=True)
+    axes = {one.tensor.name: one.axis for one in inputs}
+    arrays = fit(rows, [one.tensor for one in inputs], source, columns, keep_precision=True, axes=axes)
     if len(rows.arrays) > len(inputs) == 1:  # a table
         columns = columns or tuple(rows.arrays)
-    case = Case(arrays, {one.tensor.name: one.axis for one in inputs})
+    case = Case(arrays, axes)
     data = Dataset((case,), rows.labels, columns=columns)
     used = data.take_evenly(MAX_ROWS)
     if used is data:

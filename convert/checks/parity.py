@@ -7,6 +7,7 @@ Tolerances by kind of output (correct conversions of about sixty models stayed w
 * predicted values and other numbers: `1e-5 * range + 1e-4 * |value|`, with the range of the original's answers. A
   column with a range 100 times smaller than the widest one's is given 1e-3 of its own, so that it cannot be lost;
 * scores of trees: `1e-5`, except on 1 row in 1,000. Trees differ by nothing or by a whole leaf, so rows are counted;
+* a hundred times as much for networks in half precision;
 * labels: equal, unless the original's two best scores are closer than 1e-4.
 """
 
@@ -22,6 +23,7 @@ from snooze.convert.checks.cases import Array, Case
 from snooze.convert.errors import GraphRefused
 from snooze.convert.frameworks.interface import Original
 
+HALF: Final = 100.0  # times the tolerance for graphs in half precision
 RTOL: Final = 1e-4
 ATOL: Final = 1e-5
 COLUMN_ATOL: Final = 1e-3  # of a column's own range
@@ -57,12 +59,13 @@ def tolerances(original: Original, expected: Sequence[Case], trees: bool) -> dic
     found: dict[str, Tolerance] = {}
     for name in expected[0].tensors:
         role, kind = original.roles.get(name), expected[0].tensors[name].dtype.kind
+        rtol, atol = (HALF * one if original.half else one for one in (RTOL, ATOL))
         if kind != "f" or role == "label":
             found[name] = Tolerance(exact=True)
-        elif role == "scores":
-            found[name] = Tolerance(atol=ATOL) if trees else Tolerance(rtol=RTOL, atol=ATOL)
+        elif role == "scores" or name in original.probabilities:
+            found[name] = Tolerance(atol=atol) if trees else Tolerance(rtol=rtol, atol=atol)
         else:
-            found[name] = by_column(ATOL, COLUMN_ATOL, spans(expected, name), RTOL)
+            found[name] = by_column(atol, COLUMN_ATOL, spans(expected, name), rtol)
     return found
 
 

@@ -56,6 +56,7 @@ class Input(NamedTuple):
     tensor: Tensor
     axis: int | None = 0
     domain: Domain = Domain()
+    example: Array | None = None  # a few rows that the model accepts, where it was asked to find that out
 
 
 Inputs: TypeAlias = tuple[Input, ...]
@@ -104,6 +105,9 @@ class Original:
     axes: Mapping[str, int | None] | None = None  # the rows' axis of each output, if the model states it
     features: tuple[Feature | None, ...] | None = None  # that its trees read; None: the columns of the only input
     file_itself: bool = False  # the source is a graph already, so parity is with the file itself
+    reference: str = "the model in its framework"  # what parity is with
+    half: bool = False  # it calculates in half precision, whose rounding depends on the order of operations
+    probabilities: frozenset[str] = frozenset()  # outputs from 0 to 1, however small they are for the rows at hand
     remedy: str = "convert parts of the model one by one to find the step that differs, and do that step elsewhere"
 
     def answer(self, case: Case) -> Case:

@@ -67,18 +67,19 @@ def has_probabilities(output: Output) -> bool:
 
 def split_columns(graph: Any, name: str) -> Any:
     """Replace the only column of an output, the probability of the second class, by those of both classes."""
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
 
+    kind = graph.graph.output[0].type.tensor_type.elem_type
     graph = rename(graph, {name: "second_class"})
     del graph.graph.output[:]
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "one"))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, helper.tensor_dtype_to_np_dtype(kind)), "one"))
     graph.graph.node.extend(
         [
             helper.make_node("Sub", ["one", "second_class"], ["first_class"]),
             helper.make_node("Concat", ["first_class", "second_class"], [name], axis=1),
         ]
     )
-    graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, 2]))
+    graph.graph.output.append(helper.make_tensor_value_info(name, kind, [BATCH, 2]))
     return graph
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 NAMES: Final = {
     "sklearn": "snooze.convert.frameworks.sklearn.framework",
     "keras": "snooze.convert.frameworks.keras.framework",
+    "onnx": "snooze.convert.frameworks.onnx.framework",
 }  # each module holds its `FRAMEWORK`
 
 

@@ -6,7 +6,7 @@ one must hold as well. Candidates are compared with fp32 row by row, because a s
 resolve half a point.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +16,7 @@ from snooze.bundle.evidence import Candidate, Losses, QuantizationLimits
 from snooze.bundle.units import format_count
 from snooze.convert.checks.cases import Case
 from snooze.convert.checks.dataset import Dataset
-from snooze.convert.checks.graph import operators
+from snooze.convert.checks.graph import is_quantized, operators
 from snooze.convert.checks.parity import PRECISION, spans
 from snooze.convert.checks.score import r_squared, score
 from snooze.convert.frameworks.interface import Original, first_line
@@ -30,6 +30,7 @@ MIN_CALIBRATION, MAX_CALIBRATION = 100, 500
 MIN_ROWS: Final = 200  # 100 for calibration, 50 for selection, 50 for the report
 SEED: Final = 7
 BASELINE: Final = "fp32"
+QUANTIZED: Final = "as it was quantized"  # a model that was 8-bit before it came here
 
 
 class Choice(NamedTuple):
@@ -39,11 +40,7 @@ class Choice(NamedTuple):
     file: Path
     candidates: tuple[Candidate, ...]
     report: Dataset
-
-    @property
-    def quantized(self) -> bool:
-        """Whether an 8-bit version was chosen."""
-        return self.name != BASELINE
+    quantized: bool = False  # it calculates in 8 bits
 
 
 class Version(NamedTuple):
@@ -60,10 +57,13 @@ def choose(
 ) -> Choice:
     """Return the version to serve of the fp32 model in `file`, which is `graph`. `work` is for temporary files."""
     base = Candidate(BASELINE, "chosen", "the converted model", bytes=file.stat().st_size)
+    if is_quantized(graph):
+        base = base._replace(name=QUANTIZED, reason="the converted model, which is quantized already")
+        return Choice(QUANTIZED, file, (base,), data, quantized=True)
     if obstacle := find_obstacle(graph, data, wanted):
         return Choice(BASELINE, file, (base, Candidate("int8", "refused", obstacle)), data)
     calibration, selection, report = split(data)
-    versions = [_load(base, file, selection)]
+    versions = [_load(base, file, selection, original.axes)]
     failed: list[Candidate] = []
     prepared = work / "prepared.onnx"
     for recipe in recipes(graph):
@@ -73,13 +73,13 @@ def choose(
             made = work / f"{recipe.name}.onnx"
             with quiet():
                 recipe.build(prepared, made, calibration)
-            versions.append(_load(Candidate(recipe.name, "passed", ""), made, selection))
+            versions.append(_load(Candidate(recipe.name, "passed", ""), made, selection, original.axes))
         except Exception as error:  # the quantizer and ONNX Runtime raise whatever their own code runs into
             failed.append(Candidate(recipe.name, "refused", f"it fails: {type(error).__name__}: {first_line(error)}"))
     candidates = list(_measure(versions, original, selection, limits))
     winner = _select(versions, candidates, original, report, limits)
     name, used = candidates[winner].name, report if winner else data
-    return Choice(name, versions[winner].file, (*candidates, *failed), used)
+    return Choice(name, versions[winner].file, (*candidates, *failed), used, quantized=bool(winner))
 
 
 def find_obstacle(graph: Any, data: Dataset, wanted: bool) -> str | None:
@@ -138,8 +138,8 @@ def broken_limit(losses: Losses, limits: QuantizationLimits) -> str:
     return ""
 
 
-def _load(candidate: Candidate, file: Path, selection: Dataset) -> Version:
-    runner = Runner(file)
+def _load(candidate: Candidate, file: Path, selection: Dataset, axes: Mapping[str, int | None] | None) -> Version:
+    runner = Runner(file, axes=axes)
     return Version(candidate._replace(bytes=file.stat().st_size), file, runner, runner.answer_all(selection.cases))
 
 

@@ -61,10 +61,10 @@ def _parity(evidence: Evidence) -> Iterator[str]:
     parity = evidence.parity
     yield "<h2>Parity with the original</h2>"
     yield (
-        "<p>The original framework and the converted graph answered each row. Edge cases are derived from the rows "
-        "for what conversions get wrong: integers, zeros, extremes, negated values, neighbours in single precision, "
-        "thresholds of trees. A near tie is a row whose two best scores are almost equal in the original; its label "
-        "may differ.</p>"
+        f"<p>The original ({escape(parity.reference)}) and the converted graph answered each row. Edge cases are "
+        "derived from the rows for what conversions get wrong: integers, zeros, extremes, negated values, neighbours "
+        "in single precision, thresholds of trees. A near tie is a row whose two best scores are almost equal in the "
+        "original; its label may differ.</p>"
     )
     parts: list[tuple[str, Differences | None]] = [
         ("rows", parity.data),

@@ -99,8 +99,8 @@ def test_a_form_that_answers_differently_is_left_out(
     choose: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Wrong(Runner):
-        def __init__(self, file: Path, *rest: Any) -> None:
-            super().__init__(file, *rest)
+        def __init__(self, file: Path, *rest: Any, **more: Any) -> None:
+            super().__init__(file, *rest, **more)
             self.error = float("ahead" in str(file))
 
         def run(self, tensors: Any) -> Any:

@@ -101,6 +101,16 @@ def test_an_output_without_rows_needs_the_whole_case() -> None:
     assert answer.tensors["sum"] == 21
 
 
+def test_an_output_whose_size_is_that_of_the_part_by_chance_has_no_rows() -> None:
+    def run(tensors: Arrays) -> Arrays:
+        return {"y": tensors["x"] * 2, "table": np.arange(3)}
+
+    answer = run_in_parts(rows_case({"x": np.arange(6)}), run, size=3, axes={"y": 0, "table": None})
+
+    assert answer.tensors["table"].tolist() == [0, 1, 2]
+    assert answer.tensors["y"].tolist() == [0, 2, 4, 6, 8, 10]
+
+
 def strings() -> tuple[list[Any], dict[str, Any], dict[str, Any], list[Case], Callable[[Arrays], Arrays]]:
     nodes = [helper.make_node("StringNormalizer", ["text"], ["upper"], case_change_action="UPPER", locale="C.UTF-8")]
     texts = [np.array(["a", "é"], object), np.array(["longer", "", "x"], object)]

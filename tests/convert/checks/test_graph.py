@@ -53,7 +53,7 @@ def test_refuses_operators_of_other_domains() -> None:
 
 
 def test_refuses_what_is_not_valid_onnx() -> None:
-    with pytest.raises(GraphRefused, match="the converter made an invalid graph: "):
+    with pytest.raises(GraphRefused, match="the graph is not valid ONNX: "):
         graphs.check(model([helper.make_node("StringToHashBucketFast", ["x"], ["y"])]))
 
 
@@ -76,6 +76,78 @@ def test_refuses_an_output_with_a_varying_number_of_dimensions() -> None:
 
     with pytest.raises(GraphRefused, match="output 'y' changes its number of dimensions with the input"):
         graphs.signature(made, {"x": np.dtype(np.float32)}, runs, {})
+
+
+def branching(inner: list[Any], name: str = "inner") -> Any:
+    """A model that runs some nodes, which make `inner` of x, only if the first sum is positive."""
+    branches = {
+        f"{branch}_branch": helper.make_graph(
+            [*nodes, helper.make_node("Identity", [source], [f"{branch}_out"])],
+            branch,
+            [],
+            [helper.make_tensor_value_info(f"{branch}_out", TensorProto.FLOAT, None)],
+        )
+        for branch, nodes, source in (("then", inner, name), ("else", [], "x"))
+    }
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Greater", ["sum", "zero"], ["positive"]),
+        helper.make_node("If", ["positive"], ["y"], **branches),
+    ]
+    return model(nodes, constants={"zero": np.float32(0)})
+
+
+def test_looks_inside_branches() -> None:
+    made = branching([helper.make_node("Neg", ["x"], ["inner"])])
+
+    assert graphs.operators(made) == {"ReduceSum", "Greater", "If", "Neg", "Identity"}
+    with pytest.raises(GraphRefused, match=r"else\.where\.Magic"):
+        graphs.check(branching([helper.make_node("Magic", ["x"], ["inner"], domain="else.where")]))
+
+
+def test_renames_inside_branches(tmp_path: Path) -> None:
+    made = graphs.rename(
+        branching([helper.make_node("Neg", ["x"], ["value"])], "value"), {"x": "features", "y": "value"}
+    )
+
+    graphs.check(made)
+    assert run(made, tmp_path, [[1, 2]])["value"].tolist() == [[-1, -2]]
+    assert run(made, tmp_path, [[-1, -2]])["value"].tolist() == [[-1, -2]]
+
+
+def test_accepts_functions_of_the_model_and_looks_inside(tmp_path: Path) -> None:
+    made = model([helper.make_node("Twice", ["x"], ["y"], domain="else.where")])
+    opsets = [helper.make_opsetid("", 18)]
+    double = helper.make_function(
+        "else.where", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])], opsets
+    )
+    made.functions.append(double)
+
+    graphs.check(made)
+    assert graphs.operators(made) == {"Twice", "Add"}
+    assert run(made, tmp_path, [[1, 2]])["y"].tolist() == [[2, 4]]
+
+    made.functions[0].node[0].domain = "another"
+    with pytest.raises(GraphRefused, match=r"another\.Add"):
+        graphs.check(made)
+
+
+@pytest.mark.parametrize("kind", ["DequantizeLinear", "QLinearConv", "MatMulNBits"])
+def test_knows_quantized_models(kind: str) -> None:
+    assert graphs.is_quantized(branching([helper.make_node(kind, ["x"], ["inner"])]))
+    assert not graphs.is_quantized(branching([]))
+
+
+@pytest.mark.parametrize(("lengths", "expected"), [((2, 2), (-1, -1)), ((2, 4), (-1, 3))])
+def test_a_length_that_never_varied_may_vary(lengths: tuple[int, int], expected: tuple[int, int]) -> None:
+    made = model([helper.make_node("Neg", ["x"], ["y"])], ("y", [None, "any"]))
+    made.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "length"
+    feeds = [{"x": np.zeros((rows, length), np.float32)} for rows, length in zip((1, 3), lengths, strict=True)]
+    runs = [{"y": np.zeros((len(feed["x"]), 3), np.float32)} for feed in feeds]
+
+    _, outputs = graphs.signature(made, {"x": np.dtype(np.float32)}, runs, {}, feeds)
+
+    assert outputs[0].shape == expected
 
 
 def test_finds_the_thresholds_of_trees() -> None:

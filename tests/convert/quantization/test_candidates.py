@@ -252,6 +252,21 @@ def test_says_why_nothing_is_tried(choose: Choose, data: Dataset, change: dict[s
     assert len(choice.report) == len(given)
 
 
+def test_a_quantized_model_is_left_as_it_is(choose: Choose, data: Dataset) -> None:
+    graph = net()
+    graph.graph.node.extend(
+        [
+            helper.make_node("QuantizeLinear", ["x", "unit"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "unit"], ["d"]),
+        ]
+    )
+
+    choice = choose(data, graph=graph)
+
+    assert (choice.name, choice.quantized, choice.report) == ("as it was quantized", True, data)
+    assert [one.reason for one in choice.candidates] == ["the converted model, which is quantized already"]
+
+
 @pytest.mark.parametrize(("count", "sizes"), [(200, (100, 50, 50)), (900, (225, 337, 338)), (5_000, (500, 2250, 2250))])
 def test_splits_rows_in_three_without_overlap(matrix: MakeRows, count: int, sizes: tuple[int, ...]) -> None:
     parts = split(matrix(np.arange(count).reshape(-1, 1), np.arange(count)))

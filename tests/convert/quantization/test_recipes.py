@@ -1,5 +1,4 @@
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from snooze.convert.runner import Runner
 
 
 def graph(*operators: str) -> Any:
-    return SimpleNamespace(graph=SimpleNamespace(node=[SimpleNamespace(op_type=name) for name in operators]))
+    return helper.make_model(helper.make_graph([helper.make_node(name, [], []) for name in operators], "test", [], []))
 
 
 @pytest.mark.parametrize(

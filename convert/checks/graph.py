@@ -80,15 +80,20 @@ def check(graph: Any) -> None:
     """Raise GraphRefused if a model uses an operator of another domain, or is not valid ONNX."""
     import onnx
 
+    check_domains(graph)
+    try:
+        onnx.checker.check_model(graph)  # not in full: ONNX Runtime overlooks shapes that are declared wrongly
+    except Exception as error:  # the checker raises several unrelated kinds
+        raise GraphRefused(f"the graph is not valid ONNX: {first_line(error)}", REMEDY) from None
+
+
+def check_domains(graph: Any) -> None:
+    """Raise GraphRefused if a model uses an operator of another domain."""
     own = {(function.domain, function.name) for function in graph.functions}
     used = {(node.domain, node.op_type) for node in all_nodes(graph)} - own
     foreign = sorted(f"{domain}.{kind}" for domain, kind in used if domain not in DOMAINS)
     if foreign:
         raise GraphRefused(f"operators of other domains are not served: {', '.join(foreign)}", REMEDY)
-    try:
-        onnx.checker.check_model(graph)  # not in full: ONNX Runtime overlooks shapes that are declared wrongly
-    except Exception as error:  # the checker raises several unrelated kinds
-        raise GraphRefused(f"the graph is not valid ONNX: {first_line(error)}", REMEDY) from None
 
 
 def operators(graph: Any) -> set[str]:

@@ -150,10 +150,8 @@ def _count_bytes(tensor: Any, where: str) -> int:
 
 def _load_external(tensor: Any, count: int, path: Path) -> None:
     """Read the data of a tensor that lies in another file, which must be a plain file in the model's folder."""
-    from onnx import TensorProto
-
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    location, where = entries.get("location", ""), f"{path}"
+    location, where = entries.get("location", ""), str(path)
     data = path.parent / location
     folder = path.parent.resolve()
     if not location or Path(location).is_absolute() or not data.resolve().is_relative_to(folder):
@@ -175,5 +173,5 @@ def _load_external(tensor: Any, count: int, path: Path) -> None:
     with data.open("rb") as file:
         file.seek(offset)
         tensor.raw_data = file.read(length)
-    del tensor.external_data[:]
-    tensor.data_location = TensorProto.DEFAULT
+    tensor.ClearField("external_data")
+    tensor.ClearField("data_location")

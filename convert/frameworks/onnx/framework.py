@@ -54,7 +54,9 @@ class Onnx(Framework):
         prepared = prepare(model)
         runner, zipmaps = _run_unchanged(prepared), find_zipmaps(prepared)
         axes, answers = find_axes(runner, inputs)
-        meaning = find_meaning(prepared, _without_maps(answers, zipmaps), axes, zipmaps, hints)
+        answers = _without_maps(answers, zipmaps)
+        meaning = find_meaning(prepared, answers, axes, zipmaps, hints)
+        ranks = {name: answer.ndim for name, answer in answers.items()}
         ort = import_onnxruntime()
         how = "as usual" if is_quantized(prepared) else "without optimization"
         return Original(
@@ -64,7 +66,7 @@ class Onnx(Framework):
             inputs=inputs,
             roles=meaning.roles,
             run=_runner(runner, inputs, axes, zipmaps, meaning.binary),
-            attempts=(Attempt("its own precision", lambda: _convert(prepared, inputs, meaning)),),
+            attempts=(Attempt("its own precision", lambda: _convert(prepared, inputs, ranks, meaning)),),
             task=meaning.task,
             classes=meaning.classes,
             decides=meaning.decides,
@@ -90,8 +92,8 @@ def _run_unchanged(prepared: Any) -> Runner:
         raise GraphRefused(f"ONNX Runtime cannot load the file: {run_problem(error)}", REMEDY) from None
 
 
-def _convert(prepared: Any, inputs: Inputs, meaning: Meaning) -> Any:
-    made = make_served(prepared, inputs)
+def _convert(prepared: Any, inputs: Inputs, ranks: Mapping[str, int], meaning: Meaning) -> Any:
+    made = make_served(prepared, inputs, ranks)
     return split_columns(made, next(iter(meaning.roles))) if meaning.binary else made
 
 

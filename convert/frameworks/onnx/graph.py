@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from snooze.bundle.datatypes import ORT_TYPES
 from snooze.bundle.names import is_tensor_name
-from snooze.convert.checks.graph import MAX_IR, all_nodes, check, rename_only
+from snooze.convert.checks.graph import MAX_IR, all_nodes, check_domains, rename_only
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Inputs
 from snooze.convert.frameworks.onnx.file import tensors
@@ -24,12 +24,12 @@ def prepare(model: Any) -> Any:
 
     Raises:
         Unsupported: a version of an operator set, or an input or output, is not served.
-        GraphRefused: it uses operators of other domains, or is not valid ONNX.
+        GraphRefused: it uses operators of other domains.
     """
     import onnx
 
     _check_versions(model, onnx.IR_VERSION)
-    check(model)
+    check_domains(model)
     made = onnx.ModelProto()
     made.CopyFrom(model)
     made.ir_version = min(max(made.ir_version, INITIALIZERS_APART), MAX_IR)
@@ -75,8 +75,12 @@ def find_classes(node: Any) -> tuple[object, ...] | None:
     return None
 
 
-def make_served(prepared: Any, inputs: Inputs) -> Any:
-    """Return a copy of a prepared model with tensors instead of ZipMaps, and inputs of the shapes that it accepts."""
+def make_served(prepared: Any, inputs: Inputs, ranks: Mapping[str, int]) -> Any:
+    """
+    Return a copy of a prepared model with tensors instead of ZipMaps, and inputs of the shapes that it accepts.
+
+    `ranks` are those of the outputs, for the ones that declare no shape.
+    """
     import onnx
 
     made = onnx.ModelProto()
@@ -88,6 +92,8 @@ def make_served(prepared: Any, inputs: Inputs) -> Any:
     for value in made.graph.output:
         if value.name in zipmaps:
             value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, None))
+        if not value.type.tensor_type.HasField("shape"):
+            _set_shape(value, (-1,) * ranks[value.name])
     shapes = {one.tensor.name: one.tensor.shape for one in inputs}
     for value in made.graph.input:
         _set_shape(value, shapes[value.name])
@@ -160,7 +166,7 @@ def _new_names(model: Any) -> dict[str, str]:
 
 
 def _set_shape(value: Any, shape: tuple[int, ...]) -> None:
-    """Declare the shape of an input; variable dimensions keep their names."""
+    """Declare the shape of a value; variable dimensions keep their names."""
     declared = value.type.tensor_type.shape
     names = [size.dim_param for size in declared.dim] if len(declared.dim) == len(shape) else [""] * len(shape)
     declared.SetInParent()

@@ -5,11 +5,12 @@ Rows for a model: read from a file or the command line, fitted to a signature, o
 | --- | --- |
 | `.npz` | an array for each input; labels as `y` |
 | `.npy` | the array of the only input |
-| `.csv` | a column for each feature; the first line is the header unless it holds only numbers; an empty field is NaN |
+| `.csv` | a column for each feature; the first line is the header unless it holds only numbers; an empty field is NaN;
+           fields with leading zeros are texts; a file of one column may have commas in its texts |
 | `.jsonl` | a row on each line: a list, or an object by input or column |
 | `.json` | the same rows as one list, or as `{"rows": [...]}` |
 
-No file is unpickled.
+No file is unpickled. A missing text is the empty text.
 """
 
 import csv
@@ -32,6 +33,7 @@ Arrays: TypeAlias = dict[str, Array]
 
 UNNAMED: Final = ""  # the name of an array that belongs to the model's only input
 LABELS: Final = "y"
+MAX_LISTED: Final = 10  # names in an error
 DRAWN_ROWS: Final = 64
 DRAWN_LENGTH: Final = 16  # of a variable dimension that is not the rows'
 SEED: Final = 20261121
@@ -120,6 +122,7 @@ def fit(
     fitted = {}
     for tensor in inputs:
         given = _shaped(arrays[tensor.name], tensor, source)
+        given = _texts(given) if tensor.datatype == "BYTES" else _numbers(given, tensor.name, source)
         converted = _converted(given, tensor, source)
         fitted[tensor.name] = given if keep_precision else converted
     axes = {name: 0 if array.ndim else None for name, array in fitted.items()} if axes is None else axes
@@ -157,33 +160,83 @@ def _by_input(arrays: Arrays, inputs: Sequence[Tensor], source: str, columns: Se
     names = [tensor.name for tensor in inputs]
     if set(names) <= set(arrays):
         return arrays
-    if len(names) == 1 and len(arrays) == 1:
-        return {names[0]: next(iter(arrays.values()))}
-    if len(names) == 1 and all(array.ndim == 1 for array in arrays.values()):
-        picked = list(columns) if columns is not None and set(columns) <= set(arrays) else list(arrays)
-        return {names[0]: _matrix({name: arrays[name] for name in picked}, inputs[0], source)}
-    missing = [name for name in names if name not in arrays]
-    found = ", ".join(name or "an array without a name" for name in arrays)
-    raise InvalidData(source, f"input '{missing[0]}' is missing; expected {', '.join(names)}, got {found}")
+    if len(arrays) == 1:
+        only = next(iter(arrays.values()))
+        if len(names) == 1:
+            return {names[0]: only}
+        if UNNAMED in arrays and only.ndim == 2:  # a table whose columns have no names
+            known = columns if columns is not None and len(columns) == only.shape[1] else names
+            if set(names) <= set(known) and len(known) == only.shape[1]:
+                return dict(zip(known, only.T, strict=True))
+    table = all(array.ndim == 1 for array in arrays.values())
+    if len(names) == 1 and len(inputs[0].shape) != 1 and table:
+        numbered = list(arrays) == [str(index) for index in range(len(arrays))]  # of a file without a header
+        wanted = list(arrays) if columns is None or numbered else list(columns)
+        _check_columns(wanted, arrays, source)
+        return {names[0]: _matrix({name: arrays[name] for name in wanted}, inputs[0], source)}
+    if table:
+        _check_columns(names, arrays, source)
+    missing = next(name for name in names if name not in arrays)
+    found = _list([name or "an array without a name" for name in arrays])
+    raise InvalidData(source, f"input '{missing}' is missing; expected {_list(names)}, got {found}")
+
+
+def _check_columns(wanted: Sequence[str], arrays: Arrays, source: str) -> None:
+    missing = [name for name in wanted if name not in arrays]
+    if missing:
+        others = _list([name for name in arrays if name not in wanted]) or "no others"
+        raise InvalidData(source, f"columns are missing: {_list(missing)}; found instead: {others}")
+
+
+def _list(names: Sequence[str]) -> str:
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _matrix(columns: Arrays, tensor: Tensor, source: str) -> Array:
     """Return the columns of a table as one array, one row for each of the table."""
-    if tensor.datatype != "BYTES":
-        for name, column in columns.items():
-            if column.dtype.kind == "O":
-                row, text = next((i, value) for i, value in enumerate(column) if not _is_number(value))
-                problem = f"row {row}, column '{name}': {text!r} is not a number"
-                raise InvalidData(source, f"{problem}; if these are the labels, add --label {name}")
     if len({len(column) for column in columns.values()}) > 1:
         raise InvalidData(source, "arrays have different row counts")
+    if tensor.datatype != "BYTES":
+        columns = {name: _numbers(one, name, source) for name, one in columns.items()}
     return np.stack(list(columns.values()), axis=1)
+
+
+def _numbers(column: Array, name: str, source: str) -> Array:
+    """Return texts and missing values as numbers. Raises InvalidData for a text that is not a number."""
+    if column.dtype.kind in "biuf":
+        return column
+    for place, value in np.ndenumerate(column):
+        if value is not None and not _is_number(value):
+            row, *rest = (*place, 0)
+            if column.ndim > 1 and column.shape[1:] != (1,):
+                raise InvalidData(source, f"row {row}, input '{name}' at {rest[:-1]}: {value!r} is not a number")
+            problem = f"row {row}, column '{name}': {value!r} is not a number"
+            raise InvalidData(source, f"{problem}; if these are the labels, add --label {name}")
+    missing = [value is None or (isinstance(value, str) and not value.strip()) for value in column.flat]
+    values = [np.nan if none else float(value) for none, value in zip(missing, column.flat, strict=True)]
+    return np.array(values, np.float64).reshape(column.shape)
+
+
+def _texts(column: Array) -> Array:
+    """Return values as texts: missing ones empty, numbers as they are written without a fraction of 0."""
+    texts = np.empty(column.shape, object)
+    for place, value in np.ndenumerate(column):
+        if value is None or value != value:
+            texts[place] = ""
+        elif isinstance(value, float) and value.is_integer():
+            texts[place] = str(int(value))
+        else:
+            texts[place] = value if isinstance(value, bytes) else str(value)
+    return texts
 
 
 def _shaped(array: Array, tensor: Tensor, source: str) -> Array:
     """Return an array in the shape of an input; one dimension may stand for the only column, or the only row."""
     if array.ndim == 1 and len(tensor.shape) == 2 and tensor.shape[1] in (1, len(array)):
         array = array.reshape(-1, tensor.shape[1])
+    if array.ndim == 2 and len(tensor.shape) == 1 and array.shape[1] == 1:
+        array = array.reshape(-1)
     if array.ndim != len(tensor.shape) or any(
         expected not in (-1, size) for expected, size in zip(tensor.shape, array.shape, strict=True)
     ):
@@ -196,9 +249,7 @@ def _converted(array: Array, tensor: Tensor, source: str) -> Array:
     """Return an array with the datatype of an input, if that can hold all its values."""
     dtype = DATATYPES[tensor.datatype]
     if dtype.kind == "O":
-        return array.astype(object)
-    if array.dtype.kind not in "biuf":
-        raise InvalidData(source, f"input '{tensor.name}' has datatype {tensor.datatype}, the rows contain text")
+        return array
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(dtype)
     lost = ~np.isfinite(converted) & np.isfinite(array) if dtype.kind == "f" else converted != array
@@ -230,6 +281,8 @@ def _read_csv(path: Path) -> Arrays:
     if not lines:
         return {}
     first = 0 if all(map(_is_number, lines[0])) else 1
+    if first and len(lines[0]) == 1:  # texts with commas that are not quoted
+        lines = [[",".join(line)] for line in lines]
     names = [name.strip() for name in lines[0]] if first else [str(index) for index in range(len(lines[0]))]
     if len(set(names)) < len(names):
         duplicate = next(name for name in names if names.count(name) > 1)
@@ -280,13 +333,19 @@ def _kinds(values: Any) -> set[type]:
 
 def _column(fields: list[str]) -> Array:
     """Return the fields of a column as numbers if all are, else as texts."""
-    if all(map(_is_number, fields)):
+    if all(map(_is_number, fields)) and not any(map(_has_leading_zero, fields)):
         numbers = np.array([float(field) if field.strip() else np.nan for field in fields])
         integers = (
             numbers.size and np.all(np.abs(numbers) < 2**53) and not any(set(field) & set(".eE") for field in fields)
         )
         return numbers.astype(np.int64) if integers else numbers
     return np.array([field.strip() for field in fields], object)
+
+
+def _has_leading_zero(field: str) -> bool:
+    """Return whether a field is rather a code than a number, such as 01067."""
+    text = field.strip()
+    return len(text) > 1 and text[0] == "0" and text.isdigit()
 
 
 def _value(text: str) -> float | int | str:

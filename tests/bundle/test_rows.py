@@ -158,7 +158,11 @@ def test_texts_and_missing_values_of_json(tmp_path: Path) -> None:
         ({"": TABLE}, (Tensor("x", "INT8", (-1, 2)),), "INT8, which cannot hold 4.5"),
         ({"": TABLE * 1e39}, (Tensor("x", "FP32", (-1, 2)),), "FP32, which cannot hold 1e+39"),
         ({"": np.array([[np.nan, 1]])}, (Tensor("x", "INT64", (-1, 2)),), "INT64, which cannot hold nan"),
-        ({"": np.array([["a", "b"]], object)}, (Tensor("x", "FP32", (-1, 2)),), "the rows contain text"),
+        (
+            {"": np.array([["a", "b"]], object)},
+            (Tensor("x", "FP32", (-1, 2)),),
+            "input 'x' at [0]: 'a' is not",
+        ),
         (
             {"a": np.array([1.0]), "kind": np.array(["x"], object)},
             (Tensor("x", "FP32", (-1, 2)),),
@@ -238,3 +242,76 @@ def test_drawn_rows_fit_the_signature_and_are_the_same_each_time() -> None:
     }  # fmt: skip
     np.testing.assert_array_equal(drawn["floats"], drawn["floats"].astype(np.float32))
     assert all((drawn[name] == again).all() for name, again in draw(inputs, 5).items())
+
+
+FRAME = (Tensor("age", "FP32", (-1, 1)), Tensor("city", "BYTES", (-1, 1)), Tensor("grade", "INT64", (-1, 1)))
+
+
+def test_a_table_is_fitted_to_an_input_for_each_column(tmp_path: Path) -> None:
+    """Other columns are left out; a missing text is empty, a missing number NaN."""
+    table = read(write(tmp_path / "a.csv", "city,extra,age,grade\nUlm,1,40,2\n,2,,3\n"))
+
+    fitted = fit(table, FRAME, "a.csv")
+
+    assert list(fitted) == ["age", "city", "grade"]
+    np.testing.assert_array_equal(fitted["age"], np.array([[40], [np.nan]], np.float32))
+    assert fitted["city"].tolist() == [["Ulm"], [""]]
+    assert fitted["grade"].tolist() == [[2], [3]]
+
+
+@pytest.mark.parametrize("columns", [None, ["id", "age", "city", "grade"]])
+def test_rows_without_names_are_in_the_order_of_the_columns(columns: list[str] | None) -> None:
+    row = [40, None, 2] if columns is None else ["id7", 40, None, 2]
+
+    fitted = fit(Rows({"": np.array([row], object)}), FRAME, "rows", columns)
+
+    assert [array.tolist() for array in fitted.values()] == [[[40.0]], [[""]], [[2]]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([1.0, np.nan, 2.5]), ["1", "", "2.5"]),
+        (np.array([7, 8]), ["7", "8"]),
+        (np.array(["a", None, float("nan")], object), ["a", "", ""]),
+    ],
+)
+def test_values_of_a_text_input_are_texts(values: Any, expected: list[str]) -> None:
+    assert fit(Rows({"code": values}), (Tensor("code", "BYTES", (-1,)),), "rows")["code"].tolist() == expected
+
+
+def test_codes_with_leading_zeros_are_texts(tmp_path: Path) -> None:
+    table = read(write(tmp_path / "a.csv", "zip,month\n01067,01\n89073,12\n"))
+    zips, months = Tensor("zip", "BYTES", (-1, 1)), Tensor("month", "FP32", (-1, 1))
+
+    fitted = fit(table, (zips, months), "a.csv")
+
+    assert fitted["zip"].tolist() == [["01067"], ["89073"]]
+    assert fitted["month"].tolist() == [[1], [12]]
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_texts_of_a_single_column_may_have_commas(tmp_path: Path, quote: str) -> None:
+    table = read(write(tmp_path / "a.csv", f"text\n{quote}one, two,three{quote}\nfour\n"))
+
+    fitted = fit(table, (Tensor("text", "BYTES", (-1,)),), "a.csv")
+
+    assert fitted["text"].tolist() == ["one, two,three", "four"]
+
+
+@pytest.mark.parametrize("inputs", [FRAME, MATRIX], ids=["frame", "matrix"])
+def test_says_which_columns_are_missing(inputs: tuple[Tensor, ...]) -> None:
+    rows = Rows({name: np.ones(2) for name in ("age", *(f"extra {number}" for number in range(12)))})
+
+    with pytest.raises(InvalidData) as caught:
+        fit(rows, inputs, "rows", ["age", "city", "grade"])
+
+    others = ", ".join(f"extra {number}" for number in range(10))
+    assert caught.value.problem == f"columns are missing: city, grade; found instead: {others} and 2 more"
+
+
+def test_says_which_row_and_column_is_not_a_number() -> None:
+    rows = Rows({"age": np.array([1, "old"], object), "city": np.array(["Ulm", "Ulm"]), "grade": np.array([1, 2])})
+
+    with pytest.raises(InvalidData, match="row 1, column 'age': 'old' is not a number"):
+        fit(rows, FRAME, "rows")

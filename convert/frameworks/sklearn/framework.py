@@ -1,8 +1,8 @@
 """
-scikit-learn: fitted estimators and pipelines over one matrix of numbers.
+scikit-learn: fitted estimators and pipelines over a matrix of numbers, the columns of a dataframe, or texts.
 
-The input is `features`. Outputs are `label` and `probabilities` (or `scores`, for a classifier without probabilities),
-`label` and `score` or `distances` (outliers, clusters), `value`, or `embedding`.
+`columns.py` says what the inputs are. Outputs are `label` and `probabilities` (or `scores`, for a classifier without
+probabilities), `label` and `score` or `distances` (outliers, clusters), `value`, or `embedding`.
 """
 
 import warnings
@@ -13,14 +13,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from snooze.bundle.contract import Role, Task, Tensor
+from snooze.bundle.contract import Role, Task
 from snooze.bundle.errors import InvalidOption
 from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.extras import import_extra
-from snooze.convert.frameworks.interface import NO_HINTS, Framework, Hints, Input, Inputs, Loaded, Original, first_line
-from snooze.convert.frameworks.sklearn.graph import FEATURES, as_list, attempts, parts, register_linear_svc
-from snooze.convert.frameworks.sklearn.thresholds import find_features, with_domains
+from snooze.convert.frameworks.interface import NO_HINTS, Framework, Hints, Inputs, Loaded, Original, first_line
+from snooze.convert.frameworks.sklearn.columns import find_layout
+from snooze.convert.frameworks.sklearn.converters import register
+from snooze.convert.frameworks.sklearn.domains import find_inputs
+from snooze.convert.frameworks.sklearn.graph import attempts
+from snooze.convert.frameworks.sklearn.parts import parts
+from snooze.convert.frameworks.sklearn.refusals import check_parts
+from snooze.convert.frameworks.sklearn.thresholds import find_features
 from snooze.convert.quiet import quiet
 
 PICKLE_PROTOCOLS: Final = b"\x02\x03\x04\x05"
@@ -70,6 +75,7 @@ class ScikitLearn(Framework):
         return Loaded(model, tuple(warning.format(*pair) for pair in versions))
 
     def signature(self, model: Any, sample: Arrays | None = None) -> Inputs:
+        """Return the inputs, which a fitted model knows without a sample."""
         import_sklearn()
         from sklearn.exceptions import NotFittedError
         from sklearn.utils.validation import check_is_fitted
@@ -82,23 +88,14 @@ class ScikitLearn(Framework):
             raise Unfitted(name, "fit") from None
         except TypeError:
             raise NotAModel(name, "is not an estimator") from None
-        width = getattr(model, "n_features_in_", None)
-        if width is None:
-            raise Unsupported(name, "its input is not a matrix of numbers; convert the part of it that takes one")
-        for part in parts(model):
-            picks = [pick for _, _, picks in getattr(part, "transformers", []) for pick in as_list(picks)]
-            if any(isinstance(pick, str) for pick in picks):
-                problem = "its ColumnTransformer selects columns by name, which needs a dataframe"
-                raise Unsupported(name, f"{problem}; select them by position")
-            if any(np.asarray(one).dtype.kind in "OUS" for one in as_list(getattr(part, "categories_", []))):
-                raise Unsupported(name, f"{type(part).__name__} was trained on strings; encode them as numbers before")
-        return with_domains(model, (Input(Tensor(FEATURES, "FP32", (-1, int(width)))),))
+        check_parts(model)
+        return find_inputs(find_layout(model), model)
 
     def columns(self, model: Any) -> tuple[str, ...] | None:
-        names = getattr(model, "feature_names_in_", None)
-        return None if names is None else tuple(map(str, names))
+        return find_layout(model).known_columns()
 
     def describe(self, model: Any, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
+        layout = find_layout(model)
         roles, task, calls, decides = _outputs(model)
         if hints.task not in (None, task):
             raise InvalidOption("--task", f"the {type(model).__name__} is trained for {task}; leave the option out")
@@ -108,8 +105,8 @@ class ScikitLearn(Framework):
             model=type(model).__name__,
             inputs=inputs,
             roles=roles,
-            run=lambda rows: _run(calls, rows),
-            attempts=tuple(attempts(model, tuple(roles), task)),
+            run=lambda arrays: _run(calls, layout.rows(arrays)),
+            attempts=tuple(attempts(model, layout, tuple(roles), task)),
             task=task,
             classes=tuple(model.classes_.tolist()) if task == "classification" else None,
             decides=decides,
@@ -119,7 +116,7 @@ class ScikitLearn(Framework):
         )
 
     def register_converters(self) -> None:
-        register_linear_svc()
+        register()
 
 
 FRAMEWORK: Final = ScikitLearn()
@@ -185,10 +182,9 @@ def _scores(model: Any) -> Callable[[Array], Array]:
     return scores
 
 
-def _run(calls: Calls, rows: Arrays) -> Arrays:
-    (matrix,) = rows.values()
+def _run(calls: Calls, rows: Any) -> Arrays:
     with quiet():  # scikit-learn warns of a matrix without the column names that it was trained with
-        answers = {name: call(matrix) for name, call in calls.items()}
+        answers = {name: call(rows) for name, call in calls.items()}
     arrays = {name: np.asarray(one.toarray() if hasattr(one, "toarray") else one) for name, one in answers.items()}
     return {  # the graph gives single values as one column
         name: array.reshape(-1, 1) if array.ndim == 1 and name != "label" else array for name, array in arrays.items()

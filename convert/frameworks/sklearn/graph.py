@@ -9,30 +9,20 @@ import numpy as np
 from snooze.bundle.contract import Task
 from snooze.convert.checks.graph import OPSET, rename
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Attempt, first_line
+from snooze.convert.frameworks.interface import Attempt
 from snooze.convert.frameworks.registry import frameworks
+from snooze.convert.frameworks.sklearn.columns import Layout, select_by_position
 from snooze.convert.frameworks.sklearn.imputers import replace_imputers
+from snooze.convert.frameworks.sklearn.parts import fitted_parts, parts
+from snooze.convert.frameworks.sklearn.refusals import explain_failure, explain_missing
 from snooze.convert.quiet import quiet
 
-FEATURES: Final = "features"
+DEFAULT_WORDS: Final = r"(?u)\b\w\w+\b"  # the token pattern of text vectorizers, and the same in the syntax of RE2:
+RE2_WORDS: Final = r"[\p{L}\p{N}_]{2,}"
+LOCALE: Final = "C.UTF-8"  # there is always one; the converter's en_US is missing in small images
 
 
-def as_list(value: Any) -> list[Any]:
-    """Return the items of a list, tuple or array, or a list of the value itself."""
-    return list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
-
-
-def parts(model: Any) -> Iterator[Any]:
-    """Yield the estimator and, recursively, the estimators among its parameters."""
-    yield model
-    for value in model.get_params(deep=False).values():
-        for item in as_list(value):
-            for part in item if isinstance(item, tuple) else (item,):
-                if hasattr(part, "get_params") and not isinstance(part, type):
-                    yield from parts(part)
-
-
-def attempts(model: Any, outputs: tuple[str, ...], task: Task) -> Iterator[Attempt]:
+def attempts(model: Any, layout: Layout, outputs: tuple[str, ...], task: Task | None) -> Iterator[Attempt]:
     """
     Yield ways to convert an estimator, the simplest first.
 
@@ -42,15 +32,44 @@ def attempts(model: Any, outputs: tuple[str, ...], task: Task) -> Iterator[Attem
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    yield Attempt("single precision", lambda: _graph(model, outputs, task))
+    model = _prepare(model, layout)
+
+    def attempt(name: str, model: Any = model, double: bool = False, more: dict[Any, Any] | None = None) -> Attempt:
+        return Attempt(name, lambda: _graph(model, layout, outputs, task, double, more or {}))
+
+    yield attempt("single precision")
+    if layout.form == "texts":
+        return
     if any(isinstance(part, StandardScaler) for part in parts(model)):
-        options = {StandardScaler: {"div": "div"}}
-        yield Attempt("exact division in the scaler", lambda: _graph(model, outputs, task, more=options))
+        yield attempt("exact division in the scaler", more={StandardScaler: {"div": "div"}})
     if isinstance(model, Pipeline) and len(model.steps) > 1:
-        yield Attempt(
-            "double precision up to the last step", lambda: _graph(_with_cast(model), outputs, task, double=True)
-        )
-    yield Attempt("double precision", lambda: _graph(model, outputs, task, double=True))
+        yield attempt("double precision up to the last step", _with_cast(model), double=True)
+    yield attempt("double precision", double=True)
+
+
+def _prepare(model: Any, layout: Layout) -> Any:
+    """Return a copy of a model with the settings and columns that skl2onnx accepts, which answers the same."""
+    from sklearn.ensemble import VotingClassifier
+    from sklearn.preprocessing import KBinsDiscretizer
+
+    model = _without_searches(copy.deepcopy(model))
+    if layout.form != "texts":
+        select_by_position(model, layout)
+    for part in fitted_parts(model):
+        if isinstance(part, VotingClassifier):
+            part.flatten_transform = False  # changes just `transform`
+        if isinstance(part, KBinsDiscretizer) and part.encode == "onehot":
+            part.encode = "onehot-dense"
+    return model
+
+
+def _without_searches(model: Any) -> Any:
+    """Return a model with the best estimators of its searches in their place. Changes pipelines."""
+    while hasattr(model, "best_estimator_"):
+        model = model.best_estimator_
+    if hasattr(model, "steps"):
+        model.steps = [(name, _without_searches(step)) for name, step in model.steps]
+    return model
 
 
 def _with_cast(pipeline: Any) -> Any:
@@ -64,48 +83,57 @@ def _with_cast(pipeline: Any) -> Any:
 
 
 def _graph(
-    model: Any, outputs: tuple[str, ...], task: Task, double: bool = False, more: dict[Any, Any] | None = None
+    model: Any, layout: Layout, outputs: tuple[str, ...], task: Task | None, double: bool, more: dict[Any, Any]
 ) -> Any:
     with quiet():
         from skl2onnx import convert_sklearn
-        from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
         from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
     for framework in frameworks():
         framework.register_converters()
-    model = _without_flat_votes(model)
     # By default a classifier returns probabilities as a list of dicts, which is not a tensor.
-    options: dict[Any, Any] = {id(model): {"zipmap": False}} if task == "classification" else {}
+    options: dict[Any, Any] = (
+        {id(model): {"zipmap": False}} if "label" in outputs and hasattr(model, "classes_") else {}
+    )
     last = model.steps[-1][1] if hasattr(model, "steps") else model
     if "scores" in outputs and _has_raw_scores(last):
         # Without it the two columns of a support vector machine are swapped, although the label is correct.
         options[id(last)] = {"zipmap": False, "raw_scores": True}
-    kind = DoubleTensorType if double else FloatTensorType
+    options |= _text_options(model) | more
+    tensors = layout.tensors()
+    # skl2onnx replaces letters in names that are not allowed in Python.
+    types = [(f"input_{at}", _type(one.datatype, one.shape, double)) for at, one in enumerate(tensors)]
     try:
         with quiet():
-            types = [(FEATURES, kind([None, model.n_features_in_]))]
-            graph = convert_sklearn(model, initial_types=types, options=options | (more or {}), target_opset=OPSET)
+            graph = convert_sklearn(model, initial_types=types, options=options, target_opset=OPSET)
     except (MissingConverter, MissingShapeCalculator) as error:
-        raise Unsupported(type(model).__name__, _missing_converter(model, str(error))) from None
+        raise Unsupported(type(model).__name__, explain_missing(model, str(error))) from None
     except Exception as error:  # converters raise whatever their own code runs into
-        problem = f"skl2onnx fails with {type(error).__name__}: {first_line(error)}; train another kind of model"
-        raise Unsupported(type(model).__name__, problem) from None
+        raise Unsupported(type(model).__name__, explain_failure(model, error)) from None
     if double:
         replace_imputers(graph)
     del graph.graph.output[len(outputs) :]  # declared also for a classifier without scores
-    graph = rename(graph, {value.name: name for value, name in zip(graph.graph.output, outputs, strict=True)})
+    names = {value.name: name for value, name in zip(graph.graph.output, outputs, strict=True)}
+    graph = rename(graph, names | {name: one.name for (name, _), one in zip(types, tensors, strict=True)})
     return _two_columns(graph) if "scores" in outputs and len(model.classes_) == 2 else graph
 
 
-def _missing_converter(model: Any, error: str) -> str:
-    """Return the problem and the advice for an estimator, or a part of it, that skl2onnx does not know."""
-    part = next((one for one in parts(model) if type(one).__name__ in error), model)
-    if part is model:
-        return "skl2onnx has no converter for it; train another kind of model"
-    advice = (
-        "do that step before the rows are sent" if hasattr(part, "transform") else "train it with another estimator"
-    )
-    return f"skl2onnx has no converter for its part {type(part).__name__}; {advice}"
+def _type(datatype: str, shape: tuple[int, ...], double: bool) -> Any:
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
+
+    number = DoubleTensorType if double else FloatTensorType
+    kind = {"FP32": number, "INT64": Int64TensorType, "BYTES": StringTensorType}[datatype]
+    return kind([None if size == -1 else size for size in shape])
+
+
+def _text_options(model: Any) -> dict[Any, Any]:
+    """Return the options of the text vectorizers in a model."""
+    options: dict[Any, Any] = {}
+    for part in fitted_parts(model):
+        if hasattr(part, "vocabulary_") and hasattr(part, "analyzer"):
+            words = part.analyzer == "word" and part.token_pattern == DEFAULT_WORDS
+            options[id(part)] = {"locale": LOCALE} | ({"tokenexp": RE2_WORDS} if words else {})
+    return options
 
 
 def _two_columns(graph: Any) -> Any:
@@ -133,34 +161,3 @@ def _has_raw_scores(estimator: Any) -> bool:
 
     converter = _converter_pool.get(sklearn_operator_name_map.get(type(estimator), ""))
     return converter is not None and "raw_scores" in (getattr(converter, "_options", None) or {})
-
-
-def register_linear_svc() -> None:
-    """Register LinearSVC with the option zipmap, which skl2onnx 1.20 passes to it in a pipeline and then refuses."""
-    with quiet():
-        from skl2onnx import update_registered_converter
-        from skl2onnx.common._registration import _converter_pool, _shape_calculator_pool
-        from sklearn.svm import LinearSVC
-
-        known = _converter_pool["SklearnLinearSVC"]
-        if "zipmap" not in known._options:
-            update_registered_converter(
-                LinearSVC,
-                "SklearnLinearSVCWithZipmap",
-                _shape_calculator_pool["SklearnLinearSVC"],
-                getattr(known, "_fct", known),
-                options={**known._options, "zipmap": [True, False, "columns"]},
-            )
-
-
-def _without_flat_votes(model: Any) -> Any:
-    """Return a copy with the only setting of VotingClassifier that skl2onnx accepts; it changes just `transform`."""
-    from sklearn.ensemble import VotingClassifier
-
-    if not any(isinstance(part, VotingClassifier) for part in parts(model)):
-        return model
-    model = copy.deepcopy(model)
-    for part in parts(model):
-        if isinstance(part, VotingClassifier):
-            part.flatten_transform = False
-    return model

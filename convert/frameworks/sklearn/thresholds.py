@@ -1,23 +1,13 @@
-"""
-Which columns of the input the trees behind a scaler read, and around which values the rows of a model lie.
+"""Which columns of the input the trees behind a scaler read, and how the scaler changes them."""
 
-Both are read from the fitted steps: a scaler knows the centre and spread of what it was trained on, trees their
-thresholds, and neighbours, clusters and support vectors are rows themselves.
-"""
-
-from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from snooze.convert.checks.cases import Array
 from snooze.convert.frameworks.interface import Feature, Input, Inputs
-from snooze.convert.frameworks.sklearn.graph import parts
+from snooze.convert.frameworks.sklearn.parts import parts
 
 Features: TypeAlias = list[Feature | None]
-
-STORED: Final = ("support_vectors_", "cluster_centers_", "_fit_X", "X_fit_", "theta_", "means_")  # rows of a model
-MAX_STORED: Final = 1_000
 
 
 def find_features(model: Any, inputs: Inputs) -> tuple[Feature | None, ...] | None:
@@ -27,23 +17,6 @@ def find_features(model: Any, inputs: Inputs) -> tuple[Feature | None, ...] | No
         return None
     single = not any(_compares_in_double(part) for part in parts(model))
     return tuple(one and one._replace(single=single) for one in found)
-
-
-def with_domains(model: Any, inputs: Inputs) -> Inputs:
-    """Return the inputs with the centre and scale of each floating-point column, as far as the model shows them."""
-    features = _before_last(model, inputs)
-    if features is None:
-        return inputs
-    return tuple(
-        one._replace(domain=one.domain._replace(center=center, scale=scale))
-        if one.tensor.datatype in ("FP32", "FP64") and one.domain.choices is None and len(one.tensor.shape) == 2
-        else one
-        for one, (center, scale) in zip(inputs, _spread(features, _last(model), inputs), strict=True)
-    )
-
-
-def _last(model: Any) -> Any:
-    return _last(model.steps[-1][1]) if hasattr(model, "steps") else getattr(model, "best_estimator_", model)
 
 
 def _compares_in_double(part: Any) -> bool:
@@ -117,40 +90,5 @@ def _follow_columns(step: Any, features: Features) -> Features:
     return found
 
 
-def _spread(features: Features, last: Any, inputs: Inputs) -> Iterator[tuple[Array, Array]]:
-    """Yield center and scale of the columns of each input."""
-    places = {(one.tensor, one.column): (0.0, 1.0) for one in _columns(inputs)}
-    numbers, values = _landmarks(last)
-    for number, feature in enumerate(features):
-        if feature is not None:
-            own = values[numbers == number]
-            center, scale = (float(own.mean()), float(own.std()) or 1.0) if own.size else (0.0, 1.0)
-            places[feature.tensor, feature.column] = center * feature.scale + feature.center, scale * feature.scale
-    for one in inputs:
-        pairs = [places[one.tensor.name, column] for column in range(_width(one))]
-        yield np.array([center for center, _ in pairs]), np.array([abs(scale) for _, scale in pairs])
-
-
 def _width(one: Input) -> int:
     return one.tensor.shape[1] if len(one.tensor.shape) == 2 else 1
-
-
-def _landmarks(estimator: Any) -> tuple[Array, Array]:
-    """Return numbers of features, and a value of each that is typical for the rows on which a model was trained."""
-    found = [(np.zeros(0, np.int64), np.zeros(0)), *_walk(estimator)]
-    numbers, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return numbers[np.isfinite(values)], values[np.isfinite(values)]
-
-
-def _walk(estimator: Any) -> Iterator[tuple[Array, Array]]:
-    tree = getattr(estimator, "tree_", None)
-    if tree is not None and hasattr(tree, "threshold"):
-        inner = tree.children_left >= 0
-        yield tree.feature[inner], tree.threshold[inner]
-    for one in np.ravel(np.array(getattr(estimator, "estimators_", ()), object)):
-        yield from _walk(one)
-    for name in STORED:
-        rows = getattr(estimator, name, None)
-        if isinstance(rows, np.ndarray) and rows.ndim == 2:
-            rows = rows[:MAX_STORED]
-            yield np.tile(np.arange(rows.shape[1]), len(rows)), rows.ravel()

@@ -4,7 +4,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
@@ -15,7 +14,6 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -25,7 +23,7 @@ from snooze.convert.attempts import Conversion
 from snooze.convert.errors import ParityRefused
 from snooze.convert.frameworks.interface import Framework, Input, Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
-from snooze.convert.frameworks.sklearn.thresholds import find_features, with_domains
+from snooze.convert.frameworks.sklearn.thresholds import find_features
 from snooze.convert.runner import Runner
 
 pytestmark = pytest.mark.framework
@@ -127,31 +125,3 @@ def test_features_are_not_known_behind_a_step_that_mixes_columns(integers: Data)
 
     assert find_features(make_pipeline(PCA(2), DecisionTreeClassifier()).fit(rows, labels), COLUMNS) is None
     assert find_features(DecisionTreeClassifier().fit(rows, labels), COLUMNS) is None
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        RandomForestClassifier(10),
-        KMeans(4, n_init=1),
-        make_pipeline(StandardScaler(), LogisticRegression()),
-        make_pipeline(MinMaxScaler(), RandomForestClassifier(10)),
-    ],
-    ids=lambda model: type(model[-1] if hasattr(model, "steps") else model).__name__,
-)
-def test_rows_are_drawn_where_the_model_was_trained(integers: Data, model: Any) -> None:
-    rows, labels = integers
-
-    (found,) = with_domains(model.fit(rows, labels), COLUMNS)
-
-    np.testing.assert_allclose(found.domain.center, 50, atol=25)
-    assert ((np.asarray(found.domain.scale) > 0.1) & (np.asarray(found.domain.scale) < 60)).all()
-
-
-def test_nothing_is_known_of_a_linear_model(integers: Data) -> None:
-    rows, labels = integers
-
-    (found,) = with_domains(LogisticRegression(max_iter=10_000).fit(rows, labels), COLUMNS)
-
-    assert (np.asarray(found.domain.center) == 0).all()
-    assert (np.asarray(found.domain.scale) == 1).all()

@@ -15,8 +15,13 @@ Why a trained model was not converted:
 `MissingExtra`, `InvalidOption` and `InvalidData` are in `snooze.bundle.errors`.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 from snooze.bundle.errors import SnoozeError
 from snooze.bundle.evidence import Differences
+
+RUNS_CODE: Final = "reading it runs the code in it"
 
 
 class ConversionError(SnoozeError):
@@ -32,11 +37,12 @@ class NotAModel(ConversionError):
 
 
 class Untrusted(ConversionError):
-    """Reading the file would run code, and the user did not allow it."""
+    """Reading the file would run code, or create `types` that are not known to be safe; the user did not allow it."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: reading it runs the code in it; if you made it or trust its author, add --trust")
-        self.what = what
+    def __init__(self, what: str, types: Sequence[str] = ()) -> None:
+        problem = f"it contains types that are not known to be safe: {', '.join(types)}" if types else RUNS_CODE
+        super().__init__(f"{what}: {problem}; if you made it or trust its author, add --trust")
+        self.what, self.types = what, tuple(types)
 
 
 class Unfitted(ConversionError):

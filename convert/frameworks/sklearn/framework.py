@@ -5,7 +5,6 @@ scikit-learn: fitted estimators and pipelines over a matrix of numbers, the colu
 probabilities), `label` and `score` or `distances` (outliers, clusters), `value`, or `embedding`.
 """
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,61 +17,40 @@ from snooze.bundle.errors import InvalidOption
 from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.extras import import_extra
-from snooze.convert.frameworks.interface import NO_HINTS, Framework, Hints, Inputs, Loaded, Original, first_line
+from snooze.convert.frameworks.interface import NO_HINTS, Framework, Hints, Inputs, Loaded, Original
 from snooze.convert.frameworks.sklearn.columns import find_layout
 from snooze.convert.frameworks.sklearn.converters import register
 from snooze.convert.frameworks.sklearn.domains import find_inputs
+from snooze.convert.frameworks.sklearn.files import SUFFIXES, is_pickle, is_skops, load_pickle, load_skops
 from snooze.convert.frameworks.sklearn.graph import attempts
 from snooze.convert.frameworks.sklearn.parts import parts
 from snooze.convert.frameworks.sklearn.refusals import check_parts
 from snooze.convert.frameworks.sklearn.thresholds import find_features
 from snooze.convert.quiet import quiet
 
-PICKLE_PROTOCOLS: Final = b"\x02\x03\x04\x05"
-
 Calls = dict[str, Callable[[Array], Any]]
 
 
 class ScikitLearn(Framework):
-    """Estimators in memory, or in joblib and pickle files."""
+    """Estimators in memory, or in joblib, pickle and skops files."""
 
     name = "sklearn"
-    suffixes = (".joblib", ".pkl", ".pickle")
-    formats = ".joblib, .pkl or .pickle with --trust (scikit-learn)"
+    suffixes = SUFFIXES
+    formats = ".skops, or .joblib, .pkl or .pickle with --trust (scikit-learn)"
     isolated = False  # a pickle may need classes of the caller
 
     def recognizes_file(self, path: Path) -> bool:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            begin = file.read(2)
-        return begin[:1] == b"\x80" and begin[1:] in PICKLE_PROTOCOLS
+        return is_pickle(path) or is_skops(path)
 
     def recognizes(self, model: object) -> bool:
         return "sklearn" in {base.__module__.partition(".")[0] for base in type(model).__mro__}
 
     def needs_trust(self, path: Path) -> bool:
-        return True
+        return not is_skops(path)  # whose loading names the types that need trust
 
     def load(self, path: Path, trust: bool = False) -> Loaded:
-        """Return the estimator in a joblib or pickle file; a warning says if another version saved it."""
         import_sklearn()
-        import joblib
-        from sklearn.exceptions import InconsistentVersionWarning
-
-        try:
-            with quiet(), warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", InconsistentVersionWarning)
-                model = joblib.load(path)
-        except ModuleNotFoundError as error:
-            problem = f"needs the module '{error.name}' to be read; install it, or make it importable from here"
-            raise NotAModel(str(path), problem) from None
-        except (Exception, SystemExit) as error:  # a pickle can raise anything
-            raise NotAModel(str(path), f"cannot be read: {type(error).__name__}: {first_line(error)}") from None
-        other = [one.message for one in caught if isinstance(one.message, InconsistentVersionWarning)]
-        versions = [(one.original_sklearn_version, one.current_sklearn_version) for one in other[:1]]
-        warning = "saved by scikit-learn {} and read by {}, where it may answer differently"
-        return Loaded(model, tuple(warning.format(*pair) for pair in versions))
+        return load_skops(path, trust) if is_skops(path) else load_pickle(path)
 
     def signature(self, model: Any, sample: Arrays | None = None) -> Inputs:
         """Return the inputs, which a fitted model knows without a sample."""
@@ -111,7 +89,7 @@ class ScikitLearn(Framework):
             classes=tuple(model.classes_.tolist()) if task == "classification" else None,
             decides=decides,
             lowest_wins=task == "clustering",
-            features=find_features(model, inputs),
+            features=find_features(model, layout),
             remedy=_remedy(model) or Original.remedy,
         )
 

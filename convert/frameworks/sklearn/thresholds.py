@@ -4,16 +4,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from snooze.convert.frameworks.interface import Feature, Input, Inputs
+from snooze.convert.frameworks.interface import Feature
+from snooze.convert.frameworks.sklearn.columns import FEATURES, Layout
 from snooze.convert.frameworks.sklearn.parts import parts
 
 Features: TypeAlias = list[Feature | None]
 
 
-def find_features(model: Any, inputs: Inputs) -> tuple[Feature | None, ...] | None:
+def find_features(model: Any, layout: Layout) -> tuple[Feature | None, ...] | None:
     """Return the features that the trees in a model read, if there are steps before them that are known."""
-    found = _before_last(model, inputs)
-    if found is None or found == _columns(inputs):
+    columns = _find_columns(layout)
+    found = _before_last(model, columns)
+    if found is None or found == columns:
         return None
     single = not any(_compares_in_double(part) for part in parts(model))
     return tuple(one and one._replace(single=single) for one in found)
@@ -23,14 +25,18 @@ def _compares_in_double(part: Any) -> bool:
     return "HistGradientBoosting" in type(part).__name__ or type(part).__module__.startswith("lightgbm")
 
 
-def _columns(inputs: Inputs) -> list[Feature]:
-    """Return every column of the inputs, in order."""
-    return [Feature(one.tensor.name, column) for one in inputs for column in range(_width(one))]
+def _find_columns(layout: Layout) -> Features:
+    """Return the numbers among the columns that a model was trained on; None for a text, or one that is no input."""
+    features: Features = [None] * layout.width
+    for at, one in enumerate(layout.columns):
+        if one.kind != "text":
+            features[one.place] = Feature(FEATURES, at) if layout.form == "matrix" else Feature(one.name, 0)
+    return features
 
 
-def _before_last(model: Any, inputs: Inputs) -> Features | None:
+def _before_last(model: Any, columns: Features) -> Features | None:
     """Return the features that the last step of a model reads."""
-    found: Features | None = [*_columns(inputs)]
+    found: Features | None = columns
     model = getattr(model, "best_estimator_", model)
     for _, step in getattr(model, "steps", ())[:-1]:
         found = found and _follow(step, found)
@@ -88,7 +94,3 @@ def _follow_columns(step: Any, features: Features) -> Features:
         if made is not None and len(made) == places.stop - places.start:
             found[places] = made
     return found
-
-
-def _width(one: Input) -> int:
-    return one.tensor.shape[1] if len(one.tensor.shape) == 2 else 1

@@ -189,7 +189,7 @@ def test_made_up_rows_that_no_size_suits_need_data(convert: Convert, make: Make)
     ):
         convert(model)
 
-    original, conversion = convert(model, {"x": np.zeros((2, 323), "f")})
+    _, conversion = convert(model, {"x": np.zeros((2, 323), "f")})
     assert shapes(conversion.outputs) == {"y": ("FP32", (-1, 17, 19))}
     with pytest.raises(InvalidData, match="the input rows: the ONNX model does not accept them: "):
         convert(model, {"x": np.zeros((2, 300), "f")})

@@ -1,10 +1,7 @@
-import pickle
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas
 import pytest
@@ -13,7 +10,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.mixture import GaussianMixture
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import CategoricalNB
@@ -144,45 +141,6 @@ def test_models_without_an_answer_to_serve_are_refused(wine: Data, model: Any, p
     rows, labels = wine
     with pytest.raises(Unsupported, match=problem):
         FRAMEWORK.describe(model.fit(rows, np.c_[labels, labels]), ())
-
-
-class Exit:
-    """Ends the process that reads it from a pickle."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return sys.exit, (0,)
-
-
-def test_a_pickle_that_ends_the_process_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model.pkl").write_bytes(pickle.dumps(Exit()))
-
-    with pytest.raises(NotAModel, match=r"model\.pkl: cannot be read: SystemExit: 0$"):
-        FRAMEWORK.load(tmp_path / "model.pkl")
-
-
-def test_a_pickle_that_needs_a_missing_module_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model.pkl").write_bytes(b"cno_such_module\nModel\n.")
-
-    with pytest.raises(NotAModel, match="needs the module 'no_such_module' to be read"):
-        FRAMEWORK.load(tmp_path / "model.pkl")
-
-
-def test_warns_of_a_model_saved_by_another_version(tmp_path: Path) -> None:
-    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-    state = model.__getstate__
-
-    class Older(LinearRegression):
-        def __getstate__(self) -> dict[str, object]:
-            return {**state(), "_sklearn_version": "1.2.0"}
-
-    Older.__module__, Older.__qualname__ = "sklearn.linear_model._base", "LinearRegression"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklearn.linear_model._base.LinearRegression", Older)
-        joblib.dump(Older(), tmp_path / "model.joblib")
-
-    (warning,) = FRAMEWORK.load(tmp_path / "model.joblib").warnings
-
-    assert warning.startswith("saved by scikit-learn 1.2.0 and read by ")
 
 
 def test_returns_the_names_of_the_features(wine: Data) -> None:

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
@@ -18,10 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from snooze.bundle.contract import Tensor
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import ParityRefused
-from snooze.convert.frameworks.interface import Framework, Input, Original
+from snooze.convert.frameworks.interface import Feature, Framework, Original
+from snooze.convert.frameworks.sklearn.columns import find_layout
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 from snooze.convert.frameworks.sklearn.thresholds import find_features
 from snooze.convert.runner import Runner
@@ -30,7 +31,6 @@ pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
 Data = tuple[NDArray[Any], NDArray[Any]]
-COLUMNS = (Input(Tensor("features", "FP32", (-1, 8))),)
 TRAINED = 500
 
 
@@ -46,6 +46,10 @@ def integers() -> Data:
     rows = generator.integers(0, 101, (4_500, 8))
     noise = generator.normal(0, 15, len(rows))
     return rows, (rows[:, 0] + rows[:, 1] * (rows[:, 2] > 40) + noise > 90).astype(int) + (rows[:, 3] > 70)
+
+
+def find(model: Any) -> tuple[Feature | None, ...] | None:
+    return find_features(model, find_layout(model))
 
 
 def held_out(original: Original, conversion: Conversion, rows: NDArray[Any]) -> float:
@@ -105,7 +109,7 @@ def test_features_are_what_the_steps_before_the_trees_make(integers: Data) -> No
     )
     model = make_pipeline(MinMaxScaler(), columns, DecisionTreeClassifier()).fit(rows, labels)
 
-    features = find_features(model, COLUMNS)
+    features = find(model)
 
     assert features is not None
     made, width = model[:-1].transform(rows), len(features)
@@ -120,8 +124,19 @@ def test_features_are_what_the_steps_before_the_trees_make(integers: Data) -> No
         np.testing.assert_allclose(made[:, number], (rows[:, one.column] - one.center) / one.scale, atol=1e-9)
 
 
+def test_columns_of_a_frame_that_are_texts_or_dropped_are_no_features(integers: Data) -> None:
+    frame = pandas.DataFrame(integers[0][:, :3], columns=["a", "b", "c"]).assign(city=["x", "y", "z"] * 1_500)
+    columns = ColumnTransformer([("scale", StandardScaler(), ["c", "a"]), ("city", OneHotEncoder(), ["city"])])
+    model = make_pipeline(columns, DecisionTreeClassifier()).fit(frame, integers[1])
+
+    features = find(model)
+
+    assert features is not None
+    assert [one and (one.tensor, one.column) for one in features] == [("c", 0), ("a", 0), None, None, None]
+
+
 def test_features_are_not_known_behind_a_step_that_mixes_columns(integers: Data) -> None:
     rows, labels = integers
 
-    assert find_features(make_pipeline(PCA(2), DecisionTreeClassifier()).fit(rows, labels), COLUMNS) is None
-    assert find_features(DecisionTreeClassifier().fit(rows, labels), COLUMNS) is None
+    assert find(make_pipeline(PCA(2), DecisionTreeClassifier()).fit(rows, labels)) is None
+    assert find(DecisionTreeClassifier().fit(rows, labels)) is None

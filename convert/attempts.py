@@ -64,7 +64,13 @@ class Conversion:
 
 def convert(original: Original, data: Dataset, work: Path) -> Conversion:
     """Return the first conversion that agrees with the original. If none does, raise the error of the simplest."""
-    outputs = original.answer_all(data.cases)
+    try:
+        outputs = original.answer_all(data.cases)
+    except InvalidData as error:
+        if data.real:
+            raise
+        original.attempts[0].convert()  # a model that cannot be converted is refused for that
+        raise InvalidData("the drawn rows", f"{error.problem}; add --data with rows that it accepts") from None
     check_size(data.cases, outputs)
     failed: list[FailedAttempt] = []
     errors: list[ConversionError] = []

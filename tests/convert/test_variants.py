@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,51 @@ def test_a_form_that_answers_differently_is_left_out(
     assert [one.agrees for one in served.variants] == [True, True, False, False]
     assert served.variants[2].run_seconds is None
     assert "as-converted" in served.folder.name
+
+
+def test_a_form_that_cannot_be_made_or_run_is_left_out(
+    choose: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Runner):
+        def run(self, tensors: Any) -> Any:
+            if self.session.get_session_options().graph_optimization_level.name == "ORT_DISABLE_ALL":
+                raise RuntimeError("[ONNXRuntimeError] : 6")
+            return super().run(tensors)
+
+    def fail(file: Path, made: Path) -> None:
+        raise RuntimeError("[ONNXRuntimeError] : 1")
+
+    monkeypatch.setattr(variants, "Runner", Failing)
+    monkeypatch.setattr(variants, "optimize", fail)
+
+    assert [(one.name, one.agrees) for one in choose(8).variants] == [
+        ("as converted, weights inside", False),
+        ("as converted, weights inside", True),
+    ]
+
+
+def test_slow_models_are_compared_on_fewer_rows(
+    tmp_path: Path, original: MakeOriginal, matrix: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+
+    class Slow(Runner):
+        def run(self, tensors: Any) -> Any:
+            rows.append(len(tensors["features"]))
+            time.sleep(0.02 * rows[-1])
+            return super().run(tensors)
+
+    monkeypatch.setattr(variants, "Runner", Slow)
+    monkeypatch.setattr(variants, "MAX_SECONDS", 0.4)
+    model = original(roles={"value": "value"})
+    limits = QuantizationLimits(max_drop=0.5, max_flips=2, prefer="speed", rows=1, min_gain=1.15)
+
+    data = matrix(np.ones((64, 8)))
+    variants.choose(save(tmp_path / "m.onnx", 8), False, model, data, {"value": Tolerance(atol=1)}, limits, tmp_path)
+
+    assert rows[0] == 8
+    assert 8 < rows[1] < 25
+    assert len({*rows[1:6]}) == 1
 
 
 @pytest.mark.parametrize(("run", "run_in"), [(0.4e-3, "loop"), (0.6e-3, "executor")])

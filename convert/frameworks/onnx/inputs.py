@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from snooze.bundle.contract import Tensor
-from snooze.bundle.datatypes import NAMES
+from snooze.bundle.datatypes import DATATYPES, NAMES
 from snooze.bundle.errors import InvalidData
 from snooze.bundle.rows import Rows, draw, fit
 from snooze.convert.checks.cases import Arrays, Case
@@ -158,32 +158,53 @@ def _try(
     layout: Layout, declared: Sequence[Declared], domains: Mapping[str, Domain], runner: Runner, sample: Arrays | None
 ) -> Trial:
     """Run the graph with rows of the sample, or with made-up ones of several lengths."""
+    if sample is not None:
+        try:
+            return _try_rows(runner, _fit(sample, layout, declared))
+        except InvalidData as error:
+            return Trial(problem=error.problem)
     rows = None if {*layout.axes.values()} == {None} else ROWS[-1]
     free = any(-1 in one.tensor(layout.pinned(one.name, rows)).shape for one in declared)
-    found, problem, single = dict[int, Arrays](), "", False
-    lengths = list(LENGTHS if free and sample is None else LENGTHS[:1])
-    while lengths:
-        length = lengths.pop(0)
+    found: dict[int, Arrays] = {}
+    problem = ""
+    for length in _lengths(found) if free else LENGTHS[:1]:
         tensors = [one.tensor(layout.pinned(one.name, rows), length) for one in declared]
-        if sum(prod(one.shape) for one in tensors) * 8 > MAX_DRAWN_BYTES:
+        if sum(prod(one.shape) * DATATYPES[one.datatype].itemsize for one in tensors) > MAX_DRAWN_BYTES:
             break
-        try:
-            arrays = _draw(tensors, domains) if sample is None else _fit(sample, layout, declared)
-            runs = _run(runner, Case(arrays, layout.axes))
-        except InvalidData as error:
-            problem = problem or error.problem
-            continue
-        if any(len({run[name].ndim for run in runs}) > 1 for name in runs[0]):
-            single = True
-            break
-        if rows is None or any(axis is not None for axis in _follow(runs).values()):
-            found[length] = arrays
-            if len(found) == 1 and length > LENGTHS[0]:  # lengths that differ much show which outputs vary with them
-                lengths = [2 * length, 4 * length, *(one for one in lengths if one != 2 * length)]
-        if len(found) == MAX_LENGTHS:
-            break
-    used = tuple(found) if free and sample is None else Domain().lengths
-    return Trial(used, next(iter(found.values()), None), problem, single)
+        trial = _try_rows(runner, Case(_draw(tensors, domains), layout.axes))
+        if trial.single:
+            return trial
+        if trial.example is not None:
+            found[length] = trial.example
+        problem = problem or trial.problem
+    lengths = tuple(found) if free else Domain().lengths
+    return Trial(lengths, next(iter(found.values()), None), problem)
+
+
+def _lengths(found: Mapping[int, object]) -> Iterator[int]:
+    """
+    Yield the lengths to try, until three are found.
+
+    After a first long one come its multiples, because lengths that differ much show which outputs vary with them.
+    """
+    for at, length in enumerate(LENGTHS):
+        yield length
+        if at and len(found) == 1:
+            yield from (2 * length, 4 * length)
+        if len(found) >= MAX_LENGTHS:
+            return
+
+
+def _try_rows(runner: Runner, case: Case) -> Trial:
+    """Run the graph with one, two and three rows of a case."""
+    try:
+        runs = _run(runner, case)
+    except InvalidData as error:
+        return Trial(problem=error.problem)
+    if any(len({run[name].ndim for run in runs}) > 1 for name in runs[0]):
+        return Trial(single=True)
+    follows = case.rows is None or any(axis is not None for axis in _follow(runs).values())
+    return Trial(Domain().lengths, case.tensors) if follows else Trial()
 
 
 def _draw(tensors: Sequence[Tensor], domains: Mapping[str, Domain]) -> Arrays:
@@ -199,11 +220,11 @@ def _draw(tensors: Sequence[Tensor], domains: Mapping[str, Domain]) -> Arrays:
     return arrays
 
 
-def _fit(sample: Arrays, layout: Layout, declared: Sequence[Declared]) -> Arrays:
+def _fit(sample: Arrays, layout: Layout, declared: Sequence[Declared]) -> Case:
     """Return the first rows of the sample, repeated if there are fewer, as the inputs of a layout."""
     tensors = [one.tensor(layout.pinned(one.name)) for one in declared]
     case = Case(fit(Rows(sample), tensors, "the input rows", axes=layout.axes), layout.axes)
-    return case.tensors if case.rows is None else case.take(np.arange(ROWS[-1]) % case.units).tensors
+    return case if case.rows is None else case.take(np.arange(ROWS[-1]) % case.units)
 
 
 def _run(runner: Runner, case: Case) -> list[Arrays]:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from snooze.convert.frameworks.interface import Framework
 
 NAMES: Final = {
+    "lightgbm": "snooze.convert.frameworks.boosting.lightgbm",  # before sklearn, whose estimators its own are too
+    "xgboost": "snooze.convert.frameworks.boosting.xgboost",
     "sklearn": "snooze.convert.frameworks.sklearn.framework",
     "keras": "snooze.convert.frameworks.keras.framework",
     "onnx": "snooze.convert.frameworks.onnx.framework",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 NAMES: Final = {
     "lightgbm": "snooze.convert.frameworks.boosting.lightgbm",  # before sklearn, whose estimators its own are too
     "xgboost": "snooze.convert.frameworks.boosting.xgboost",
+    "torch": "snooze.convert.frameworks.torch.framework",  # first, because some of its files are pickles as well
     "sklearn": "snooze.convert.frameworks.sklearn.framework",
     "keras": "snooze.convert.frameworks.keras.framework",
     "onnx": "snooze.convert.frameworks.onnx.framework",

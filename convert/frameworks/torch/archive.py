@@ -18,7 +18,10 @@ Kind = Literal["script", "program", "module", "weights"]
 
 LEGACY: Final = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the first pickle of files before PyTorch 1.6: a number
 LEGACY_PICKLES: Final = 4  # that number, the protocol, the machine, and the object
-WEIGHTS: Final = re.compile(r"(_codecs|argparse|__builtin__|builtins|collections|numpy[\w.]*|torch(\._\w+|\.\w+)?) \w+")
+WEIGHTS: Final = re.compile(  # what pickles of tensors and plain values import
+    r"(_codecs|argparse|__builtin__|builtins|collections|torch(\._\w+|\.\w+)?) \w+"
+    r"|numpy[\w.]* (dtype|ndarray|scalar|_reconstruct|_frombuffer)"
+)
 MAX_INFLATED: Final = 256 * 1024 * 1024  # bytes of compressed members; weights are stored as they are
 MAX_CODE: Final = 16 * 1024 * 1024  # bytes of a TorchScript source
 # Operators and classes of TorchScript that are not arithmetic: they open files, load libraries or talk to networks.

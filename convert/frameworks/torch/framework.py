@@ -6,6 +6,7 @@ it ends in logits; a single sigmoid becomes two columns, 1 - p and p. Other sing
 have the keys of the dict that forward returns, or are `output_0`, `output_1`...
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -211,13 +212,16 @@ def _row_axes(network: Network, inputs: Inputs, names: tuple[str, ...], limit: i
 
 def _load_problem(error: Exception, kind: str) -> str:
     """Return why a file cannot be read, and what to do."""
-    save = "or save the network with torch.export.save"
+    remedy = "or save the network with torch.export.save"
     if isinstance(error, ModuleNotFoundError):
-        return (
-            f"its class is in the module '{error.name}', which cannot be imported; add its folder to PYTHONPATH, {save}"
-        )
+        module = f"its class is in the module '{error.name}', which cannot be imported"
+        return f"{module}; add its folder to PYTHONPATH, {remedy}"
     if kind == "module" and isinstance(error, AttributeError):
-        return f"its class is not where it was: {cause(error)}; {save}"
+        found = re.search(r"attribute '(\w+)'", str(error))
+        name = f" {found[1]}" if found else ""
+        return (
+            f"its class{name} is not in the module that it was saved from; put it into one that is imported, {remedy}"
+        )
     if kind == "program" and isinstance(error, KeyError):
         return "it contains no exported program; save one with torch.export.save"
     problem = f"{type(error).__name__}: {cause(error)}"

@@ -17,7 +17,7 @@ from snooze.convert.extras import import_extra
 def import_onnxruntime() -> Any:
     """Return the module onnxruntime, with its telemetry off. Raises MissingExtra."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when the module is imported
-    return import_extra("sklearn", "onnxruntime")
+    return import_extra("onnx", "onnxruntime")
 
 
 class Runner:

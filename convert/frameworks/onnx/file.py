@@ -68,7 +68,7 @@ def read(path: Path) -> Any:
     Raises:
         NotAModel: it is damaged, too large, or refers to data that is not there or not its own.
     """
-    onnx = import_extra("sklearn", "onnx")
+    onnx = import_extra("onnx", "onnx")
     where = str(path)
     if is_ort(path):
         problem = "is in ONNX Runtime's own format, optimized for one kind of machine"

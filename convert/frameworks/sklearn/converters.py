@@ -5,6 +5,7 @@ Converters of scikit-learn estimators that replace or repair those of skl2onnx 1
 * `SimpleImputer` works in double precision and on texts, where the empty text is missing.
 * `OneHotEncoder`, `OrdinalEncoder` and `TargetEncoder` know missing values (the empty text in texts), infrequent and
   unknown categories, and numbers that are not integers.
+* `MLPRegressor` gives a column for each value, and not one below the other.
 * `TfidfTransformer(sublinear_tf=True)` is `1 + log(tf)`, and not `log(1 + tf)`.
 """
 
@@ -82,6 +83,7 @@ def register() -> None:
         from skl2onnx.common._registration import _converter_pool, _shape_calculator_pool, register_converter
         from sklearn.compose import ColumnTransformer
         from sklearn.impute import SimpleImputer
+        from sklearn.neural_network import MLPRegressor
         from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
         from sklearn.svm import LinearSVC
 
@@ -92,6 +94,7 @@ def register() -> None:
         update_registered_converter(SimpleImputer, "SnoozeImputer", _shape_imputed, _convert_imputer)
         for encoder in (OneHotEncoder, OrdinalEncoder, TargetEncoder):
             update_registered_converter(encoder, f"Snooze{encoder.__name__}", _shape_encoded, _convert_encoder)
+        update_registered_converter(MLPRegressor, "SnoozeMLPRegressor", _shape_values, _convert_mlp)
         weighting = _converter_pool["SklearnTfidfTransformer"]
         convert = partial(_convert_tfidf, weighting._fct)
         register_converter("SklearnTfidfTransformer", convert, overwrite=True, options=weighting._options)
@@ -245,6 +248,21 @@ def _grouped(encoder: Any, at: int, categories: Array) -> Array:
     numbers = np.arange(len(categories)) if groups is None else np.asarray(groups)
     # A missing category that is not infrequent is not among the groups, and is the last.
     return np.concatenate([numbers, np.arange(len(numbers), len(categories))])
+
+
+def _shape_values(operator: Any) -> None:
+    kind = type(operator.inputs[0].type)
+    operator.outputs[0].type = kind([None, operator.raw_operator.n_outputs_])
+
+
+def _convert_mlp(scope: Any, operator: Any, container: Any) -> None:
+    from skl2onnx.common.data_types import guess_proto_type
+    from skl2onnx.operator_converters.multilayer_perceptron import _predict
+
+    given, network = operator.inputs[0], operator.raw_operator
+    values = _predict(scope, given.full_name, container, network, proto_dtype=guess_proto_type(given.type))
+    nodes = Nodes(scope, operator, container)
+    nodes.add("Reshape", [values, nodes.constant(np.array([-1, network.n_outputs_]))], nodes.output)
 
 
 def _convert_tfidf(convert: Callable[..., None], scope: Any, operator: Any, container: Any) -> None:

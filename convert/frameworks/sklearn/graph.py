@@ -1,18 +1,18 @@
 """Converts fitted scikit-learn estimators to ONNX graphs with skl2onnx, and works around what skl2onnx cannot do."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from snooze.bundle.contract import Task
 from snooze.convert.checks.graph import OPSET, rename
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Attempt
 from snooze.convert.frameworks.registry import frameworks
 from snooze.convert.frameworks.sklearn.columns import Layout, select_by_position
 from snooze.convert.frameworks.sklearn.imputers import replace_imputers
+from snooze.convert.frameworks.sklearn.outputs import TARGET, is_multilabel, last_step
 from snooze.convert.frameworks.sklearn.parts import fitted_parts, parts
 from snooze.convert.frameworks.sklearn.refusals import explain_failure, explain_missing
 from snooze.convert.quiet import quiet
@@ -22,9 +22,9 @@ RE2_WORDS: Final = r"[\p{L}\p{N}_]{2,}"
 LOCALE: Final = "C.UTF-8"  # there is always one; the converter's en_US is missing in small images
 
 
-def attempts(model: Any, layout: Layout, outputs: tuple[str, ...], task: Task | None) -> Iterator[Attempt]:
+def attempts(model: Any, layout: Layout, names: Mapping[str, str]) -> Iterator[Attempt]:
     """
-    Yield ways to convert an estimator, the simplest first.
+    Yield ways to convert an estimator, the simplest first. `names` are those of the outputs in the graph.
 
     The simplest fails for a scaler in front of trees: scikit-learn scales in double precision, the graph in single
     precision, so a value close to a threshold can fall on its other side.
@@ -35,7 +35,7 @@ def attempts(model: Any, layout: Layout, outputs: tuple[str, ...], task: Task | 
     model = _prepare(model, layout)
 
     def attempt(name: str, model: Any = model, double: bool = False, more: dict[Any, Any] | None = None) -> Attempt:
-        return Attempt(name, lambda: _graph(model, layout, outputs, task, double, more or {}))
+        return Attempt(name, lambda: _graph(model, layout, names, double, more or {}))
 
     yield attempt("single precision")
     if layout.form == "texts":
@@ -82,9 +82,7 @@ def _with_cast(pipeline: Any) -> Any:
     return Pipeline([*pipeline.steps[:-1], ("to_single_precision", cast), pipeline.steps[-1]])
 
 
-def _graph(
-    model: Any, layout: Layout, outputs: tuple[str, ...], task: Task | None, double: bool, more: dict[Any, Any]
-) -> Any:
+def _graph(model: Any, layout: Layout, outputs: Mapping[str, str], double: bool, more: dict[Any, Any]) -> Any:
     with quiet():
         from skl2onnx import convert_sklearn
         from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
@@ -95,7 +93,7 @@ def _graph(
     options: dict[Any, Any] = (
         {id(model): {"zipmap": False}} if "label" in outputs and hasattr(model, "classes_") else {}
     )
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    last = last_step(model)
     if "scores" in outputs and _has_raw_scores(last):
         # Without it the two columns of a support vector machine are swapped, although the label is correct.
         options[id(last)] = {"zipmap": False, "raw_scores": True}
@@ -112,10 +110,54 @@ def _graph(
         raise Unsupported(type(model).__name__, explain_failure(model, error)) from None
     if double:
         replace_imputers(graph)
-    del graph.graph.output[len(outputs) :]  # declared also for a classifier without scores
-    names = {value.name: name for value, name in zip(graph.graph.output, outputs, strict=True)}
-    graph = rename(graph, names | {name: one.name for (name, _), one in zip(types, tensors, strict=True)})
-    return _two_columns(graph) if "scores" in outputs and len(model.classes_) == 2 else graph
+    graph = _with_outputs(graph, tuple(outputs))
+    if is_multilabel(last):  # some converters declare a single label
+        _declare_matrix(graph.graph.output[0])
+    if "scores" in outputs and getattr(last, "classes_", np.zeros(0)).shape == (2,):
+        graph = _two_columns(graph)
+    return rename(graph, dict(outputs) | {name: one.name for (name, _), one in zip(types, tensors, strict=True)})
+
+
+def _with_outputs(graph: Any, outputs: tuple[str, ...]) -> Any:
+    """Name the outputs of a graph, and give each target of several an output of its own."""
+    several = [name for name in outputs if name.startswith(TARGET)]
+    if several:
+        label, scores = (value.name for value in graph.graph.output)
+        parts = _split_targets(graph, scores, len(several))
+        given = [label, *parts]
+    else:
+        del graph.graph.output[len(outputs) :]  # declared also for a classifier without scores
+        given = [value.name for value in graph.graph.output]
+    return rename(graph, dict(zip(given, outputs, strict=True)))
+
+
+def _declare_matrix(value: Any) -> None:
+    dimensions = value.type.tensor_type.shape.dim
+    del dimensions[:]
+    for name in ("rows", "targets"):
+        dimensions.add().dim_param = name
+
+
+def _split_targets(graph: Any, name: str, count: int) -> list[str]:
+    """Replace an output, a sequence or a stack of the scores of each target, by outputs; return their names."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    last = next(node for node in graph.graph.node if name in node.output)
+    if last.op_type == "SequenceConstruct":
+        parts = list(last.input)
+        graph.graph.node.remove(last)
+    else:
+        parts = [f"target_{at}" for at in range(count)]
+        for at, part in enumerate(parts):
+            graph.graph.initializer.append(numpy_helper.from_array(np.array(at, np.int64), f"{part}_number"))
+            graph.graph.node.append(helper.make_node("Gather", [name, f"{part}_number"], [part], axis=0))
+    kind = graph.graph.output[1].type
+    number = kind.sequence_type.elem_type.tensor_type if kind.HasField("sequence_type") else kind.tensor_type
+    del graph.graph.output[1:]
+    graph.graph.output.extend(
+        helper.make_tensor_value_info(part, number.elem_type or TensorProto.FLOAT, [None, None]) for part in parts
+    )
+    return parts
 
 
 def _type(datatype: str, shape: tuple[int, ...], double: bool) -> Any:

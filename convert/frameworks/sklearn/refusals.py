@@ -16,6 +16,8 @@ ADVICE: Final = {
     "RBFSampler": "use an SVC or MLPClassifier, which learn the same kind of boundary",
     "TransformedTargetRegressor": "train its regressor on the transformed target, and transform the answers back",
     "GaussianProcessClassifier": "use an SVC with an RBF kernel",
+    "ClassifierChain": "use a MultiOutputClassifier, or train one model for each target",
+    "RegressorChain": "use a MultiOutputRegressor, or train one model for each target",
     "DictVectorizer": "train on a dataframe with a ColumnTransformer and OneHotEncoder",
     "FeatureHasher": "train on a dataframe with a ColumnTransformer and OneHotEncoder",
 }

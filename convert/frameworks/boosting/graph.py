@@ -125,6 +125,7 @@ def _attributes(ensemble: Ensemble, double: bool) -> dict[str, Any]:
     numbers = {
         "nodes_values": np.array(bounds) if double else round_down(np.array(bounds)),
         "target_weights": np.array(weights),
+        # ONNX Runtime adds them only where a leaf has added something; every target has its trees.
         "base_values": np.array(ensemble.base),
     }
     if double:

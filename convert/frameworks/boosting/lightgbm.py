@@ -28,7 +28,7 @@ from snooze.convert.quiet import quiet
 
 MAGIC: Final = b"tree\n"
 END: Final = "\nend of trees"
-ZERO: Final = float(np.float32(1e-35))  # up to which LightGBM takes a number for zero
+ZERO: Final = float(np.float32(1e-35))  # up to which LightGBM takes a number for zero, whatever its sign
 CATEGORICAL, DEFAULT_LEFT = 1, 2  # bits of a decision type
 ZERO_IS_MISSING, NAN_IS_MISSING = 1, 2  # in its bits above
 
@@ -166,9 +166,10 @@ class _Splits:
             return split_on_intervals(feature, self._intervals(int(bound)), left, right, missing=right)
         if kind >> 2 == ZERO_IS_MISSING:
             return _split_with_missing_zero(feature, bound, left, right, default)
-        if kind >> 2 == NAN_IS_MISSING:
-            return split_on_number(feature, bound, left, right, missing=default)
-        return split_on_number(feature, bound, left, right, missing=left if bound >= 0 else right)
+        missing = default if kind >> 2 == NAN_IS_MISSING else left if bound >= 0 else right
+        if -ZERO <= bound <= ZERO:
+            bound = ZERO if bound >= 0 else _below(-ZERO)
+        return split_on_number(feature, bound, left, right, missing)
 
     def _intervals(self, number: int) -> Iterator[tuple[float, float]]:
         """Yield bounds of the values that LightGBM, which cuts their fractions off, finds in a set of categories."""

@@ -1,4 +1,3 @@
-import io
 import pickle
 import struct
 import zipfile
@@ -89,21 +88,47 @@ def test_a_zip_bomb_is_refused(save: Save, monkeypatch: pytest.MonkeyPatch) -> N
         check_archive(save({"m/code/a.py": bytes(100_000)}, zipfile.ZIP_DEFLATED))
 
 
-def test_members_that_overlap_are_refused(tmp_path: Path) -> None:
-    """Each entry of the directory names the same bytes, so that a small file seems to contain them many times."""
-    content = bytes(1000)
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("m/0", content)
-    whole = file.getvalue()
+def directory(path: Path) -> tuple[bytes, bytes]:
+    """Return what is before the directory of a zip file, and the directory without its end record."""
+    whole = path.read_bytes()
     begin = whole.index(b"PK\x01\x02")
-    entry = whole[begin : whole.index(b"PK\x05\x06")]
+    return whole[:begin], whole[begin : whole.index(b"PK\x05\x06")]
+
+
+def end(count: int, length: int, offset: int) -> bytes:
+    return struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, length, offset, 0)
+
+
+def test_members_that_overlap_are_refused(save: Save) -> None:
+    """Each entry of the directory names the same bytes, so that a small file seems to contain them many times."""
+    path = save({"m/0": bytes(1000)})
+    data, entry = directory(path)
     entries = b"".join(entry.replace(b"m/0", f"m/{at}".encode()) for at in range(9))
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 9, 9, len(entries), begin, 0)
-    (tmp_path / "model").write_bytes(whole[:begin] + entries + end)
+    path.write_bytes(data + entries + end(9, len(entries), len(data)))
 
     with pytest.raises(NotAModel, match="the zip file claims more bytes than it has"):
-        check_archive(tmp_path / "model")
+        check_archive(path)
+
+
+def test_files_that_readers_may_see_differently_are_refused(save: Save) -> None:
+    path = save({"m/0": b"content"})
+    whole = path.read_bytes()
+    data, entry = directory(path)
+    hidden = data + entry + entry + end(1, len(entry), len(data))  # the first of two directories counts
+    for content in (b"before" + whole, whole[:-2] + b"\x07\x00comment", hidden):
+        path.write_bytes(content)
+        with pytest.raises(NotAModel, match="has data around it, or more than one directory"):
+            check_archive(path)
+
+
+def test_a_damaged_source_is_refused(save: Save) -> None:
+    path = save({"m/constants.pkl": b"", "m/code/__torch__.py": CODE * 9}, zipfile.ZIP_DEFLATED)
+    content = path.read_bytes()
+    at = content.index(b"__torch__.py") + 20
+    path.write_bytes(content[:at] + bytes(20) + content[at + 20 :])
+
+    with pytest.raises(NotAModel, match="is a damaged zip file"):
+        reaches_out(path)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +140,10 @@ def test_members_that_overlap_are_refused(tmp_path: Path) -> None:
         (b"return ops.aten.save(x, 'a')", True),
         (b"return ops.quantized.linear(x)", False),
         (b"return ops.inductor.run(x)", True),
-        (b"__torch__.torch.classes.dist_c10d.FileStore", True),
+        (b"c__torch__.torch.classes.dist_c10d\nFileStore\n", True),
         (b"__torch__.torch.classes.quantized.LinearPackedParamsBase", False),
     ],
 )
 def test_torchscript_that_reaches_files_is_found(save: Save, code: bytes, reaches: bool) -> None:
-    assert reaches_out(save({"m/constants.pkl": b"", "m/code/__torch__.py": code})) is reaches
+    for place in ("m/code/__torch__.py", "M/CODE/A.PY", "m/data.pkl"):
+        assert reaches_out(save({"m/constants.pkl": b"", place: code})) is reaches

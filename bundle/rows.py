@@ -232,7 +232,9 @@ def _texts(column: Array) -> Array:
 
 
 def _shaped(array: Array, tensor: Tensor, source: str) -> Array:
-    """Return an array in the shape of an input; one dimension may stand for the only column, or the only row."""
+    """Return an array in the shape of an input; one dimension may stand for the only column, row or value."""
+    if array.shape == (1,) and not tensor.shape:
+        array = array.reshape(())
     if array.ndim == 1 and len(tensor.shape) == 2 and tensor.shape[1] in (1, len(array)):
         array = array.reshape(-1, tensor.shape[1])
     if array.ndim == 2 and len(tensor.shape) == 1 and array.shape[1] == 1:

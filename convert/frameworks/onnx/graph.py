@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from snooze.bundle.datatypes import ORT_TYPES
 from snooze.bundle.names import is_tensor_name
-from snooze.convert.checks.graph import MAX_IR, all_nodes, check_domains, rename_only
+from snooze.convert.checks.graph import MAX_IR, all_nodes, check_domains, operators, rename_only
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Inputs
 from snooze.convert.frameworks.onnx.file import tensors
@@ -14,6 +14,9 @@ NAME: Final = "ONNX model"
 OPSETS: Final[Mapping[str, tuple[int, int]]] = {"": (7, 26), "ai.onnx.ml": (1, 5)}  # that ONNX Runtime 1.31 runs
 INITIALIZERS_APART: Final = 4  # the IR version since which initializers need not be inputs
 LOCALE: Final = "C.UTF-8"  # that every machine has
+RANDOM: Final = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
 CLASSES: Final = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
 
 
@@ -23,13 +26,16 @@ def prepare(model: Any) -> Any:
     weights, names that no request can carry, or the names of locales.
 
     Raises:
-        Unsupported: a version of an operator set, or an input or output, is not served.
+        Unsupported: a version of an operator set, an operator, or an input or output, is not served.
         GraphRefused: it uses operators of other domains.
     """
     import onnx
 
     _check_versions(model, onnx.IR_VERSION)
     check_domains(model)
+    if random := sorted(operators(model) & RANDOM):
+        problem = f"{', '.join(random)} gives another answer each time"
+        raise Unsupported(NAME, f"{problem}; make the random values an input, or leave them out")
     made = onnx.ModelProto()
     made.CopyFrom(model)
     made.ir_version = min(max(made.ir_version, INITIALIZERS_APART), MAX_IR)

@@ -5,6 +5,7 @@ Graphs declare little of it, and some of that wrongly, so the graph is run with 
 data or made up. The rows are the dimension that an output follows.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, Final, NamedTuple
@@ -25,6 +26,7 @@ LENGTHS: Final = (16, 7, 23, 32, 48, 64, 96, 160, 224, 256, 288, 320, 512, 576, 
 MAX_LENGTHS: Final = 3
 MAX_DRAWN_BYTES: Final = 2**26
 ANONYMOUS: Final = ("unk__", "p2o.DynamicDimension")  # how converters name each size that they do not know
+PLACE: Final = re.compile(r"/\S+:\d+ .*?\) (\S+ was false\. )?")
 ROWS: Final = (1, 2, 3)
 
 Axes = Mapping[str, int | None]
@@ -237,8 +239,8 @@ def _run(runner: Runner, case: Case) -> list[Arrays]:
 
 
 def run_problem(error: Exception) -> str:
-    """Return what ONNX Runtime says is wrong, without its codes."""
-    return first_line(error).rpartition(" : ")[2] or type(error).__name__
+    """Return what ONNX Runtime says is wrong, without its codes and the places in its source."""
+    return PLACE.sub("", first_line(error).rpartition(" : ")[2]) or type(error).__name__
 
 
 def _follow(runs: Sequence[Arrays]) -> dict[str, int | None]:

@@ -35,6 +35,8 @@ def find_meaning(
             raise InvalidOption("--task", f"the model is a classifier, got {hints.task!r}; leave the option out")
         return found
     outputs = [_output(model, name, array, axes[name], hints) for name, array in answers.items()]
+    if len(outputs) == 1 and hints.task is None and next(iter(answers.values())).dtype.kind != "f":
+        return Meaning({outputs[0].name: None})
     return networks.find_meaning(outputs, hints)
 
 

@@ -136,7 +136,7 @@ def signature(
 
     Converters declare some output shapes wrongly. A dimension that differs between runs is variable, so the runs have
     different numbers of rows or lengths. If all `feeds` of the runs have the same length where the inputs allow any,
-    as the only recording of a user, dimensions that are declared variable remain so. `dtypes` are those of the inputs
+    as the only recording of a user, dimensions with a name remain variable. `dtypes` are those of the inputs
     when the model runs.
     """
     takes, gives = [], []
@@ -152,8 +152,8 @@ def signature(
         if len({array.ndim for array in arrays}) > 1:
             raise GraphRefused(f"output '{value.name}' changes its number of dimensions with the input", REMEDY)
         found = list(zip(*(array.shape for array in arrays), strict=True))
-        declared = [size.dim_value for size in value.type.tensor_type.shape.dim]
-        keep = [unseen and not size for size in declared] if len(declared) == len(found) else [False] * len(found)
+        declared = [size.dim_param for size in value.type.tensor_type.shape.dim]
+        keep = [unseen and bool(name) for name in declared] if len(declared) == len(found) else [False] * len(found)
         shape = tuple(
             sizes[0] if len(set(sizes)) == 1 and not kept else -1 for sizes, kept in zip(found, keep, strict=True)
         )

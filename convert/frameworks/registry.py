@@ -13,6 +13,8 @@ NAMES: Final = {
     "torch": "snooze.convert.frameworks.torch.framework",  # first, because some of its files are pickles as well
     "sklearn": "snooze.convert.frameworks.sklearn.framework",
     "keras": "snooze.convert.frameworks.keras.framework",
+    "tensorflow": "snooze.convert.frameworks.tensorflow.framework",
+    "tflite": "snooze.convert.frameworks.tensorflow.lite",
     "onnx": "snooze.convert.frameworks.onnx.framework",
 }  # each module holds its `FRAMEWORK`
 

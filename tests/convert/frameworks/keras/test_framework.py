@@ -11,7 +11,7 @@ from snooze.bundle.errors import InvalidData, MissingExtra
 from snooze.bundle.rows import draw
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.interface import Framework, Hints, Original
 from snooze.convert.frameworks.keras.framework import FRAMEWORK, import_keras
 from snooze.convert.quiet import quiet
 
@@ -119,7 +119,7 @@ def test_a_single_sigmoid_becomes_two_columns(keras: ModuleType, convert: Conver
 
     assert (original.task, original.classes) == ("classification", (0, 1))
     assert [(one.name, one.shape, one.role) for one in conversion.outputs] == [("probabilities", (-1, 2), "scores")]
-    rows = draw(original.inputs, 5)
+    rows = draw([one.tensor for one in original.inputs], 5)
     np.testing.assert_allclose(original.run(rows)["probabilities"][:, 1:], model(next(iter(rows.values()))), rtol=1e-6)
 
 
@@ -130,7 +130,7 @@ def test_logits_classify_if_labels_or_names_fit(keras: ModuleType) -> None:
     signature = FRAMEWORK.signature(model)
 
     def describe(labels: list[float] | None = None, names: tuple[str, ...] | None = None) -> Original:
-        return FRAMEWORK.describe(model, signature, None if labels is None else np.asarray(labels), names)
+        return FRAMEWORK.describe(model, signature, Hints(None if labels is None else np.asarray(labels), names))
 
     assert describe().task == "regression"
     assert describe(labels=[0.5, 1.5]).task == "regression"
@@ -148,49 +148,6 @@ def test_the_activation_of_an_inner_model_counts(keras: ModuleType) -> None:
     assert FRAMEWORK.describe(model, FRAMEWORK.signature(model)).task == "classification"
 
 
-def test_reads_a_keras_file(keras: ModuleType, tmp_path: Path) -> None:
-    model = keras.Sequential(conv(keras.layers))
-    model.compile("adam", "mse")
-    save(model, tmp_path / "m.keras")
-
-    (takes,) = FRAMEWORK.signature(FRAMEWORK.load(tmp_path / "m.keras").model)
-
-    assert (takes.name, takes.shape) == ("image", (-1, 8, 8, 1))
-
-
-def test_code_in_a_keras_file_is_refused(keras: ModuleType, tmp_path: Path) -> None:
-    layers = keras.layers
-    save(keras.Sequential([layers.Input((2,)), layers.Lambda(lambda x: x * 2)]), tmp_path / "m.keras")
-
-    with pytest.raises(NotAModel) as caught:
-        FRAMEWORK.load(tmp_path / "m.keras")
-
-    assert caught.value.problem == (
-        "cannot be read: it contains a Lambda layer, which is code; replace it by a layer of Keras"
-    )
-
-
-def test_a_damaged_keras_file_is_refused_in_one_line(keras: ModuleType, tmp_path: Path) -> None:
-    path = tmp_path / "m.keras"
-    save(keras.Sequential(conv(keras.layers)), path)
-    data = bytearray(path.read_bytes())
-    data[400:700] = bytes(300)
-    path.write_bytes(data)
-
-    with pytest.raises(NotAModel) as caught:
-        FRAMEWORK.load(path)
-
-    assert str(caught.value).startswith(f"{path}: cannot be read: ")
-    assert "\n" not in str(caught.value)
-
-
-def test_an_h5_file_is_refused_with_advice(tmp_path: Path) -> None:
-    (tmp_path / "m.h5").write_bytes(b"\x89HDF\r\n")
-
-    with pytest.raises(NotAModel, match=r"is an \.h5 file; load it in Keras and save it as \.keras$"):
-        FRAMEWORK.load(tmp_path / "m.h5")
-
-
 def test_a_model_that_is_not_built_is_refused(keras: ModuleType) -> None:
     with pytest.raises(Unfitted, match=r"the Sequential is not fitted; call fit \(or build\) on it"):
         FRAMEWORK.signature(keras.Sequential([keras.layers.Dense(2)]))
@@ -201,41 +158,135 @@ def test_a_layer_is_not_a_model(keras: ModuleType) -> None:
         FRAMEWORK.signature(keras.layers.Dense(2))
 
 
-def test_a_subclassed_model_must_be_wrapped(keras: ModuleType, convert: Convert) -> None:
+def test_a_sequential_model_is_built_with_rows(keras: ModuleType, convert: Convert) -> None:
+    _, conversion = convert(keras.Sequential([keras.layers.Dense(2)]), np.ones((5, 3), np.float32))
+
+    assert [one.shape for one in conversion.inputs] == [(-1, 3)]
+
+
+@pytest.fixture(scope="session")
+def own(keras: ModuleType) -> type:
     class Own(keras.Model):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = keras.layers.Embedding(9, 3)
+            self.dense = keras.layers.Dense(2, activation="softmax")
+
+        def call(self, ids: Any, more: Any) -> Any:
+            return {"kind": self.dense(keras.ops.mean(self.words(ids), 1)), "double": more["u"] * 2}
+
+    return Own
+
+
+def test_a_subclassed_model_takes_and_gives_names(keras: ModuleType, convert: Convert, own: type) -> None:
+    rows = {"ids": np.arange(8, dtype=np.int32).reshape(4, 2), "u": np.ones((4, 3), np.float32)}
+
+    original, conversion = convert(own(), rows)
+
+    assert [(one.name, one.datatype, one.shape) for one in conversion.inputs] == [
+        ("ids", "INT32", (-1, 2)),
+        ("u", "FP32", (-1, 3)),
+    ]
+    assert [(one.name, one.role) for one in conversion.outputs] == [("double", None), ("kind", "scores")]
+    assert original.inputs[0].domain.most == 8
+    assert original.run(rows)["double"].tolist() == (rows["u"] * 2).tolist()
+
+
+def test_a_subclassed_model_that_was_called_tells_its_inputs(keras: ModuleType, convert: Convert) -> None:
+    class Two(keras.Model):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.dense = keras.layers.Dense(2, activation="softmax")
 
         def call(self, rows: Any) -> Any:
-            return self.dense(rows)
+            return self.dense(rows["left"] - rows["right"])
 
-    model = Own()
-    model(np.zeros((1, 3), np.float32))
+    model = Two()
+    model({"left": np.zeros((1, 3), np.float32), "right": np.zeros((1, 3), np.float32)})
 
-    with pytest.raises(Unsupported, match=r"it is subclassed, so its inputs are not known; wrap it: x = keras\.Input"):
-        FRAMEWORK.signature(model)
+    original, conversion = convert(model)
 
-    rows = keras.Input((3,), name="rows")
-    original, conversion = convert(keras.Model(rows, model(rows)))
-    assert [(one.name, one.shape) for one in conversion.inputs] == [("rows", (-1, 3))]
+    assert [(one.name, one.shape) for one in conversion.inputs] == [("left", (-1, 3)), ("right", (-1, 3))]
     assert [(one.name, one.role) for one in conversion.outputs] == [("probabilities", "scores")]
     assert original.task == "classification"
 
 
-@pytest.mark.parametrize(
-    ("options", "problem"),
-    [
-        ({"dtype": "string", "shape": (1,)}, "has datatype string; encode it as numbers before"),
-        ({"batch_shape": (4, 3)}, "has a fixed number of rows; leave batch_size out"),
-    ],
-)
-def test_inputs_that_cannot_be_served_are_refused(keras: ModuleType, options: dict[str, Any], problem: str) -> None:
-    rows = keras.Input(**options, name="x")
-    model = keras.Model(rows, keras.layers.Identity()(rows))
+def test_rows_are_asked_for_where_only_they_show_the_inputs(keras: ModuleType, own: type) -> None:
+    with pytest.raises(Unfitted):
+        FRAMEWORK.signature(own())
 
-    with pytest.raises(Unsupported, match=f"input 'x' {problem}"):
+    model = own()
+    model(np.zeros((1, 2), np.int32), {"u": np.zeros((1, 3), np.float32)})
+    with pytest.raises(InvalidData) as caught:
         FRAMEWORK.signature(model)
+
+    assert caught.value.problem == "it is subclassed and does not tell its inputs; add rows, from which they show"
+
+
+def test_outputs_by_name_keep_their_names(keras: ModuleType, convert: Convert) -> None:
+    rows = keras.Input((3,), name="rows")
+    layers = keras.layers
+    model = keras.Model(rows, {"z": layers.Dense(2, activation="softmax")(rows), "a": layers.Dense(1)(rows)})
+
+    _, conversion = convert(model)
+
+    assert [(one.name, one.shape, one.role) for one in conversion.outputs] == [
+        ("a", (-1, 1), None),
+        ("z", (-1, 2), "scores"),
+    ]
+
+
+def test_an_output_that_is_an_input_has_another_name(keras: ModuleType, convert: Convert) -> None:
+    rows = keras.Input((3,), name="rows")
+
+    _, conversion = convert(keras.Model(rows, [rows, keras.layers.Dense(1, name="sum")(rows)]))
+
+    assert [one.name for one in conversion.outputs] == ["rows_output", "sum"]
+
+
+def test_a_task_keeps_the_column_of_a_sigmoid(keras: ModuleType) -> None:
+    layers = keras.layers
+    model = keras.Sequential([layers.Input((3,)), layers.Dense(1, activation="sigmoid")])
+
+    original = FRAMEWORK.describe(model, FRAMEWORK.signature(model), Hints(task="regression"))
+
+    assert (original.task, original.classes, original.roles) == ("regression", None, {"value": "value"})
+    assert original.run({original.inputs[0].tensor.name: np.ones((2, 3), np.float32)})["value"].shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "axis"),
+    [({"shape": (None, 2)}, (-1, -1, 2), 0), ({"batch_shape": (4, 3)}, (4, 3), None), ({"batch_shape": ()}, (), None)],
+)
+def test_the_first_dimension_is_the_rows_if_it_is_variable(
+    keras: ModuleType, options: dict[str, Any], shape: tuple[int, ...], axis: int | None
+) -> None:
+    rows = keras.Input(**options, name="x")
+
+    (found,) = FRAMEWORK.signature(keras.Model(rows, keras.layers.Identity()(rows)))
+
+    assert (found.tensor.shape, found.axis) == (shape, axis)
+
+
+def test_a_datatype_that_no_request_has_is_refused(keras: ModuleType) -> None:
+    rows = keras.Input((3,), dtype="bfloat16", name="x")
+
+    with pytest.raises(Unsupported) as caught:
+        FRAMEWORK.signature(keras.Model(rows, keras.layers.Identity()(rows)))
+
+    assert caught.value.problem.startswith("input 'x' has datatype bfloat16; cast it inside the model")
+
+
+def test_a_model_of_keras_2_converts(keras: ModuleType, convert: Convert) -> None:
+    tf_keras = pytest.importorskip("tf_keras")
+    layers = tf_keras.layers
+    with quiet():
+        model = tf_keras.Sequential([layers.Input((3,), name="rows"), layers.Dense(2, activation="softmax")])
+
+    _, conversion = convert(model)
+
+    assert [one.name for one in conversion.inputs] == ["rows"]
+    assert [(one.name, one.role) for one in conversion.outputs] == [("probabilities", "scores")]
 
 
 def test_another_backend_is_refused(keras: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

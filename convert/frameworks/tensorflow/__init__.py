@@ -1,0 +1,1 @@
+"""TensorFlow: SavedModel folders, modules and functions; TFLite files."""

@@ -92,9 +92,8 @@ def _find_entry(model: Any) -> Entry:
         return _find_entry(SavedModel(model.signatures[choose_signature(name, model.signatures)], model))
     if isinstance(model, ConcreteFunction):
         positional, named = model.structured_input_signature
-        if positional:
-            raise Unsupported(name, "it takes arguments without names; convert the tf.function itself")
-        return Entry(name, model, sorted(named), [named[one] for one in sorted(named)], model)
+        names = [*model.function_type.parameters][: len(positional)] + sorted(named)
+        return Entry(name, model, names, [*positional, *(named[one] for one in sorted(named))], model)
     if isinstance(model, PolymorphicFunction):
         names, specs = parameters(model), model.input_signature
         return Entry(name, model, names, specs if specs and len(specs) == len(names) else None, model)

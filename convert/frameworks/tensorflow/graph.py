@@ -12,7 +12,7 @@ import numpy as np
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.convert.checks.cases import Array
-from snooze.convert.checks.graph import OPSET, rename
+from snooze.convert.checks.graph import OPSET, all_nodes, rename
 from snooze.convert.errors import Unsupported
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import Domain, first_line
@@ -230,21 +230,13 @@ def _node_name(tensor: str) -> str:
     return tensor.lstrip("^").partition(":")[0]
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
-    """Yield the nodes of an ONNX graph and of the graphs inside them, as of a loop."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            yield from _nodes(attribute.g)
-
-
 def _without_counterpart(proto: Any) -> dict[str, str]:
     """Return the operators that ONNX does not have, each with the place of its first node, such as its layer."""
     from onnx import defs
 
     versions = {entry.domain: entry.version or OPSET[""] for entry in proto.opset_import}
     found: dict[str, str] = {}
-    for node in _nodes(proto.graph):
+    for node in all_nodes(proto):
         if not defs.has(node.op_type, versions.get(node.domain, OPSET[""]), node.domain):
             found.setdefault(node.op_type, node.name.rpartition("/")[0] or node.name)
     tables = {"HashTableV2", "MutableHashTableV2"}  # stay in the graph only if a lookup in them does

@@ -84,9 +84,10 @@ def probe_rows(inputs: Inputs, rows: int, length: int = 0) -> Arrays:
     """Return drawn rows for inputs; variable dimensions have the length of this number in each domain."""
     generator = np.random.default_rng(7)
     found: Arrays = {}
-    for tensor, axis, domain in inputs:
+    for one in inputs:
+        tensor, axis, domain = one.tensor, one.axis, one.domain
         size = domain.lengths[length % len(domain.lengths)]
-        shape = [one if one >= 0 else rows if at == axis else size for at, one in enumerate(tensor.shape)]
+        shape = [known if known >= 0 else rows if at == axis else size for at, known in enumerate(tensor.shape)]
         dtype = DATATYPES[tensor.datatype]
         if dtype.kind == "f":
             found[tensor.name] = np.asarray(generator.standard_normal(shape) * domain.scale + domain.center, dtype)

@@ -94,7 +94,7 @@ def test_a_pipe_is_not_a_model(tmp_path: Path) -> None:
     [
         ("model.joblib", b"", "is empty; save the model again"),
         ("notes.txt", b"hello", f"is not a model that can be read; expected {FORMATS}"),
-        ("model.keras", b"hello", "is not a .keras file, or is damaged"),
+        ("model.keras", b"hello", "is not a .keras or .h5 file, or is damaged"),
         ("model.joblib", b"\x80\x04garbage", "cannot be read: "),
     ],
 )

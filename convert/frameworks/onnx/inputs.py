@@ -24,7 +24,7 @@ from snooze.convert.runner import Runner
 
 LENGTHS: Final = (16, 7, 23, 32, 48, 64, 96, 160, 224, 256, 288, 320, 512, 576, 640, 1024, 1280, 4096, 16000)
 MAX_LENGTHS: Final = 3
-MAX_DRAWN_BYTES: Final = 2**26
+MAX_DRAWN_BYTES: Final = 2**23
 ANONYMOUS: Final = ("unk__", "p2o.DynamicDimension")  # how converters name each size that they do not know
 PLACE: Final = re.compile(r"/\S+:\d+ .*?\) (\S+ was false\. )?")
 ROWS: Final = (1, 2, 3)

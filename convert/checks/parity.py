@@ -137,7 +137,7 @@ def _compare(original: Original, expected: Case, got: Case, tolerance: Mapping[s
         want, have = expected.by_unit(name), Case(got.tensors, expected.axes).by_unit(name)
         flips |= _any(_winner(original, want) != _winner(original, have))
         margin, best = _margin(original, want)
-        near_tie |= margin <= NEAR_TIE * np.maximum(1.0, best)
+        near_tie |= margin <= (HALF * NEAR_TIE if original.half else NEAR_TIE) * np.maximum(1.0, best)
     return Comparison(worst, outliers, flips & ~near_tie, flips & near_tie)
 
 

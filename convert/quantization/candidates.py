@@ -30,6 +30,7 @@ MIN_CALIBRATION, MAX_CALIBRATION = 100, 500
 MIN_ROWS: Final = 200  # 100 for calibration, 50 for selection, 50 for the report
 SEED: Final = 7
 BASELINE: Final = "fp32"
+HALF: Final = "fp16"
 QUANTIZED: Final = "as it was quantized"  # a model that was 8-bit before it came here
 
 
@@ -60,6 +61,9 @@ def choose(
     if is_quantized(graph):
         base = base._replace(name=QUANTIZED, reason="the converted model, which is quantized already")
         return Choice(QUANTIZED, file, (base,), data, quantized=True)
+    if original.half:
+        obstacle = "a model in half precision is served as it is; export it in single precision to try 8-bit versions"
+        return Choice(HALF, file, (base._replace(name=HALF), Candidate("int8", "refused", obstacle)), data)
     if obstacle := find_obstacle(graph, data, wanted):
         return Choice(BASELINE, file, (base, Candidate("int8", "refused", obstacle)), data)
     calibration, selection, report = split(data)

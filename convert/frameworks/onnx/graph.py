@@ -1,11 +1,13 @@
 """What an ONNX graph needs so that it can be served: versions, names and tensors that ONNX Runtime can read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from snooze.bundle.datatypes import ORT_TYPES
 from snooze.bundle.names import is_tensor_name
-from snooze.convert.checks.graph import MAX_IR, all_nodes, check_domains, operators, rename_only
+from snooze.convert.checks.graph import MAX_IR, all_nodes, check_domains, operators, rename_only, subgraphs
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Inputs
 from snooze.convert.frameworks.onnx.file import tensors
@@ -43,6 +45,7 @@ def prepare(model: Any) -> Any:
     for node in all_nodes(made):
         if node.op_type == "StringNormalizer":
             _set_locale(node)
+    _sort(made.graph)
     _check_values(made)
     rename_only(made, _new_names(made))
     return made
@@ -124,6 +127,31 @@ def _remove_weights(graph: Any) -> None:
     if len(kept) < len(graph.input):
         del graph.input[:]
         graph.input.extend(kept)
+
+
+def _sort(graph: Any) -> None:
+    """Put the nodes of a graph and its subgraphs in the order in which they run, as half precision converters do not."""
+    for node in graph.node:
+        for inner in subgraphs(node):
+            _sort(inner)
+    makers = {name: at for at, node in enumerate(graph.node) for name in node.output if name}
+    needs = {at: {makers[name] for name in _reads(node) if name in makers} for at, node in enumerate(graph.node)}
+    if all(at > need for at, found in needs.items() for need in found):
+        return
+    with suppress(CycleError):  # ONNX Runtime refuses the graph then
+        nodes = [graph.node[at] for at in TopologicalSorter(needs).static_order()]
+        copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+        del graph.node[:]
+        graph.node.extend(copies)
+
+
+def _reads(node: Any) -> Iterator[str]:
+    """Yield the names of the values that a node or its subgraphs read."""
+    yield from node.input
+    for inner in subgraphs(node):
+        yield from (value.name for value in inner.output)
+        for one in inner.node:
+            yield from _reads(one)
 
 
 def _set_locale(node: Any) -> None:

@@ -252,6 +252,15 @@ def test_says_why_nothing_is_tried(choose: Choose, data: Dataset, change: dict[s
     assert len(choice.report) == len(given)
 
 
+def test_a_model_in_half_precision_is_left_as_it_is(data: Dataset, original: MakeOriginal, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(net().SerializeToString())
+
+    choice = candidates.choose(tmp_path / "m.onnx", net(), original(half=True), data, LIMITS, True, tmp_path)
+
+    assert (choice.name, choice.quantized) == ("fp16", False)
+    assert choice.candidates[1].reason.startswith("a model in half precision is served as it is")
+
+
 def test_a_quantized_model_is_left_as_it_is(choose: Choose, data: Dataset) -> None:
     graph = net()
     graph.graph.node.extend(

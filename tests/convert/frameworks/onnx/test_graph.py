@@ -74,6 +74,26 @@ def test_half_precision_is_seen(make: Make, nodes: list[Any], kind: int, half: b
     assert is_half(make(nodes, {"x": (kind, ["n"])}, {"y": (kind, ["n"])})) == half
 
 
+def test_nodes_are_put_in_the_order_in_which_they_run(make: Make) -> None:
+    late = helper.make_graph(
+        [helper.make_node("Neg", ["a"], ["b"]), helper.make_node("Abs", ["h"], ["a"])],
+        "late",
+        [],
+        [helper.make_tensor_value_info("b", FLOAT, ["n"])],
+    )
+    nodes = [
+        helper.make_node("If", ["yes"], ["y"], then_branch=late, else_branch=late),
+        helper.make_node("Neg", ["x"], ["h"]),
+    ]
+    model = make(nodes, {"x": (FLOAT, ["n"])}, {"y": (FLOAT, ["n"])}, {"yes": np.array(True)})
+
+    prepared = prepare(model)
+
+    onnx.checker.check_model(prepared)
+    assert [node.op_type for node in prepared.graph.node] == ["Neg", "If"]
+    assert [node.op_type for node in prepared.graph.node[1].attribute[0].g.node] == ["Abs", "Neg"]
+
+
 def test_random_answers_are_refused(make: Make) -> None:
     model = make([helper.make_node("RandomNormalLike", ["x"], ["y"])], {"x": (FLOAT, ["n"])}, {"y": (FLOAT, ["n"])})
 

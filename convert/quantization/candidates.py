@@ -62,8 +62,8 @@ def choose(
         base = base._replace(name=QUANTIZED, reason="the converted model, which is quantized already")
         return Choice(QUANTIZED, file, (base,), data, quantized=True)
     if original.half:
-        obstacle = "a model in half precision is served as it is; export it in single precision to try 8-bit versions"
-        return Choice(HALF, file, (base._replace(name=HALF), Candidate("int8", "refused", obstacle)), data)
+        reason = "a model in half precision is served as it is; export it in single precision to try 8-bit versions"
+        return Choice(HALF, file, (base._replace(name=HALF), Candidate("int8", "refused", reason)), data)
     if obstacle := find_obstacle(graph, data, wanted):
         return Choice(BASELINE, file, (base, Candidate("int8", "refused", obstacle)), data)
     calibration, selection, report = split(data)

@@ -130,7 +130,7 @@ def _remove_weights(graph: Any) -> None:
 
 
 def _sort(graph: Any) -> None:
-    """Put the nodes of a graph and its subgraphs in the order in which they run, as half precision converters do not."""
+    """Put the nodes of a graph and its subgraphs in the order in which they run; converters to float16 do not."""
     for node in graph.node:
         for inner in subgraphs(node):
             _sort(inner)

@@ -51,6 +51,22 @@ def test_a_flip_is_no_fault_where_the_original_hesitates(classifier: Original) -
     assert find_problem(found.differences, trees=False) is None
 
 
+def test_half_precision_may_hesitate_more(original: MakeOriginal) -> None:
+    model = original(half=True)
+
+    assert compare(model, scores([0.502, 0.498]), scores([0.499, 0.501]), ONE_PERCENT).near_ties.sum() == 1
+    assert tolerances(model, scores([0.5, 0.5]), trees=False) == {"scores": Tolerance(rtol=0.01, atol=0.001)}
+
+
+def test_probabilities_have_a_range_however_small_they_are(original: MakeOriginal, outputs: Outputs) -> None:
+    answers = outputs(y=[[1e-9], [2e-9]])
+    model = original(roles={"y": None})
+
+    assert tolerances(model, answers, trees=False)["y"].atol < 1e-9
+    model = original(roles={"y": None}, probabilities=frozenset({"y"}))
+    assert tolerances(model, answers, trees=False)["y"] == Tolerance(rtol=1e-4, atol=1e-5)
+
+
 def test_one_column_decides_by_its_sign(classifier: Original) -> None:
     found = compare(
         classifier, scores([0.5], [1e-5], [-2.0]), scores([0.505], [-1e-5], [2.0]), {"scores": Tolerance(atol=9)}

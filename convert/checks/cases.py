@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
 
-CHUNK: Final = 256  # rows that a framework or ONNX Runtime is given at once
+CHUNK: Final = 256  # rows that a framework or ONNX Runtime is given at once, fewer if they are large
+CHUNK_BYTES: Final = 2**20  # of inputs; a network may need some hundred times as much for what it calculates
 
 
 class Case(NamedTuple):
@@ -91,13 +92,19 @@ def join(parts: Sequence[Case]) -> Case:
 
 
 def run_in_parts(
-    case: Case, run: Callable[[Arrays], Arrays], size: int = CHUNK, axes: Mapping[str, int | None] | None = None
+    case: Case,
+    run: Callable[[Arrays], Arrays],
+    size: int | None = None,
+    axes: Mapping[str, int | None] | None = None,
 ) -> Case:
     """
     Return a model's outputs for a case, at most `size` rows at once unless an output has no rows to join.
 
-    `axes` are those of the outputs' rows, if they are known; see `Case.answer`.
+    Without a `size`, as many rows as have about a megabyte, at most 256. `axes` are those of the outputs' rows, if
+    they are known; see `Case.answer`.
     """
+    row_bytes = sum(array.nbytes for array in case.tensors.values()) // max(1, case.units)
+    size = size or max(1, min(CHUNK, CHUNK_BYTES // max(1, row_bytes)))
     parts = []
     for part in split(case, size):
         parts.append(part.answer(run(part.tensors), axes))

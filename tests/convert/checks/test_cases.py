@@ -95,6 +95,19 @@ def test_runs_parts_and_joins_them() -> None:
     assert answer.tensors["y"].tolist() == list(range(0, 14, 2))
 
 
+@pytest.mark.parametrize(("width", "sizes"), [(1, [256, 44]), (2**16, [4] * 75), (2**19, [1] * 300)])
+def test_parts_of_large_rows_are_small(width: int, sizes: list[int]) -> None:
+    found = []
+
+    def run(tensors: Arrays) -> Arrays:
+        found.append(len(tensors["x"]))
+        return {"y": tensors["x"][:, 0]}
+
+    run_in_parts(rows_case({"x": np.broadcast_to(np.float32(0), (300, width))}), run)
+
+    assert found == sizes
+
+
 def test_an_output_without_rows_needs_the_whole_case() -> None:
     answer = run_in_parts(rows_case({"x": np.arange(7)}), lambda tensors: {"sum": tensors["x"].sum()}, size=3)
 

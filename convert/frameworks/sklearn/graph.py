@@ -15,10 +15,9 @@ from snooze.convert.frameworks.sklearn.imputers import replace_imputers
 from snooze.convert.frameworks.sklearn.outputs import TARGET, is_multilabel, last_step
 from snooze.convert.frameworks.sklearn.parts import fitted_parts, parts
 from snooze.convert.frameworks.sklearn.refusals import explain_failure, explain_missing
+from snooze.convert.frameworks.sklearn.words import LETTERS, collapse_spaces, translate
 from snooze.convert.quiet import quiet
 
-DEFAULT_WORDS: Final = r"(?u)\b\w\w+\b"  # the token pattern of text vectorizers, and the same in the syntax of RE2:
-RE2_WORDS: Final = r"[\p{L}\p{N}_]{2,}"
 LOCALE: Final = "C.UTF-8"  # there is always one; the converter's en_US is missing in small images
 
 
@@ -58,6 +57,9 @@ def _prepare(model: Any, layout: Layout) -> Any:
     for part in fitted_parts(model):
         if isinstance(part, VotingClassifier):
             part.flatten_transform = False  # changes just `transform`
+        for name, value in vars(part).items():
+            if hasattr(value, "toarray"):  # such as the neighbours that were texts
+                setattr(part, name, value.toarray())
         if isinstance(part, KBinsDiscretizer) and part.encode == "onehot":
             part.encode = "onehot-dense"
     return model
@@ -110,6 +112,7 @@ def _graph(model: Any, layout: Layout, outputs: Mapping[str, str], double: bool,
         raise Unsupported(type(model).__name__, explain_failure(model, error)) from None
     if double:
         replace_imputers(graph)
+    collapse_spaces(graph)
     graph = _with_outputs(graph, tuple(outputs))
     if is_multilabel(last):  # some converters declare a single label
         _declare_matrix(graph.graph.output[0])
@@ -173,8 +176,8 @@ def _text_options(model: Any) -> dict[Any, Any]:
     options: dict[Any, Any] = {}
     for part in fitted_parts(model):
         if hasattr(part, "vocabulary_") and hasattr(part, "analyzer"):
-            words = part.analyzer == "word" and part.token_pattern == DEFAULT_WORDS
-            options[id(part)] = {"locale": LOCALE} | ({"tokenexp": RE2_WORDS} if words else {})
+            pattern = translate(part.token_pattern) if part.analyzer == "word" else LETTERS
+            options[id(part)] = {"locale": LOCALE, "tokenexp": pattern}
     return options
 
 

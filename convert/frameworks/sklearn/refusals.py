@@ -6,6 +6,7 @@ from typing import Any, Final
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import first_line
 from snooze.convert.frameworks.sklearn.parts import describe_place, located_parts
+from snooze.convert.frameworks.sklearn.words import translate
 
 # What to do instead of estimators that skl2onnx has no converter for.
 ADVICE: Final = {
@@ -21,7 +22,7 @@ ADVICE: Final = {
     "DictVectorizer": "train on a dataframe with a ColumnTransformer and OneHotEncoder",
     "FeatureHasher": "train on a dataframe with a ColumnTransformer and OneHotEncoder",
 }
-MANY_INPUTS: Final = "skl2onnx cannot give it several columns; put one ColumnTransformer in front of it, as in"
+READERS: Final = {"InvalidInputLengthException": "ColumnTransformer", "InvalidInputTypeException": "TfidfVectorizer"}
 
 
 def check_parts(model: Any) -> None:
@@ -49,9 +50,11 @@ def explain_missing(model: Any, error: str) -> str:
 def explain_failure(model: Any, error: Exception) -> str:
     """Return the problem and the advice for an estimator whose conversion failed."""
     text = first_line(error)
-    if type(error).__name__ == "InvalidInputLengthException":
+    reader = READERS.get(type(error).__name__)
+    if reader is not None:
         name = type(model).__name__
-        return f"{MANY_INPUTS} make_pipeline(ColumnTransformer(...), {name}(...))"
+        problem = "skl2onnx can give it nothing but one matrix of numbers; put the part that reads the rows in front"
+        return f"{problem}, as in make_pipeline({reader}(...), {name}(...))"
     for place, part in located_parts(model):
         if advice := _advise(part):
             return f"skl2onnx has no converter for its part {describe_place(place, part)}; {advice}"
@@ -75,5 +78,8 @@ def _find_text_problems(vectorizer: Any) -> Iterator[str]:
         yield "skl2onnx cannot convert analyzer='char_wb'; use 'char' or 'word'"
     if vectorizer.strip_accents is not None:
         yield "a graph cannot strip accents; use strip_accents=None, and strip them before the texts are sent"
+    if vectorizer.analyzer == "word" and vectorizer.tokenizer is None and translate(vectorizer.token_pattern) is None:
+        problem = f"token_pattern={vectorizer.token_pattern!r} means something else in a graph"
+        yield f"{problem}; use the default, \\w{{3,}} for longer words, or a class of letters such as [a-z]+"
     if vectorizer.stop_words is not None and vectorizer.ngram_range[1] > 1 and vectorizer.analyzer == "word":
         yield "a graph keeps stop words, so other words are neighbours; use stop_words=None or ngram_range=(1, 1)"

@@ -1,10 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 from sklearn.compose import make_column_transformer
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -67,14 +65,5 @@ def test_unknown_categories(convert: Convert, people: Any, handle_unknown: str) 
     others.loc[:9, "city"] = ""
 
     _, conversion = convert(model.fit(people, people["works"]), others)
-
-    assert conversion.parity.data.worst < 1e-6
-
-
-@pytest.mark.parametrize("settings", [{"sublinear_tf": True}, {"ngram_range": (1, 2)}, {"binary": True, "norm": "l1"}])
-def test_weights_of_words(convert: Convert, settings: Any) -> None:
-    texts = np.array(["Ein schöner schöner Tag", "a a good", "good good good, a day", "Tag ein, Tag aus", ""], object)
-
-    _, conversion = convert(TfidfVectorizer(**settings).fit(texts), texts)
 
     assert conversion.parity.data.worst < 1e-6

@@ -66,13 +66,17 @@ def test_advice_for_the_model_itself(convert: Convert) -> None:
     assert caught.value.problem == f"skl2onnx has no converter for it; {advice}"
 
 
-def test_columns_behind_another_estimator_are_refused(convert: Convert, people: Any) -> None:
-    """skl2onnx gives it one input only."""
-    encode = make_column_transformer((OneHotEncoder(), ["city"]), (StandardScaler(), ["age"]))
-    model = CalibratedClassifierCV(make_pipeline(encode, LogisticRegression()), cv=2)
+@pytest.mark.parametrize("reader", ["ColumnTransformer", "TfidfVectorizer"])
+def test_columns_and_texts_behind_another_estimator_are_refused(convert: Convert, people: Any, reader: str) -> None:
+    """skl2onnx gives it one matrix only."""
+    columns = make_column_transformer((OneHotEncoder(), ["city"]), (StandardScaler(), ["age"]))
+    first, rows = (TfidfVectorizer(), people["note"]) if reader == "TfidfVectorizer" else (columns, people)
+    model = CalibratedClassifierCV(make_pipeline(first, LogisticRegression()), cv=2)
 
-    with pytest.raises(Unsupported, match="put one ColumnTransformer in front of it"):
-        convert(model.fit(people, people["works"]))
+    with pytest.raises(Unsupported) as caught:
+        convert(model.fit(rows, people["works"]))
+
+    assert caught.value.problem.endswith(f"as in make_pipeline({reader}(...), CalibratedClassifierCV(...))")
 
 
 @pytest.mark.parametrize(
@@ -83,9 +87,10 @@ def test_columns_behind_another_estimator_are_refused(convert: Convert, people: 
         (CountVectorizer(analyzer="char_wb"), "use 'char' or 'word'"),
         (CountVectorizer(analyzer=str.split), "a graph cannot run its analyzer"),
         (CountVectorizer(tokenizer=str.split, token_pattern=None), "a graph cannot run its tokenizer"),
+        (CountVectorizer(token_pattern=r"\S+"), "use the default"),
         (CountVectorizer(preprocessor=str.upper), "a graph cannot run its preprocessor"),
     ],
-    ids=["stop words", "accents", "char_wb", "analyzer", "tokenizer", "preprocessor"],
+    ids=["stop words", "accents", "char_wb", "analyzer", "tokenizer", "pattern", "preprocessor"],
 )
 def test_settings_of_texts_that_a_graph_cannot_follow(people: Any, vectorizer: Any, problem: str) -> None:
     model = Pipeline([("words", vectorizer), ("classify", LogisticRegression())]).fit(people["note"], people["works"])

@@ -109,6 +109,12 @@ def _remedy(model: Any) -> str | None:
         return "isotonic calibration jumps at single values, so rounding changes it; calibrate with method='sigmoid'"
     if any(type(part).__name__.startswith("RadiusNeighbors") for part in found):
         return "the converter of radius neighbours fails for rows without neighbours; train a KNeighbors model instead"
+    sparse = any(getattr(part, "sparse_output", False) or hasattr(part, "build_analyzer") for part in found)
+    if sparse and any(type(part).__module__.startswith("xgboost") for part in found):
+        return (
+            "XGBoost takes the zeros of a sparse matrix for missing values, and a graph has no sparse matrices; "
+            "train it with OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)"
+        )
     if hasattr(model, "steps") and any("tree" in type(one).__module__ or hasattr(one, "n_estimators") for one in found):
         return (
             "a scaler in front of trees changes which side of a threshold a value falls on; train the trees without it"

@@ -15,7 +15,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import CategoricalNB
 from sklearn.neighbors import KNeighborsTransformer, RadiusNeighborsClassifier, RadiusNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from xgboost import XGBClassifier
 
 from snooze.bundle.errors import InvalidOption, MissingExtra
 from snooze.convert.attempts import Conversion
@@ -153,3 +154,15 @@ def test_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         import_sklearn()
 
     assert (caught.value.module, caught.value.extra) == ("skl2onnx", "sklearn")
+
+
+def test_says_what_to_do_for_xgboost_behind_a_sparse_matrix() -> None:
+    """It takes the zeros of sparse matrices for missing values, which shows as another answer of the graph."""
+    rows = np.array([["a"], ["b"], ["c"]] * 9, object)
+    model = make_pipeline(OneHotEncoder(), XGBClassifier(n_estimators=2)).fit(rows, [0, 1, 1] * 9)
+
+    original = FRAMEWORK.describe(model, FRAMEWORK.signature(model))
+
+    assert (
+        "train it with OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)" in original.remedy
+    )

@@ -119,7 +119,8 @@ def _has(reader: Any, name: str, at: int) -> bool:
 def _thresholds(reader: Any, feature: int) -> Array:
     """Return the thresholds of a feature in the first trees of an estimator."""
     trees = [one for item in as_list(getattr(reader, "estimators_", [reader]))[:MAX_TREES] for one in as_list(item)]
-    limits = [tree.tree_.threshold[tree.tree_.feature == feature] for tree in trees if hasattr(tree, "tree_")]
+    found: list[Any] = [getattr(one, "tree_", None) for one in trees]
+    limits = [tree.threshold[tree.feature == feature] for tree in found if hasattr(tree, "threshold")]
     predictors = [one for row in getattr(reader, "_predictors", [])[:MAX_TREES] for one in row]
     for nodes in (one.nodes for one in predictors):
         splits = nodes[(nodes["is_leaf"] == 0) & (nodes["feature_idx"] == feature)]

@@ -85,7 +85,7 @@ class ScikitLearn(Framework):
             task=answers.task,
             classes=answers.classes,
             decides=answers.decides,
-            lowest_wins=answers.task == "clustering",
+            lowest_wins=answers.decides == names.get("distances"),
             features=find_features(model, layout),
             remedy=_remedy(model) or Original.remedy,
         )

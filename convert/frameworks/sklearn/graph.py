@@ -18,6 +18,12 @@ from snooze.convert.frameworks.sklearn.refusals import explain_failure, explain_
 from snooze.convert.frameworks.sklearn.words import LETTERS, collapse_spaces, translate
 from snooze.convert.quiet import quiet
 
+SHAPES: Final[dict[str, dict[str, tuple[int, ...]]]] = {  # of outputs for which skl2onnx has others
+    "QuadraticDiscriminantAnalysis": {"label": (-1,)},
+    "GaussianMixture": {"label": (-1,)},
+    "BayesianGaussianMixture": {"label": (-1,)},
+    "SGDOneClassSVM": {"label": (-1, 1), "score": (-1, 1)},
+}
 LOCALE: Final = "C.UTF-8"  # there is always one; the converter's en_US is missing in small images
 
 
@@ -51,7 +57,7 @@ def _prepare(model: Any, layout: Layout) -> Any:
     from sklearn.ensemble import VotingClassifier
     from sklearn.preprocessing import KBinsDiscretizer
 
-    model = _without_searches(copy.deepcopy(model))
+    model = _simplify(copy.deepcopy(model))
     if layout.form != "texts":
         select_by_position(model, layout)
     for part in fitted_parts(model):
@@ -65,13 +71,28 @@ def _prepare(model: Any, layout: Layout) -> Any:
     return model
 
 
-def _without_searches(model: Any) -> Any:
-    """Return a model with the best estimators of its searches in their place. Changes pipelines."""
+def _simplify(model: Any) -> Any:
+    """Return a model with the best estimators of its searches in their place, and logistic regression for LDA."""
     while hasattr(model, "best_estimator_"):
         model = model.best_estimator_
     if hasattr(model, "steps"):
-        model.steps = [(name, _without_searches(step)) for name, step in model.steps]
-    return model
+        *steps, (name, last) = model.steps
+        model.steps = [*((one, _without_search(step)) for one, step in steps), (name, _simplify(last))]
+    return _as_logistic(model) if type(model).__name__ == "LinearDiscriminantAnalysis" else model
+
+
+def _without_search(step: Any) -> Any:
+    return getattr(step, "best_estimator_", step)
+
+
+def _as_logistic(model: Any) -> Any:
+    """Return a logistic regression with the same answers; skl2onnx gives other probabilities for two classes."""
+    from sklearn.linear_model import LogisticRegression
+
+    logistic = LogisticRegression()
+    for name in ("coef_", "intercept_", "classes_", "n_features_in_"):
+        setattr(logistic, name, getattr(model, name))
+    return logistic
 
 
 def _with_cast(pipeline: Any) -> Any:
@@ -109,13 +130,15 @@ def _graph(model: Any, layout: Layout, outputs: Mapping[str, str], double: bool,
     except (MissingConverter, MissingShapeCalculator) as error:
         raise Unsupported(type(model).__name__, explain_missing(model, str(error))) from None
     except Exception as error:  # converters raise whatever their own code runs into
-        raise Unsupported(type(model).__name__, explain_failure(model, error)) from None
+        raise Unsupported(type(model).__name__, explain_failure(model, layout.form != "matrix", error)) from None
     if double:
         replace_imputers(graph)
     collapse_spaces(graph)
     graph = _with_outputs(graph, tuple(outputs))
     if is_multilabel(last):  # some converters declare a single label
         _declare_matrix(graph.graph.output[0])
+    for name, shape in SHAPES.get(type(last).__name__, {}).items():
+        _reshape(graph, name, shape)
     if "scores" in outputs and getattr(last, "classes_", np.zeros(0)).shape == (2,):
         graph = _two_columns(graph)
     return rename(graph, dict(outputs) | {name: one.name for (name, _), one in zip(types, tensors, strict=True)})
@@ -132,6 +155,22 @@ def _with_outputs(graph: Any, outputs: tuple[str, ...]) -> Any:
         del graph.graph.output[len(outputs) :]  # declared also for a classifier without scores
         given = [value.name for value in graph.graph.output]
     return rename(graph, dict(zip(given, outputs, strict=True)))
+
+
+def _reshape(graph: Any, name: str, shape: tuple[int, ...]) -> None:
+    from onnx import helper, numpy_helper
+
+    rename(graph, {name: f"{name}_given"})
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{name}_shape"))
+    graph.graph.node.append(helper.make_node("Reshape", [f"{name}_given", f"{name}_shape"], [name]))
+    value = next(one for one in graph.graph.output if one.name == f"{name}_given")
+    value.name = name
+    dimensions = value.type.tensor_type.shape.dim
+    del dimensions[:]
+    for size in shape:
+        dimension = dimensions.add()
+        if size > 0:
+            dimension.dim_value = size
 
 
 def _declare_matrix(value: Any) -> None:

@@ -69,6 +69,9 @@ def find_answers(model: Any) -> Answers:
     if is_clusterer(model) and hasattr(model, "predict") and hasattr(model, "transform"):
         calls = {"label": model.predict, "distances": model.transform}
         return Answers({"label": "label", "distances": None}, calls, "clustering", "distances")
+    if hasattr(model, "predict_proba"):  # a mixture
+        calls = {"label": model.predict, "probabilities": model.predict_proba}
+        return Answers({"label": "label", "probabilities": "scores"}, calls, "clustering", "probabilities")
     if hasattr(model, "transform"):
         return Answers({"embedding": "embedding"}, {"embedding": model.transform}, "transform")
     problem = "it gives no label, value or embedding for new rows; train a model that predicts or transforms"

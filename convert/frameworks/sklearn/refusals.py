@@ -47,11 +47,11 @@ def explain_missing(model: Any, error: str) -> str:
     return f"skl2onnx has no converter for its part {describe_place(place, part)}; {advice or other}"
 
 
-def explain_failure(model: Any, error: Exception) -> str:
-    """Return the problem and the advice for an estimator whose conversion failed."""
+def explain_failure(model: Any, reads: bool, error: Exception) -> str:
+    """Return the problem and the advice for an estimator whose conversion failed. `reads`: columns or texts."""
     text = first_line(error)
     reader = READERS.get(type(error).__name__)
-    if reader is not None:
+    if reader is not None and reads:
         name = type(model).__name__
         problem = "skl2onnx can give it nothing but one matrix of numbers; put the part that reads the rows in front"
         return f"{problem}, as in make_pipeline({reader}(...), {name}(...))"

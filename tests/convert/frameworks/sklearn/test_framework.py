@@ -10,10 +10,10 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, SGDOneClassSVM
 from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import CategoricalNB
-from sklearn.neighbors import KNeighborsTransformer, RadiusNeighborsClassifier, RadiusNeighborsRegressor
+from sklearn.neighbors import KernelDensity, KNeighborsTransformer, RadiusNeighborsClassifier, RadiusNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
@@ -42,6 +42,8 @@ def convert(converter: Callable[[Framework], Convert]) -> Convert:
         (RandomForestRegressor(10), "regression", {"value": "value"}),
         (KMeans(3, n_init=1), "clustering", {"label": "label", "distances": None}),
         (IsolationForest(n_estimators=10), "outliers", {"label": "label", "score": "value"}),
+        (SGDOneClassSVM(), "outliers", {"label": "label", "score": "value"}),
+        (GaussianMixture(2, random_state=0), "clustering", {"label": "label", "probabilities": "scores"}),
         (PCA(2), "transform", {"embedding": "embedding"}),
         (KNeighborsTransformer(n_neighbors=3), "transform", {"embedding": "embedding"}),
         (TfidfTransformer(), "transform", {"embedding": "embedding"}),
@@ -128,7 +130,7 @@ def test_a_class_is_not_an_estimator() -> None:
         FRAMEWORK.signature(Ridge)
 
 
-@pytest.mark.parametrize("model", [GaussianMixture(2), DBSCAN()], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("model", [KernelDensity(), DBSCAN()], ids=lambda model: type(model).__name__)
 def test_models_without_an_answer_to_serve_are_refused(wine: Data, model: Any) -> None:
     with pytest.raises(Unsupported, match="it gives no label, value or embedding for new rows"):
         FRAMEWORK.describe(model.fit(wine[0]), ())

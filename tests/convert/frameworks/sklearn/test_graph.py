@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -85,6 +86,24 @@ def test_two_classes_have_two_scores(convert: Convert, wine: Data, model: Any, s
     assert original.classes == (False, True)
     assert {one.name: one.shape for one in conversion.outputs} == {"label": (-1,), "scores": (-1, 2)}
     assert conversion.parity.data.flips == 0
+
+
+@pytest.mark.parametrize("model", [LinearDiscriminantAnalysis(), QuadraticDiscriminantAnalysis()])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_discriminant_analysis(convert: Convert, wine: Data, model: Any, classes: int) -> None:
+    rows, labels = wine
+
+    _, conversion = convert(make_pipeline(StandardScaler(), model).fit(rows, np.minimum(labels, classes - 1)), rows)
+
+    assert {one.name: one.shape for one in conversion.outputs} == {"label": (-1,), "probabilities": (-1, classes)}
+    assert conversion.parity.data.outliers == 0
+
+
+def test_a_classifier_that_transforms_inside_a_pipeline_is_refused(convert: Convert, wine: Data) -> None:
+    model = make_pipeline(LinearDiscriminantAnalysis(), LogisticRegression()).fit(*wine)
+
+    with pytest.raises(Unsupported, match="skl2onnx fails with InvalidInputLengthException"):
+        convert(model, wine[0])
 
 
 @pytest.fixture(scope="module")

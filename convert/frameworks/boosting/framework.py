@@ -8,6 +8,7 @@ The input is `features`. Outputs are `label` and `probabilities` (`scores` for a
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -112,12 +113,13 @@ class Boosting(Framework):
             roles=roles,
             run=lambda rows: run_in_parts(rows_case(rows), call).tensors,
             attempts=tuple(
-                Attempt(f"{one} precision", lambda one=one: make_graph(ensemble, classes, one == "double"))  # type: ignore[misc]
+                Attempt(f"{one} precision", partial(make_graph, ensemble, classes, one == "double"))
                 for one in self.precisions
             ),
             task=task,
             classes=None if classes is None else tuple(classes.tolist()),
             decides=None if classes is None else answer,
+            remedy="its trees should convert exactly; please report it, with the settings that it was trained with",
         )
 
     def register_converters(self) -> None:
@@ -126,7 +128,7 @@ class Boosting(Framework):
 
     def package(self) -> ModuleType:
         """Return the module of the library. Raises MissingExtra."""
-        return import_extra(EXTRA, self.name, "onnx")
+        return import_extra(EXTRA, self.name, "onnx", "sklearn")
 
     def open(self, model: Any) -> Opened:
         """Return a model taken apart. Raises NotAModel, Unfitted, Unsupported, MissingExtra."""

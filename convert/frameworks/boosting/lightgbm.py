@@ -52,7 +52,7 @@ class LightGBM(Boosting):
 
     name = "lightgbm"
     suffixes = ()
-    formats = "text files of Booster.save_model (LightGBM)"
+    formats = ".txt (LightGBM)"
     precisions = ("single", "double")
 
     def recognizes_file(self, path: Path) -> bool:

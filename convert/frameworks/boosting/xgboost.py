@@ -26,6 +26,7 @@ from snooze.convert.frameworks.interface import Loaded
 from snooze.convert.quiet import quiet
 
 BEGIN: Final = 1024  # bytes of a file in which its first keys are
+OLD: Final = b"binf"  # begin of a binary file of version 2 or older
 HARD: Final = ("multi:softmax", "binary:hinge")  # objectives that predict a class, not how likely it is
 
 OBJECTIVES: Final[dict[str, Objective]] = {
@@ -54,18 +55,15 @@ class XGBoost(Boosting):
     formats = ".json, .ubj or .bst (XGBoost)"
 
     def recognizes_file(self, path: Path) -> bool:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            begin = file.read(BEGIN)
-        return begin[:1] == b"{" and (b'"learner"' in begin or (begin[1:2] == b"L" and b"learner" in begin))
+        begin = _read_begin(path)
+        return begin.startswith(OLD) or (begin[:1] == b"{" and b"learner" in begin)
 
     def load(self, path: Path, trust: bool = False) -> Loaded:
         """Return the Booster in a file; a warning says if early stopping found that its last trees are not needed."""
         package = self.package()
-        if not self.recognizes_file(path):
+        if _read_begin(path)[:1] != b"{":
             kind = "is neither JSON nor UBJSON of XGBoost; a binary file of an older version must be read with it"
-            raise NotAModel(str(path), f"{kind} (2.0 or older), and saved: booster.save_model('model.json')")
+            raise NotAModel(str(path), f"{kind} (2.1 or older), and saved: booster.save_model('model.json')")
         try:
             with quiet():
                 booster = package.Booster({"nthread": THREADS}, model_file=path)
@@ -111,6 +109,13 @@ class XGBoost(Boosting):
 
 
 FRAMEWORK: Final = XGBoost()
+
+
+def _read_begin(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(BEGIN)
 
 
 def count_rounds(booster: Any) -> int:

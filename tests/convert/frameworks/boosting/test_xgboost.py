@@ -251,15 +251,22 @@ def test_recognizes_an_unpickled_booster(diabetes: Data) -> None:
     assert not FRAMEWORK.recognizes({"learner": model})
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\0\x3f" + bytes(200), b'{"a": 1}', b"binf"])
-def test_other_files_are_not_recognized(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(("content", "known"), [(b"\0\0\0\x3f" + bytes(200), False), (b"binf" + bytes(200), True)])
+def test_a_binary_file_of_an_older_version_is_refused(tmp_path: Path, content: bytes, known: bool) -> None:
     path = tmp_path / "old.model"
     path.write_bytes(content)
 
-    assert not FRAMEWORK.recognizes_file(path)
-    assert not FRAMEWORK.recognizes_file(tmp_path)
+    assert FRAMEWORK.recognizes_file(path) is known
     with pytest.raises(NotAModel, match=r"older version must be read with it .* booster.save_model\('model.json'\)"):
         FRAMEWORK.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1}', b"learner"])
+def test_other_files_are_not_recognized(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "other.json").write_bytes(content)
+
+    assert not FRAMEWORK.recognizes_file(tmp_path / "other.json")
+    assert not FRAMEWORK.recognizes_file(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["json", "ubj"])

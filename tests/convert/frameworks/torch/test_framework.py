@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from snooze.bundle.errors import MissingExtra
+from snooze.convert import convert as publish
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import NotAModel, Untrusted
 from snooze.convert.frameworks.interface import Framework, Hints, Original
@@ -268,11 +269,27 @@ class TestWithPyTorch:
         with pytest.raises(NotAModel) as caught:
             FRAMEWORK.load(path)
 
-        assert str(caught.value).startswith(f"{path}: cannot be read: ")
-        assert str(caught.value).isprintable()
+        assert caught.value.problem == "is a damaged zip file: Bad CRC-32 for file 'm/data.pkl'"
 
-    def test_compiled_code_is_not_a_program(self, torch: ModuleType, made: Callable[[str], Path]) -> None:
-        with pytest.raises(NotAModel, match=r"cannot be read: .*"):
+    def test_a_damaged_program_is_refused_in_one_line(self, torch: ModuleType, tmp_path: Path) -> None:
+        program = torch.export.export(torch.nn.Linear(3, 1).eval(), (torch.zeros(2, 3),))
+        torch.export.save(program, tmp_path / "good.pt2")
+        with zipfile.ZipFile(tmp_path / "good.pt2") as good, zipfile.ZipFile(tmp_path / "bad.pt2", "w") as bad:
+            for member in good.infolist():
+                half = member.filename.endswith("model.json")
+                bad.writestr(member.filename, good.read(member)[: 500 if half else None])
+
+        with pytest.raises(NotAModel) as caught:
+            FRAMEWORK.load(tmp_path / "bad.pt2", trust=True)
+
+        assert caught.value.problem.startswith("cannot be read: JSONDecodeError: ")
+        assert caught.value.problem.endswith(
+            f"; it is damaged, or of another version of PyTorch than {torch.__version__}"
+        )
+        assert caught.value.problem.isprintable()
+
+    def test_a_program_without_its_parts_is_refused(self, torch: ModuleType, made: Callable[[str], Path]) -> None:
+        with pytest.raises(NotAModel, match=r"cannot be read: .*; it is damaged, or of another version of PyTorch"):
             FRAMEWORK.load(made("program"), trust=True)
 
     def test_another_pickled_object_is_refused(self, torch: ModuleType, tmp_path: Path) -> None:
@@ -280,6 +297,15 @@ class TestWithPyTorch:
 
         with pytest.raises(NotAModel, match=r"contains a Generator, expected a torch\.nn\.Module"):
             FRAMEWORK.load(tmp_path / "m.pt", trust=True)
+
+    @pytest.mark.process
+    def test_a_file_becomes_a_bundle(self, torch: ModuleType, models: ModuleType, tmp_path: Path) -> None:
+        torch.jit.script(models.Bag()).save(str(tmp_path / "m.pt"))
+
+        made = publish(tmp_path / "m.pt", name="texts", target=tmp_path / "models", data=IDS, quantize="none")
+
+        assert (made.bundle.source.framework, made.bundle.source.file) == ("torch", "m.pt")
+        assert [(one.name, one.datatype, one.shape) for one in made.bundle.inputs] == [("words", "INT64", (-1, -1))]
 
     def test_a_state_dict_is_recognized_to_be_refused(self, torch: ModuleType) -> None:
         weights = torch.nn.Linear(3, 1).state_dict()

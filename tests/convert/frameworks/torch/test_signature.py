@@ -94,7 +94,7 @@ def test_without_a_sample_the_arguments_are_named(models: ModuleType) -> None:
     ("given", "problem"),
     [
         ({"height": np.zeros((4, 3))}, "Two also takes weight; got height"),
-        ({"height": np.zeros((4, 3)), "weight": np.zeros((4, 9))}, "Two does not accept it: mat1 and mat2 shapes"),
+        ({"height": np.zeros((4, 3)), "weight": np.zeros((4, 9))}, "Two does not accept it: "),
         ({"height": np.zeros((4, 3)), "weight": np.array([["a"]] * 4)}, "input 'weight' contains text"),
         ({"height": np.zeros((0, 3)), "weight": np.zeros((0, 2))}, "input 'height' has no rows"),
     ],

@@ -85,14 +85,16 @@ def probe_rows(inputs: Inputs, rows: int, length: int = 0) -> Arrays:
     generator = np.random.default_rng(7)
     found: Arrays = {}
     for one in inputs:
-        tensor, axis, domain = one.tensor, one.axis, one.domain
-        size = domain.lengths[length % len(domain.lengths)]
-        shape = [known if known >= 0 else rows if at == axis else size for at, known in enumerate(tensor.shape)]
-        dtype = DATATYPES[tensor.datatype]
+        domain, dtype = one.domain, DATATYPES[one.tensor.datatype]
+        free = domain.lengths[length % len(domain.lengths)]
+        shape = [size if size >= 0 else rows if at == one.axis else free for at, size in enumerate(one.tensor.shape)]
         if dtype.kind == "f":
-            found[tensor.name] = np.asarray(generator.standard_normal(shape) * domain.scale + domain.center, dtype)
+            drawn = generator.standard_normal(shape) * domain.scale + domain.center
+            found[one.tensor.name] = np.asarray(drawn, dtype)
         else:
-            found[tensor.name] = np.asarray(generator.integers(domain.least, domain.most, shape, endpoint=True), dtype)
+            found[one.tensor.name] = np.asarray(
+                generator.integers(domain.least, domain.most, shape, endpoint=True), dtype
+            )
     return found
 
 

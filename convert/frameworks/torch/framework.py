@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from snooze.convert.errors import NotAModel, Untrusted
 from snooze.convert.frameworks.interface import NO_HINTS, Attempt, Framework, Hints, Inputs, Loaded, Original
 from snooze.convert.frameworks.networks import Meaning, Output, find_meaning, has_probabilities, split_columns
 from snooze.convert.frameworks.torch.archive import check_archive, find_kind, reaches_out
-from snooze.convert.frameworks.torch.graph import convert_program, convert_trace
+from snooze.convert.frameworks.torch.graph import add_axis, convert_program, convert_trace
 from snooze.convert.frameworks.torch.network import (
     WEIGHTS_ONLY,
     Network,
@@ -42,6 +42,14 @@ ACTIVATIONS: Final = {"Sigmoid": "sigmoid", "Softmax": "softmax", "LogSoftmax": 
 PASSING: Final = ("Squeeze", "Unsqueeze", "View", "UnsafeView", "Alias", "Clone", "ToCopy", "Reshape")
 
 
+class Form(NamedTuple):
+    """The names of the outputs; whether the only one becomes a column for each of two classes, and is `flat` before."""
+
+    names: tuple[str, ...]
+    binary: bool
+    flat: bool
+
+
 class Torch(Framework):
     """PyTorch models in memory, or in `.pt2` and `.pt` files."""
 
@@ -55,7 +63,8 @@ class Torch(Framework):
 
     def recognizes(self, model: object) -> bool:
         kinds = [model] if not isinstance(model, Mapping) else list(model.values())[:1]  # a state dict
-        return "torch" in {base.__module__.partition(".")[0] for kind in kinds for base in type(kind).__mro__}
+        packages = {base.__module__.partition(".")[0] for kind in kinds for base in type(kind).__mro__}
+        return "torch" in packages and "keras" not in packages  # Keras on PyTorch is Keras
 
     def needs_trust(self, path: Path) -> bool:
         kind = find_kind(path)
@@ -96,16 +105,17 @@ class Torch(Framework):
         rows = probe_rows(inputs, min(PROBE_ROWS, limit))
         answers = answer_twice(network, rows)
         meaning = _find_meaning(answers, _activations(network, rows), inputs, hints)
-        names, binary = tuple(meaning.roles), meaning.binary
-        axes = _row_axes(network, inputs, names, limit)
+        flat = all(array.ndim == 1 for array in answers.values())
+        form = Form(tuple(meaning.roles), meaning.binary, flat)
+        axes = _row_axes(network, inputs, form.names, limit)
         return Original(
             framework="torch",
             framework_version=str(import_torch().__version__),
             model=network.name,
             inputs=inputs,
             roles=meaning.roles,
-            run=_runner(network, inputs, names, binary, axes, limit),
-            attempts=tuple(_attempts(network, inputs, names, binary)),
+            run=_runner(network, inputs, form, axes, limit),
+            attempts=tuple(_attempts(network, inputs, form)),
             task=meaning.task,
             classes=meaning.classes,
             decides=meaning.decides,
@@ -116,7 +126,7 @@ class Torch(Framework):
 FRAMEWORK: Final = Torch()
 
 
-def _attempts(network: Network, inputs: Inputs, names: tuple[str, ...], binary: bool) -> Iterator[Attempt]:
+def _attempts(network: Network, inputs: Inputs, form: Form) -> Iterator[Attempt]:
     """Yield the ways to convert a network: with every variable dimension, then with the lengths of the sample only."""
     exporters: list[tuple[str, Convert]] = [("torch.export", convert_program), ("TorchScript", convert_trace)]
     chosen = {"program": exporters[:1], "script": exporters[1:]}.get(network.kind, exporters)
@@ -124,40 +134,40 @@ def _attempts(network: Network, inputs: Inputs, names: tuple[str, ...], binary: 
     lengths = network.kind != "program" and any(-1 in one.tensor.shape[1:] for one in inputs)
     for variable, note in ((True, ""), (False, ", lengths of the sample only"))[: 1 + lengths]:
         for name, convert in chosen:
-            make = partial(_convert, convert, network, inputs, names, binary, variable)
+            make = partial(_convert, convert, network, inputs, form, variable)
             yield Attempt(f"{name}{note}{cast}", make)
 
 
-def _convert(
-    convert: Convert, network: Network, inputs: Inputs, names: tuple[str, ...], binary: bool, variable: bool
-) -> Any:
-    graph = convert(network, inputs, names, variable)
-    return split_columns(graph, names[0]) if binary else graph
+def _convert(convert: Convert, network: Network, inputs: Inputs, form: Form, variable: bool) -> Any:
+    graph = convert(network, inputs, form.names, variable)
+    if not form.binary:
+        return graph
+    return split_columns(add_axis(graph, form.names[0]) if form.flat else graph, form.names[0])
 
 
 def _runner(
-    network: Network,
-    inputs: Inputs,
-    names: tuple[str, ...],
-    binary: bool,
-    axes: Mapping[str, int | None] | None,
-    limit: int,
+    network: Network, inputs: Inputs, form: Form, axes: Mapping[str, int | None] | None, limit: int
 ) -> Callable[[Arrays], Arrays]:
     dtypes = {one.tensor.name: DATATYPES[one.tensor.datatype] for one in inputs}
 
     def call(rows: Arrays) -> Arrays:
         with np.errstate(over="ignore"):  # beyond single precision is infinite, as in a request
             given = {name: np.asarray(rows[name], dtype) for name, dtype in dtypes.items()}
-        return dict(zip(names, network.run(given).values(), strict=True))
+        return dict(zip(form.names, network.run(given).values(), strict=True))
 
     def run(rows: Arrays) -> Arrays:
         case = Case(rows, {one.tensor.name: one.axis for one in inputs})
         whole = axes is None or None in axes.values()
         parts = [part.answer(call(part.tensors), axes) for part in ([case] if whole else split(case, limit))]
         answers = join(parts).tensors
-        return {name: np.concatenate([1 - one, one], 1) for name, one in answers.items()} if binary else answers
+        return {name: _both_columns(one) for name, one in answers.items()} if form.binary else answers
 
     return run
+
+
+def _both_columns(answer: Array) -> Array:
+    column = answer.reshape(-1, 1)
+    return np.concatenate([1 - column, column], 1)
 
 
 def _activations(network: Network, rows: Arrays) -> dict[str, str | None]:
@@ -196,8 +206,8 @@ def _find_meaning(answers: Arrays, activations: Mapping[str, str | None], inputs
 
 def _output(name: str, array: Array, activation: str | None) -> Output:
     shape = (-1, *array.shape[1:])
-    if len(shape) == 1 and activation is None:
-        shape = (-1, 1)  # a regression usually squeezes its only column
+    if len(shape) == 1:
+        shape = (-1, 1)  # its only column is usually squeezed
     return Output(name, shape, "softmax" if activation == "log_softmax" else activation, array)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from snooze.bundle.errors import SnoozeError
 from snooze.convert.checks.cases import Arrays
-from snooze.convert.checks.graph import OPSET, rename
+from snooze.convert.checks.graph import BATCH, OPSET, rename
 from snooze.convert.errors import Unsupported
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import Inputs
@@ -77,6 +77,19 @@ def convert_trace(network: Network, inputs: Inputs, outputs: Sequence[str], vari
     if any("Python boolean" in str(one.message) and not one.filename.startswith(library) for one in found):
         raise Unsupported(network.name, f"{BRANCHES}; {BRANCH_REMEDY}")
     return _finish(network, onnx.load_from_string(file.getvalue()), inputs, outputs, variable)
+
+
+def add_axis(graph: Any, name: str) -> Any:
+    """Make a column of the only output of a graph, which has one number for each row."""
+    from onnx import helper, numpy_helper
+
+    graph = rename(graph, {name: "number"})
+    kind = graph.graph.output[0].type.tensor_type.elem_type
+    del graph.graph.output[:]
+    graph.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "column_axis"))
+    graph.graph.node.append(helper.make_node("Unsqueeze", ["number", "column_axis"], [name]))
+    graph.graph.output.append(helper.make_tensor_value_info(name, kind, [BATCH, 1]))
+    return graph
 
 
 def _export(network: Network, inputs: Inputs, variable: bool) -> Any:

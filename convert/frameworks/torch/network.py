@@ -86,7 +86,7 @@ def read_network(model: Any) -> Network:
             model = model.float() if low else model
     if kind == "script":
         _check_graph(name, model.inlined_graph)
-    arguments = _script_arguments(model) if kind == "script" else _arguments(model)
+    arguments = _script_arguments(name, model) if kind == "script" else _arguments(model)
     return Network(name, kind, model, arguments, lambda given: model(**given), low)
 
 
@@ -168,8 +168,16 @@ def _arguments(module: Any) -> dict[str, bool]:
     return named
 
 
-def _script_arguments(module: Any) -> dict[str, bool]:
-    return {one.name: not one.has_default_value() for one in module.forward.schema.arguments[1:]}
+def _script_arguments(name: str, module: Any) -> dict[str, bool]:
+    """Return the tensors among the arguments of TorchScript. Raises Unsupported if it requires something else."""
+    found = {}
+    for one in module.forward.schema.arguments[1:]:
+        if str(one.type) in ("Tensor", "Optional[Tensor]"):
+            found[one.name] = not one.has_default_value()
+        elif not one.has_default_value():
+            problem = f"its argument '{one.name}' is of type {one.type}, and only tensors are sent"
+            raise Unsupported(name, f"{problem}; give it a default, or script a module that fixes it")
+    return found
 
 
 def _weights(model: Any) -> list[Any]:

@@ -87,7 +87,11 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_objects_are_recognized_without_pytorch() -> None:
-    assert not any(map(FRAMEWORK.recognizes, (object(), {}, {"a": 1}, [])))
+    network = type("Net", (), {"__module__": "torch.nn"})
+    keras = type("Net", (network,), {"__module__": "keras.src"})  # on PyTorch
+
+    assert FRAMEWORK.recognizes(network())
+    assert not any(map(FRAMEWORK.recognizes, (object(), keras(), {}, {"a": 1}, [])))
 
 
 @pytest.mark.torch
@@ -114,8 +118,10 @@ class TestWithPyTorch:
         assert [(one.name, one.role) for one in conversion.outputs] == [("scores", "scores")]
         assert original.task == "classification"
 
-    def test_a_single_sigmoid_becomes_two_columns(self, torch: ModuleType, convert: Convert) -> None:
-        original, conversion = convert(torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Sigmoid()), NUMBERS)
+    @pytest.mark.parametrize("squeezed", [False, True])
+    def test_a_single_sigmoid_becomes_two_columns(self, torch: ModuleType, convert: Convert, squeezed: bool) -> None:
+        layers = [torch.nn.Linear(3, 1), *([torch.nn.Flatten(0)] if squeezed else []), torch.nn.Sigmoid()]
+        original, conversion = convert(torch.nn.Sequential(*layers), NUMBERS)
 
         assert [(one.name, one.shape) for one in conversion.outputs] == [("probabilities", (-1, 2))]
         assert (original.task, original.classes) == ("classification", (0, 1))

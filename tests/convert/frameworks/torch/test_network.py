@@ -50,6 +50,12 @@ def test_arguments_are_those_of_forward(torch: ModuleType, models: ModuleType) -
     assert read_network(torch.jit.script(models.Two())).arguments == expected
 
 
+def test_torchscript_takes_only_tensors(torch: ModuleType, models: ModuleType) -> None:
+    assert read_network(torch.jit.script(models.Named())).arguments == {"x": True}
+    with pytest.raises(Unsupported, match="its argument 'rate' is of type int, and only tensors are sent; give it a"):
+        read_network(torch.jit.script(models.Sound()))
+
+
 def test_outputs_have_the_names_that_forward_gives_them(models: ModuleType) -> None:
     assert [*read_network(models.Answers()).run({"x": ROWS})] == ["kind", "x", "parts_0", "parts_1"]
 

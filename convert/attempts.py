@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +67,7 @@ class Conversion:
 def convert(original: Original, data: Dataset, work: Path) -> Conversion:
     """Return the first conversion that agrees with the original. If none does, raise the error of the simplest."""
     try:
-        outputs = original.answer_all(data.cases)
+        data, outputs = answer(original, data)
     except InvalidData as error:
         if data.real:
             raise
@@ -83,6 +83,27 @@ def convert(original: Original, data: Dataset, work: Path) -> Conversion:
             errors.append(error)
             failed.append(FailedAttempt(attempt.name, str(error), getattr(error, "differences", None)))
     raise errors[0]
+
+
+def answer(original: Original, data: Dataset) -> tuple[Dataset, Sequence[Case]]:
+    """
+    Return data and the original's answers to it; of drawn data the cases that it accepts, for some lengths it may not.
+
+    Raises InvalidData if it does not accept the user's rows, or any that were drawn.
+    """
+    if data.real:
+        return data, original.answer_all(data.cases)
+    accepted: list[Case] = []
+    outputs: list[Case] = []
+    for case in data.cases:
+        try:
+            outputs.append(original.answer(case))
+            accepted.append(case)
+        except InvalidData as error:
+            refusal = InvalidData("rows drawn from the signature", f"{error.problem}; give real ones with --data")
+    if not accepted:
+        raise refusal
+    return replace(data, cases=tuple(accepted)), outputs
 
 
 def find_accepted(original: Original, kinds: Mapping[str, list[Case]]) -> tuple[Answers | None, tuple[str, ...]]:

@@ -78,6 +78,7 @@ def _examine(
     """Return a graph that agrees with the original, the version of it to serve, and the form in which it is served."""
     step(f"converting, and comparing {len(data)} rows with the original")
     conversion = attempts.convert(original, data, work)
+    data = conversion.expected.data
     step("trying 8-bit candidates")
     wanted = asked.quantize == "auto"
     choice = candidates.choose(conversion.file, conversion.graph, original, data, asked.limits, wanted, work)

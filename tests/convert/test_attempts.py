@@ -9,9 +9,10 @@ from onnx import helper
 
 from snooze.bundle.contract import Batching, Tensor, Tolerance
 from snooze.bundle.errors import InvalidData
-from snooze.convert.attempts import Answers, Conversion, convert, find_batching, keep_stable
+from snooze.convert.attempts import Answers, Conversion, answer, convert, find_batching, keep_stable
 from snooze.convert.checks.cases import Arrays, Case, rows_case
 from snooze.convert.checks.dataset import Dataset
+from snooze.convert.checks.synthetic import draw_data
 from snooze.convert.errors import GraphRefused, ParityRefused, Unsupported
 from snooze.convert.frameworks.interface import Attempt, Input, Original
 from snooze.convert.runner import Runner
@@ -189,6 +190,32 @@ def test_a_length_that_varies_is_observed_although_the_rows_have_one(
     conversion = convert(model, Dataset((rows_case({"words": np.ones((5, 4, 3), np.float32)}),)), tmp_path)
 
     assert [one.shape for one in conversion.outputs] == [shape]
+
+
+def test_drawn_lengths_that_the_original_refuses_are_left_out(original: MakeOriginal) -> None:
+    data = draw_data((Input(Tensor("words", "FP32", (-1, -1))),), 30)
+
+    def run(tensors: Arrays) -> Arrays:
+        if tensors["words"].shape[1] < 10:
+            raise ValueError("too short")
+        return {"value": tensors["words"].sum(1, keepdims=True)}
+
+    accepted, outputs = answer(original(run), data)
+
+    assert [case.tensors["words"].shape for case in accepted.cases] == [(10, 16), (10, 23)]
+    assert len(outputs) == 2
+
+
+def test_drawn_rows_that_the_original_refuses_ask_for_real_ones(original: MakeOriginal) -> None:
+    def refuse(tensors: Arrays) -> Arrays:
+        raise ValueError("no such colour")
+
+    with pytest.raises(InvalidData) as caught:
+        answer(original(refuse), draw_data((Input(Tensor("colour", "BYTES", (-1, 1))),)))
+
+    assert str(caught.value) == (
+        "rows drawn from the signature: Function does not accept them: no such colour; give real ones with --data"
+    )
 
 
 def test_cases_without_rows_are_never_joined(

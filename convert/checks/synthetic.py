@@ -68,7 +68,7 @@ def edge_cases(data: Dataset, inputs: Inputs, boundaries: Boundaries | None = No
         kinds[kind] = [_reduce(case, extreme) for case in data.cases if case.rows]
     if boundaries is not None:
         for kind, values in zip(("on thresholds", "between thresholds"), boundaries, strict=True):
-            kinds[kind] = [_with_values(data.cases[0], known, values)]
+            kinds[kind] = [_with_values(data, known, values)]
     made = {kind: [case for case in cases if case is not None] for kind, cases in kinds.items()}
     return {kind: cases for kind, cases in made.items() if cases}
 
@@ -129,8 +129,9 @@ def _kind(name: str, array: Array, known: Mapping[str, Input]) -> str:
     return DATATYPES[known[name].tensor.datatype].kind if name in known else array.dtype.kind
 
 
-def _as_float(array: Array) -> Array:
-    return array.astype(np.float64) if array.dtype.kind in "biu" else array
+def _as_float(array: Array, always: bool = False) -> Array:
+    """Return integers in double precision; `always`: floats too."""
+    return array.astype(np.float64) if always or array.dtype.kind in "biu" else array
 
 
 def _replace(case: Case, tensors: Arrays) -> Case:
@@ -203,12 +204,22 @@ LIMITS: Final[Mapping[str, Callable[[Domain], int]]] = {
 EXTREMES: Final[Mapping[str, Callable[..., Array]]] = {"minimum": np.min, "maximum": np.max}
 
 
-def _with_values(case: Case, known: Mapping[str, Input], values: Values) -> Case | None:
-    """Return rows in which each column of a float input that has values has one of them; None if there are none."""
+def _with_values(data: Dataset, known: Mapping[str, Input], values: Values) -> Case | None:
+    """
+    Return rows in which each column of a float input that has values has one of them; None if there are none.
+
+    Without real rows they are in double precision, in which most rows are given to scikit-learn.
+    """
+    case = data.cases[0]
+    if case.rows is None:
+        return None
     generator = np.random.default_rng(SEED)
     rows = case.take(np.arange(BOUNDARY_ROWS) % case.units)
     floats = {name for name, array in rows.tensors.items() if _kind(name, array, known) == "f"}
-    changed = {name: _as_float(rows.tensors[name]).copy() for name in floats & {name for name, _ in values}}
+    changed = {
+        name: _as_float(rows.tensors[name], always=not data.real).copy()
+        for name in floats & {name for name, _ in values}
+    }
     for (name, column), choices in values.items():
         if name in changed:
             changed[name].reshape(BOUNDARY_ROWS, -1)[:, column] = generator.choice(choices, BOUNDARY_ROWS)

@@ -115,7 +115,8 @@ def _remedy(model: Any) -> str | None:
             "XGBoost takes the zeros of a sparse matrix for missing values, and a graph has no sparse matrices; "
             "train it with OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)"
         )
-    if hasattr(model, "steps") and any("tree" in type(one).__module__ or hasattr(one, "n_estimators") for one in found):
+    trees = ("tree" in type(one).__module__ or "Boosting" in type(one).__name__ for one in found)
+    if hasattr(model, "steps") and (any(trees) or any(hasattr(one, "n_estimators") for one in found)):
         return (
             "a scaler in front of trees changes which side of a threshold a value falls on; train the trees without it"
         )

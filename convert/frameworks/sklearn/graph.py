@@ -11,7 +11,6 @@ from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Attempt
 from snooze.convert.frameworks.registry import frameworks
 from snooze.convert.frameworks.sklearn.columns import Layout, select_by_position
-from snooze.convert.frameworks.sklearn.imputers import replace_imputers
 from snooze.convert.frameworks.sklearn.outputs import TARGET, is_multilabel, last_step
 from snooze.convert.frameworks.sklearn.parts import fitted_parts, parts
 from snooze.convert.frameworks.sklearn.refusals import explain_failure, explain_missing
@@ -131,8 +130,6 @@ def _graph(model: Any, layout: Layout, outputs: Mapping[str, str], double: bool,
         raise Unsupported(type(model).__name__, explain_missing(model, str(error))) from None
     except Exception as error:  # converters raise whatever their own code runs into
         raise Unsupported(type(model).__name__, explain_failure(model, layout.form != "matrix", error)) from None
-    if double:
-        replace_imputers(graph)
     collapse_spaces(graph)
     graph = _with_outputs(graph, tuple(outputs))
     if is_multilabel(last):  # some converters declare a single label

@@ -68,11 +68,9 @@ def convert(original: Original, data: Dataset, work: Path) -> Conversion:
     """Return the first conversion that agrees with the original. If none does, raise the error of the simplest."""
     try:
         data, outputs = answer(original, data)
-    except InvalidData as error:
-        if data.real:
-            raise
-        original.attempts[0].convert()  # a model that cannot be converted is refused for that
-        raise InvalidData("the drawn rows", f"{error.problem}; add --data with rows that it accepts") from None
+    except InvalidData:
+        original.attempts[0].convert()  # no rows help a model that cannot be converted at all: that is the error then
+        raise
     check_size(data.cases, outputs)
     failed: list[FailedAttempt] = []
     errors: list[ConversionError] = []

@@ -23,7 +23,7 @@ TEXTS: Final = ("red", "green", "blue")
 EDGE_TEXTS: Final = {
     "empty text": "",
     "unknown word": "qzxvwk",
-    "accents": "Élan ÜBER naïve ǅ İstanbul 東京 🙂",
+    "accents": "Élan ÜBER naïve Straße Ωmega 東京 🙂",
     "long text": "many words, " * 500,
 }
 

@@ -64,7 +64,9 @@ def test_drawn_rows_that_the_original_does_not_accept_ask_for_real_ones(
     rows = np.array([[np.nan]], np.float32)
     made = Attempt("single precision", lambda: graph(helper.make_node("Neg", ["features"], ["value"])))
 
-    with pytest.raises(InvalidData, match=r"the drawn rows: .* contains NaN; add --data with rows that it accepts"):
+    with pytest.raises(
+        InvalidData, match=r"rows drawn from the signature: .* contains NaN; give real ones with --data"
+    ):
         convert(original(negate, attempts=(made,)), matrix(rows, real=False), tmp_path)
     with pytest.raises(InvalidData, match=r"the input rows: .* contains NaN$"):
         convert(original(negate, attempts=(made,)), matrix(rows), tmp_path)

@@ -314,6 +314,6 @@ def test_rows_that_the_network_does_not_accept_are_refused_in_one_line(keras: Mo
         convert(net)
 
     assert str(caught.value).startswith(
-        "the drawn rows: Sequential does not accept them: The total size of the tensor must be"
+        "rows drawn from the signature: Sequential does not accept them: The total size of the tensor must be"
     )
     assert str(caught.value).isprintable()

@@ -126,6 +126,8 @@ def _graph(model: Any, layout: Layout, outputs: Mapping[str, str], double: bool,
     try:
         with quiet():
             graph = convert_sklearn(model, initial_types=types, options=options, target_opset=OPSET)
+    except Unsupported:  # of a converter that another framework registered
+        raise
     except (MissingConverter, MissingShapeCalculator) as error:
         raise Unsupported(type(model).__name__, explain_missing(model, str(error))) from None
     except Exception as error:  # converters raise whatever their own code runs into

@@ -20,7 +20,13 @@ examples:
   # rows from a table; serve the form that starts soonest instead of the one that runs fastest
   snooze convert prices.joblib --trust --name prices --target models --data sales.csv --label price --prefer start
 
-Without --data the rows for the checks are drawn from the model's signature, and no 8-bit version is tried.
+  # models of other frameworks: an ONNX file, a LightGBM booster, a SavedModel folder whose task it does not tell
+  snooze convert detector.onnx --name detector --target models
+  snooze convert churn.txt --name churn --target models --data customers.csv --label churned
+  snooze convert saved_model/ --name risk --target models --task regression
+
+The kind of a file is recognized by its content. Without --data the rows for the checks are drawn from the model, and
+no 8-bit version is tried; TorchScript files and PyTorch modules need --data, because they do not state their inputs.
 A refused model leaves nothing behind. Exit codes: 0 done, 1 a check failed, 2 the input or the usage is wrong.
 """
 
@@ -28,7 +34,7 @@ A refused model leaves nothing behind. Exit codes: 0 done, 1 a check failed, 2 t
 def convert_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `snooze convert`."""
     parser.epilog = EPILOG
-    parser.add_argument("source", metavar="SOURCE", help="the model: .joblib, .pkl, .pickle (--trust) or .keras")
+    parser.add_argument("source", metavar="SOURCE", help="the model: a file, or the folder of a SavedModel")
     parser.add_argument("--name", required=True, metavar="NAME", help="the model's name in the repository")
     parser.add_argument("--target", required=True, metavar="FOLDER", help="the repository, created if necessary")
     rows = parser.add_argument_group("rows for the checks")
@@ -40,7 +46,9 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     )
     reading = parser.add_argument_group("reading the model")
     reading.add_argument("--trust", action="store_true", help="read the file although that runs the code in it")
-    reading.add_argument("--from", dest="framework", choices=tuple(NAMES), help="its framework (default: by the file)")
+    reading.add_argument(
+        "--from", dest="framework", choices=tuple(NAMES), help="its framework (default: by the content)"
+    )
     reading.add_argument("--task", choices=get_args(Task), help="what it is for, if the file does not tell it")
     reading.add_argument("--max-memory", type=size, metavar="SIZE", help="memory that a child process may use")
     reading.add_argument("--max-time", type=duration, default=1800.0, metavar="TIME", help="and how long it may take")

@@ -95,6 +95,13 @@ def reaches_out(path: Path) -> bool:
     return False
 
 
+def is_from_gpu(path: Path) -> bool:
+    """Return whether an exported program states that its weights are on a GPU."""
+    with _open(path) as archive:
+        weights = [name for name in archive.namelist() if name.endswith("_weights_config.json")]
+        return any(b'"type": "cuda"' in archive.read(name) for name in weights)
+
+
 def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)

@@ -19,7 +19,7 @@ from snooze.convert.checks.cases import Array, Arrays, Case, join, split
 from snooze.convert.errors import NotAModel, Untrusted
 from snooze.convert.frameworks.interface import NO_HINTS, Attempt, Framework, Hints, Inputs, Loaded, Original
 from snooze.convert.frameworks.networks import Meaning, Output, find_meaning, has_probabilities, split_columns
-from snooze.convert.frameworks.torch.archive import check_archive, find_kind, reaches_out
+from snooze.convert.frameworks.torch.archive import check_archive, find_kind, is_from_gpu, reaches_out
 from snooze.convert.frameworks.torch.graph import add_axis, convert_program, convert_trace
 from snooze.convert.frameworks.torch.network import (
     WEIGHTS_ONLY,
@@ -89,7 +89,7 @@ class Torch(Framework):
             with quiet():
                 model = readers[kind](str(path))
         except Exception as error:  # PyTorch raises RuntimeError, and pickles raise anything
-            raise NotAModel(str(path), f"cannot be read: {_load_problem(error, kind)}") from None
+            raise NotAModel(str(path), f"cannot be read: {_load_problem(error, kind, path)}") from None
         if not self.recognizes(model):
             raise NotAModel(str(path), f"contains a {type(model).__name__}, expected a torch.nn.Module")
         return Loaded(model)
@@ -220,7 +220,7 @@ def _row_axes(network: Network, inputs: Inputs, names: tuple[str, ...], limit: i
     return {name: one.index((2, 3)) if (2, 3) in one else None for name, one in zip(names, sizes, strict=True)}
 
 
-def _load_problem(error: Exception, kind: str) -> str:
+def _load_problem(error: Exception, kind: str, path: Path) -> str:
     """Return why a file cannot be read, and what to do."""
     remedy = "or save the network with torch.export.save"
     if isinstance(error, ModuleNotFoundError):
@@ -234,6 +234,8 @@ def _load_problem(error: Exception, kind: str) -> str:
         )
     if kind == "program" and isinstance(error, KeyError):
         return "it contains no exported program; save one with torch.export.save"
+    if kind == "program" and is_from_gpu(path):
+        return "it was exported on a GPU; export it again from model.cpu()"
     problem = f"{type(error).__name__}: {cause(error)}"
     if kind == "program" or "version" in problem:
         problem += f"; it is damaged, or of another version of PyTorch than {import_torch().__version__}"

@@ -294,6 +294,19 @@ class TestWithPyTorch:
         )
         assert caught.value.problem.isprintable()
 
+    def test_a_program_from_a_gpu_is_refused(self, torch: ModuleType, tmp_path: Path) -> None:
+        program = torch.export.export(torch.nn.Linear(3, 1).eval(), (torch.zeros(2, 3),))
+        torch.export.save(program, tmp_path / "here.pt2")
+        with zipfile.ZipFile(tmp_path / "here.pt2") as here, zipfile.ZipFile(tmp_path / "gpu.pt2", "w") as elsewhere:
+            for member in here.infolist():
+                content = here.read(member)
+                if member.filename.endswith(".json"):
+                    content = content.replace(b'"type": "cpu", "index": null', b'"type": "cuda", "index": 0')
+                elsewhere.writestr(member.filename, content)
+
+        with pytest.raises(NotAModel, match=r"it was exported on a GPU; export it again from model\.cpu\(\)"):
+            FRAMEWORK.load(tmp_path / "gpu.pt2", trust=True)
+
     def test_a_program_without_its_parts_is_refused(self, torch: ModuleType, made: Callable[[str], Path]) -> None:
         with pytest.raises(NotAModel, match=r"cannot be read: .*; it is damaged, or of another version of PyTorch"):
             FRAMEWORK.load(made("program"), trust=True)

@@ -7,6 +7,7 @@ networks of MatMul and Gemm alone also the calibrated form. Trees have nothing t
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,7 @@ from snooze.convert.runner import Runner
 
 QUANTIZABLE: Final = frozenset({"Conv", "MatMul", "Gemm", "LSTM", "Attention"})
 DENSE: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather")
+CHANNELS_OPSET: Final = 13
 CALIBRATION_BATCH: Final = 32
 
 
@@ -43,12 +45,27 @@ def recipes(graph: Any) -> list[Recipe]:
 
 
 def prepare(file: Path, made: Path) -> None:
-    """Write the model with inferred shapes and folded constants, as the quantizer needs it."""
+    """Write the model with inferred shapes, folded constants and a recent opset, as the quantizer needs it."""
+    file = _upgrade(file, made.with_suffix(".upgraded"))
     with quiet():
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         quant_pre_process(str(file), str(made), skip_symbolic_shape=True)
     _flatten_biases(made)
+
+
+def _upgrade(file: Path, made: Path) -> Path:
+    """Return the file of the model in an opset whose quantizing operators know channels, if that can be done."""
+    import onnx
+    from onnx import version_converter
+
+    model = onnx.load(file)
+    if all(entry.version >= CHANNELS_OPSET for entry in model.opset_import if entry.domain in ("", "ai.onnx")):
+        return file
+    with suppress(Exception):  # it does not know every operator
+        onnx.save(version_converter.convert_version(model, CHANNELS_OPSET), made)
+        return made
+    return file
 
 
 def _flatten_biases(file: Path) -> None:

@@ -28,7 +28,8 @@ def test_convolutions_are_calibrated_and_matrices_are_not_only(operators: tuple[
     assert [recipe.name for recipe in recipes(graph(*operators))] == names
 
 
-def test_biases_as_scikit_learn_has_them_can_be_calibrated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opset", [9, 18])
+def test_biases_as_scikit_learn_has_them_can_be_calibrated(tmp_path: Path, opset: int) -> None:
     generator = np.random.default_rng(0)
     weights, bias = generator.standard_normal((8, 16)), generator.standard_normal((1, 16))
     model = helper.make_model(
@@ -40,7 +41,7 @@ def test_biases_as_scikit_learn_has_them_can_be_calibrated(tmp_path: Path) -> No
             [numpy_helper.from_array(one.astype(np.float32), name) for name, one in (("w", weights), ("b", bias))],
         ),
         ir_version=9,
-        opset_imports=[helper.make_opsetid("", 18)],
+        opset_imports=[helper.make_opsetid("", opset)],
     )
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     rows = {"x": generator.standard_normal((40, 8)).astype(np.float32)}

@@ -6,6 +6,7 @@ only claims to contain.
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO, Final
 
 from snooze.bundle.units import format_size
@@ -17,6 +18,7 @@ MAX_BYTES: Final = 2**31 - 1  # protobuf's limit, and so ONNX Runtime's for a mo
 VARINT, FIXED_64, TEXT, FIXED_32 = 0, 1, 2, 5  # wire types of protobuf
 FIELDS: Final = dict.fromkeys((1, 5), VARINT) | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), TEXT)
 VERSION, GRAPH = 1, 7  # fields that every model has
+MAX_FIELDS: Final = 100_000  # that are looked at
 MAX_EXPANSION: Final = (
     8  # bytes of a number in memory for each in the file, where it is written with as many as it needs
 )
@@ -29,7 +31,9 @@ def looks_like_onnx(path: Path) -> bool:
         return True
     size, seen = path.stat().st_size, set()
     with path.open("rb") as file:
-        while file.tell() < size:
+        for _ in range(MAX_FIELDS):
+            if file.tell() == size:
+                break
             tag = _read_varint(file)
             length = None if tag is None else _read_varint(file)
             if tag is None or length is None or FIELDS.get(tag >> 3) != tag & 7:
@@ -39,6 +43,8 @@ def looks_like_onnx(path: Path) -> bool:
                 if length > size - file.tell():
                     return False
                 file.seek(length, 1)
+        else:
+            return False
     return {VERSION, GRAPH} <= seen
 
 
@@ -152,23 +158,28 @@ def _load_external(tensor: Any, count: int, path: Path) -> None:
     """Read the data of a tensor that lies in another file, which must be a plain file in the model's folder."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location, where = entries.get("location", ""), str(path)
-    data = path.parent / location
-    folder = path.parent.resolve()
-    if not location or Path(location).is_absolute() or not data.resolve().is_relative_to(folder):
-        problem = f"keeps tensor '{tensor.name}' in {location!r}, outside its folder"
+    data = path.parent / location.replace("\0", "")
+    if not location or Path(location).is_absolute() or not data.resolve().is_relative_to(path.parent.resolve()):
+        problem = f"keeps tensor '{tensor.name}' in {location[:80]!r}, outside its folder"
         raise NotAModel(where, f"{problem}; copy both files into one folder, and export the model again")
-    if not data.is_file():
-        raise NotAModel(where, f"keeps its weights in {location!r}, which is missing; copy it beside the model")
-    if data.stat().st_nlink > 1:
-        raise NotAModel(where, f"keeps its weights in {location!r}, a hard link to another file; copy the file instead")
+    try:
+        status = data.stat()
+    except OSError:  # also for a name that is too long
+        status = None
+    if status is None or not S_ISREG(status.st_mode):
+        raise NotAModel(where, f"keeps its weights in {location[:80]!r}, which is missing; copy it beside the model")
+    if status.st_nlink > 1:
+        raise NotAModel(
+            where, f"keeps its weights in {location[:80]!r}, a hard link to another file; copy the file instead"
+        )
     try:
         offset = int(entries.get("offset") or 0)
         length = int(entries.get("length") or count)
     except ValueError:
         offset = length = -1
-    if offset < 0 or length != count or offset + length > data.stat().st_size:
-        problem = f"claims {format_size(count)} at byte {entries.get('offset', '0')} of {location!r}"
-        size = format_size(data.stat().st_size)
+    if offset < 0 or length != count or offset + length > status.st_size:
+        problem = f"claims {format_size(count)} at byte {entries.get('offset', '0')} of {location[:80]!r}"
+        size = format_size(status.st_size)
         raise NotAModel(where, f"tensor '{tensor.name}' {problem}, which has {size}; export the model again")
     with data.open("rb") as file:
         file.seek(offset)

@@ -49,6 +49,7 @@ def copy(model: Any) -> Any:
         (lambda model: b"", False),
         (lambda model: b"\x08\x01\x12\x02ab", False),  # as a SavedModel begins
         (lambda model: b"\x80\x04\x95 a pickle", False),
+        (lambda model: model + b"\x28\x01" * 100_000, False),
         (lambda model: b"\x08" + b"\xff" * 30, False),
         (lambda model: bytes(4) + b"ORTM", True),
         (lambda model: os.urandom(999), False),
@@ -75,6 +76,8 @@ def test_reads_data_beside_the_model(save: Callable[..., Path], dense: Any) -> N
         ("", "outside its folder"),
         ("link", "outside its folder"),
         ("hard", "keeps its weights in 'hard', a hard link to another file"),
+        ("go\0ne", "keeps its weights in 'go\\x00ne', which is missing"),
+        ("g" * 999, "g', which is missing"),
         ("gone", "keeps its weights in 'gone', which is missing; copy it beside the model"),
     ],
 )

@@ -18,6 +18,7 @@ from snooze.convert.checks.synthetic import draw_data
 from snooze.convert.errors import GraphRefused, Unsupported
 from snooze.convert.frameworks.interface import Hints, Original
 from snooze.convert.frameworks.onnx.framework import FRAMEWORK
+from snooze.convert.source import read_model
 
 pytestmark = pytest.mark.framework
 
@@ -65,6 +66,10 @@ def test_converts_every_opset(convert: Convert, make: Make, opset: int, ir: int)
     assert conversion.parity.reference.startswith("the file itself, run by onnxruntime 1.")
     assert original.file_itself
     assert original.framework_version in conversion.parity.reference
+
+
+def test_takes_models_in_memory(dense: Any) -> None:
+    assert read_model(dense).framework is FRAMEWORK
 
 
 def test_refuses_versions_that_are_not_served(convert: Convert, dense: Any) -> None:

@@ -18,6 +18,7 @@ from snooze.convert.checks.synthetic import draw_data
 from snooze.convert.errors import GraphRefused, Unsupported
 from snooze.convert.frameworks.interface import Hints, Original
 from snooze.convert.frameworks.onnx.framework import FRAMEWORK
+from snooze.convert.runner import Runner
 from snooze.convert.source import read_model
 
 pytestmark = pytest.mark.framework
@@ -250,6 +251,23 @@ def test_runs_loops(convert: Convert, make: Make) -> None:
 
     assert operators(conversion.graph) == {"Loop", "Identity", "Add"}
     assert original.run({"x": np.ones((2, 3), "f")})["y"].tolist() == [[8] * 3] * 2
+
+
+def test_outputs_of_any_number_are_not_joined(convert: Convert, make: Make) -> None:
+    """As of a detector, which finds more or fewer objects in each image."""
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["places"]),
+        helper.make_node("Transpose", ["places"], ["found"]),
+        helper.make_node("ReduceMax", ["x"], ["best"], axes=[1]),
+    ]
+    model = make(nodes, {"x": (FLOAT, ["n", 3])}, {"found": (INT, ["k", 2]), "best": (FLOAT, ["n", 1])}, opset=13)
+
+    original, conversion = convert(model)
+
+    assert original.axes == {"found": None, "best": 0}
+    assert shapes(conversion.outputs) == {"found": ("INT64", (-1, 2)), "best": ("FP32", (-1, 1))}
+    runner = Runner(conversion.file, axes=original.axes)
+    assert attempts.find_batching(conversion, runner, conversion.expected.tolerance, original) is None
 
 
 @pytest.mark.parametrize("inside", [True, False])

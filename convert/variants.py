@@ -30,6 +30,7 @@ FILE: Final = "model.onnx"
 WEIGHTS: Final = "model.onnx.data"
 MIN_BYTES_BESIDE: Final = 2**20  # below, mapping a second file costs more than it saves
 MIN_TENSOR_BYTES_BESIDE: Final = 1024
+MAX_LOADED_BYTES: Final = 2**28  # of the files of all forms; larger ones are measured one after the other
 MAX_SLOWDOWN: Final = 1.05
 MIN_ROWS, MAX_SECONDS = 8, 2.0  # on which the forms are compared, and how long each may take
 SHORT_RUN: Final = 0.5e-3  # seconds; handing a run this short to a thread costs more than it saves
@@ -144,7 +145,10 @@ def optimize(file: Path, made: Path) -> None:
 def measure(forms: list[Form], request: Case) -> dict[Form, Variant]:
     """Return the seconds of a run and of a start (load and first run) of each form, and its bytes."""
     keys = {f"{form.name}, {form.optimization}": form for form in forms}
-    runs = run_seconds({key: form.load().prepare(request) for key, form in keys.items()})
+    if sum(map(_size, forms)) <= MAX_LOADED_BYTES:
+        runs = run_seconds({key: form.load().prepare(request) for key, form in keys.items()})
+    else:
+        runs = {key: run_seconds({key: form.load().prepare(request)})[key] for key, form in keys.items()}
     starts = start_seconds({key: partial(_start, form, request) for key, form in keys.items()})
     return {
         form: Variant(
@@ -152,7 +156,7 @@ def measure(forms: list[Form], request: Case) -> dict[Form, Variant]:
             form.optimization,
             agrees=True,
             chosen=False,
-            bytes=sum(path.stat().st_size for path in form.folder.iterdir()),
+            bytes=_size(form),
             start_seconds=starts[key],
             run_seconds=runs[key],
         )
@@ -175,6 +179,10 @@ def select(measured: Mapping[Form, Variant], prefer: Prefer) -> Form:
         return min(measured, key=lambda form: (measured[form].bytes or 0, start(form)))
     fastest = min(map(run, measured))
     return min((form for form in measured if run(form) <= MAX_SLOWDOWN * fastest), key=start)
+
+
+def _size(form: Form) -> int:
+    return sum(path.stat().st_size for path in form.folder.iterdir())
 
 
 def _start(form: Form, request: Case) -> None:

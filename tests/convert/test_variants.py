@@ -137,6 +137,24 @@ def test_a_form_that_cannot_be_made_or_run_is_left_out(
     ]
 
 
+@pytest.mark.parametrize(("limit", "counts"), [(2**28, [4]), (0, [1, 1, 1, 1])])
+def test_large_models_are_measured_one_after_the_other(
+    choose: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, limit: int, counts: list[int]
+) -> None:
+    found = []
+
+    def run_seconds(calls: dict[str, Any]) -> dict[str, float]:
+        found.append(len(calls))
+        return dict.fromkeys(calls, 1.0)
+
+    monkeypatch.setattr(variants, "run_seconds", run_seconds)
+    monkeypatch.setattr(variants, "MAX_LOADED_BYTES", limit)
+
+    choose(8)
+
+    assert found == counts
+
+
 def test_slow_models_are_compared_on_fewer_rows(
     tmp_path: Path, original: MakeOriginal, matrix: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,21 +33,20 @@ def attempts(model: Any, layout: Layout, names: Mapping[str, str]) -> Iterator[A
     The simplest fails for a scaler in front of trees: scikit-learn scales in double precision, the graph in single
     precision, so a value close to a threshold can fall on its other side.
     """
-    from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
     model = _prepare(model, layout)
 
-    def attempt(name: str, model: Any = model, double: bool = False, more: dict[Any, Any] | None = None) -> Attempt:
-        return Attempt(name, lambda: _graph(model, layout, names, double, more or {}))
+    def attempt(name: str, cast: bool = False, double: bool = False, more: dict[Any, Any] | None = None) -> Attempt:
+        return Attempt(name, lambda: _graph(_with_cast(model) if cast else model, layout, names, double, more or {}))
 
     yield attempt("single precision")
     if layout.form == "texts":
         return
     if any(isinstance(part, StandardScaler) for part in parts(model)):
         yield attempt("exact division in the scaler", more={StandardScaler: {"div": "div"}})
-    if isinstance(model, Pipeline) and len(model.steps) > 1:
-        yield attempt("double precision up to the last step", _with_cast(model), double=True)
+    if any(map(_predicts_after_steps, fitted_parts(model))):
+        yield attempt("double precision up to the last step", cast=True, double=True)
     yield attempt("double precision", double=True)
 
 
@@ -94,14 +93,20 @@ def _as_logistic(model: Any) -> Any:
     return logistic
 
 
-def _with_cast(pipeline: Any) -> Any:
-    """Return a pipeline with a cast to single precision before its last step, as in scikit-learn's trees."""
+def _with_cast(model: Any) -> Any:
+    """Return a copy with a cast to single precision before each pipeline's prediction, as in scikit-learn's trees."""
     from skl2onnx.sklapi import CastTransformer
-    from sklearn.pipeline import Pipeline
 
     with quiet():
         cast = CastTransformer(dtype=np.float32).fit(np.zeros((1, 1), np.float32))
-    return Pipeline([*pipeline.steps[:-1], ("to_single_precision", cast), pipeline.steps[-1]])
+    model = copy.deepcopy(model)
+    for part in list(filter(_predicts_after_steps, fitted_parts(model))):
+        part.steps = [*part.steps[:-1], ("to_single_precision", cast), part.steps[-1]]
+    return model
+
+
+def _predicts_after_steps(part: Any) -> bool:
+    return len(getattr(part, "steps", ())) > 1 and hasattr(part.steps[-1][1], "predict")
 
 
 def _graph(model: Any, layout: Layout, outputs: Mapping[str, str], double: bool, more: dict[Any, Any]) -> Any:

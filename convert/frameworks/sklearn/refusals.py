@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import first_line
-from snooze.convert.frameworks.sklearn.parts import describe_place, located_parts
+from snooze.convert.frameworks.sklearn.parts import describe_place, fitted_parts, located_parts
 from snooze.convert.frameworks.sklearn.words import translate
 
 # What to do instead of estimators that skl2onnx has no converter for.
@@ -27,6 +27,11 @@ READERS: Final = {"InvalidInputLengthException": "ColumnTransformer", "InvalidIn
 
 def check_parts(model: Any) -> None:
     """Raise Unsupported if a part is converted to something that cannot be served, or that answers differently."""
+    for part in fitted_parts(model):
+        if hasattr(part, "predict") and getattr(part, "is_categorical_", None) is not None:
+            problem = f"skl2onnx does not know the categorical columns of {type(part).__name__}"
+            advice = "put an OrdinalEncoder in front of it, and set categorical_features=None"
+            raise Unsupported(type(model).__name__, f"{problem}; {advice}")
     for place, part in located_parts(model):
         if type(part).__name__ == "KNNImputer":
             problem = f"{describe_place(place, part)} is converted to functions that are not served; use SimpleImputer"

@@ -130,6 +130,16 @@ def test_a_scaler_before_trees_is_converted_in_double_precision(convert: Convert
     assert conversion.inputs[0].datatype == "FP64"
 
 
+def test_scalers_and_trees_inside_other_estimators(convert: Convert, ages: Data) -> None:
+    rows, labels = ages
+    steps = make_pipeline(StandardScaler(), RandomForestClassifier(5, random_state=0))
+    model = VotingClassifier([("a", steps), ("b", LogisticRegression())], voting="soft").fit(rows[:900], labels[:900])
+
+    _, conversion = convert(model, rows)
+
+    assert conversion.parity.attempt == "double precision up to the last step"
+
+
 def test_trees_alone_are_converted_in_single_precision(convert: Convert, ages: Data) -> None:
     rows, labels = ages
 

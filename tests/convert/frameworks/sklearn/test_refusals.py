@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import KNNImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -64,6 +65,13 @@ def test_advice_for_the_model_itself(convert: Convert) -> None:
 
     advice = "train its regressor on the transformed target, and transform the answers back"
     assert caught.value.problem == f"skl2onnx has no converter for it; {advice}"
+
+
+def test_categorical_columns_of_boosting_are_refused(people: Any) -> None:
+    frame = people[["age", "city"]].astype({"city": "category"})
+
+    with pytest.raises(Unsupported, match="put an OrdinalEncoder in front of it"):
+        FRAMEWORK.signature(HistGradientBoostingClassifier(max_iter=2).fit(frame, people["works"]))
 
 
 @pytest.mark.parametrize("reader", ["ColumnTransformer", "TfidfVectorizer"])

@@ -34,6 +34,7 @@ Arrays: TypeAlias = dict[str, Array]
 UNNAMED: Final = ""  # the name of an array that belongs to the model's only input
 LABELS: Final = "y"
 MAX_LISTED: Final = 10  # names in an error
+BOOLEANS: Final = {"true": 1.0, "false": 0.0}
 DRAWN_ROWS: Final = 64
 DRAWN_LENGTH: Final = 16  # of a variable dimension that is not the rows'
 SEED: Final = 20261121
@@ -198,31 +199,35 @@ def _matrix(columns: Arrays, tensor: Tensor, source: str) -> Array:
     if len({len(column) for column in columns.values()}) > 1:
         raise InvalidData(source, "arrays have different row counts")
     if tensor.datatype != "BYTES":
-        columns = {name: _numbers(one, name, source) for name, one in columns.items()}
+        advice = "; if these are the labels, add --label {}"
+        columns = {name: _numbers(one, name, source, advice.format(name)) for name, one in columns.items()}
     return np.stack(list(columns.values()), axis=1)
 
 
-def _numbers(column: Array, name: str, source: str) -> Array:
-    """Return texts and missing values as numbers. Raises InvalidData for a text that is not a number."""
+def _numbers(column: Array, name: str, source: str, advice: str = "") -> Array:
+    """Return texts, missing values, True and False as numbers. Raises InvalidData for a text that is not a number."""
     if column.dtype.kind in "biuf":
         return column
+    numbers = np.empty(column.shape, np.float64)
     for place, value in np.ndenumerate(column):
-        if value is not None and not _is_number(value):
-            row, *rest = (*place, 0)
-            if column.ndim > 1 and column.shape[1:] != (1,):
-                raise InvalidData(source, f"row {row}, input '{name}' at {rest[:-1]}: {value!r} is not a number")
-            problem = f"row {row}, column '{name}': {value!r} is not a number"
-            raise InvalidData(source, f"{problem}; if these are the labels, add --label {name}")
-    missing = [value is None or (isinstance(value, str) and not value.strip()) for value in column.flat]
-    values = [np.nan if none else float(value) for none, value in zip(missing, column.flat, strict=True)]
-    return np.array(values, np.float64).reshape(column.shape)
+        if _is_missing(value):
+            numbers[place] = np.nan
+        elif isinstance(value, str) and value.lower() in BOOLEANS:
+            numbers[place] = BOOLEANS[value.lower()]
+        elif _is_number(value):
+            numbers[place] = float(value)
+        else:
+            wide = column.ndim > 1 and column.shape[1:] != (1,)
+            where = f"input '{name}' at {list(place[1:])}" if wide else f"column '{name}'"
+            raise InvalidData(source, f"row {place[0]}, {where}: {value!r} is not a number{advice}")
+    return numbers
 
 
 def _texts(column: Array) -> Array:
     """Return values as texts: missing ones empty, numbers as they are written without a fraction of 0."""
     texts = np.empty(column.shape, object)
     for place, value in np.ndenumerate(column):
-        if value is None or value != value:
+        if _is_missing(value):
             texts[place] = ""
         elif isinstance(value, float) and value.is_integer():
             texts[place] = str(int(value))
@@ -356,6 +361,13 @@ def _value(text: str) -> float | int | str:
     except ValueError:
         return text.strip()
     return int(value) if value.is_integer() and text.strip().lstrip("+-").isdigit() else value
+
+
+def _is_missing(value: object) -> bool:
+    """Return whether a value is None, an empty text, NaN or the missing value of pandas."""
+    if isinstance(value, str | float):
+        return not value.strip() if isinstance(value, str) else value != value
+    return value is None or type(value).__name__ == "NAType"
 
 
 def _is_number(field: object) -> bool:

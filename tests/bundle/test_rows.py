@@ -310,8 +310,29 @@ def test_says_which_columns_are_missing(inputs: tuple[Tensor, ...]) -> None:
     assert caught.value.problem == f"columns are missing: city, grade; found instead: {others} and 2 more"
 
 
+class NAType:
+    """What pandas calls the class of its missing value, which is neither true nor false."""
+
+    def __ne__(self, other: object) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+def test_missing_values_and_truth_of_pandas_are_numbers() -> None:
+    rows = Rows(
+        {
+            "a": np.array([True, NAType(), False], object),
+            "b": np.array(["True", "", "false"], object),
+            "c": np.array([1, None, "2"]),
+        }
+    )
+
+    fitted = fit(rows, (Tensor("x", "FP32", (-1, 3)),), "rows")
+
+    np.testing.assert_array_equal(fitted["x"], np.array([[1, 1, 1], [np.nan] * 3, [0, 0, 2]], np.float32))
+
+
 def test_says_which_row_and_column_is_not_a_number() -> None:
     rows = Rows({"age": np.array([1, "old"], object), "city": np.array(["Ulm", "Ulm"]), "grade": np.array([1, 2])})
 
-    with pytest.raises(InvalidData, match="row 1, column 'age': 'old' is not a number"):
+    with pytest.raises(InvalidData, match=r"row 1, column 'age': 'old' is not a number$"):
         fit(rows, FRAME, "rows")

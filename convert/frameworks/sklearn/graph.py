@@ -23,6 +23,7 @@ SHAPES: Final[dict[str, dict[str, tuple[int, ...]]]] = {  # of outputs for which
     "BayesianGaussianMixture": {"label": (-1,)},
     "SGDOneClassSVM": {"label": (-1, 1), "score": (-1, 1)},
 }
+MAX_DENSE: Final = 2**31  # bytes; a model file has at most as many
 LOCALE: Final = "C.UTF-8"  # there is always one; the converter's en_US is missing in small images
 
 
@@ -61,12 +62,20 @@ def _prepare(model: Any, layout: Layout) -> Any:
     for part in fitted_parts(model):
         if isinstance(part, VotingClassifier):
             part.flatten_transform = False  # changes just `transform`
-        for name, value in vars(part).items():
-            if hasattr(value, "toarray"):  # such as the neighbours that were texts
-                setattr(part, name, value.toarray())
+        _make_dense(part)
         if isinstance(part, KBinsDiscretizer) and part.encode == "onehot":
             part.encode = "onehot-dense"
     return model
+
+
+def _make_dense(part: Any) -> None:
+    """Replace the sparse matrices that a part learned, such as the neighbours that were texts. Changes the part."""
+    for name, value in list(vars(part).items()):
+        if hasattr(value, "toarray"):
+            if 4 * value.shape[0] * value.shape[1] > MAX_DENSE:
+                problem = f"it keeps a sparse matrix of {value.shape[0]} x {value.shape[1]}, too large for a graph"
+                raise Unsupported(type(part).__name__, f"{problem}; put a TruncatedSVD in front of it")
+            setattr(part, name, value.toarray())
 
 
 def _simplify(model: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
@@ -16,6 +17,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -25,6 +27,7 @@ from snooze.convert.attempts import Conversion
 from snooze.convert.errors import ParityRefused, Unsupported
 from snooze.convert.frameworks.interface import Framework, Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.sklearn.graph import attempts
 
 pytestmark = pytest.mark.framework
 
@@ -128,6 +131,17 @@ def test_a_scaler_before_trees_is_converted_in_double_precision(convert: Convert
     assert "rows differ by more than the tolerance" in parity.failed[0].problem
     assert (parity.data.outliers, parity.data.flips) == (0, 0)
     assert conversion.inputs[0].datatype == "FP64"
+
+
+def test_neighbours_that_were_sparse(convert: Convert, wine: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, labels = wine
+    model = KNeighborsClassifier(3).fit(csr_matrix(rows), labels)
+
+    assert convert(model, rows)[1].parity.data.flips == 0
+
+    monkeypatch.setattr(f"{attempts.__module__}.MAX_DENSE", 1_000)
+    with pytest.raises(Unsupported, match="it keeps a sparse matrix of 178 x 13"):
+        convert(model, rows)
 
 
 def test_scalers_and_trees_inside_other_estimators(convert: Convert, ages: Data) -> None:

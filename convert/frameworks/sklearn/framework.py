@@ -109,12 +109,14 @@ def _remedy(model: Any) -> str | None:
         return "isotonic calibration jumps at single values, so rounding changes it; calibrate with method='sigmoid'"
     if any(type(part).__name__.startswith("RadiusNeighbors") for part in found):
         return "the converter of radius neighbours fails for rows without neighbours; train a KNeighbors model instead"
-    sparse = any(getattr(part, "sparse_output", False) or hasattr(part, "build_analyzer") for part in found)
+    texts = any(hasattr(part, "build_analyzer") for part in found)
+    sparse = texts or any(getattr(part, "sparse_output", False) for part in found)
     if sparse and any(type(part).__module__.startswith("xgboost") for part in found):
-        return (
-            "XGBoost takes the zeros of a sparse matrix for missing values, and a graph has no sparse matrices; "
-            "train it with OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)"
+        dense = (
+            "a TruncatedSVD" if texts else "OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)"
         )
+        problem = "XGBoost takes the zeros of a sparse matrix for missing values, and a graph has no sparse matrices"
+        return f"{problem}; train it behind {dense}"
     trees = ("tree" in type(one).__module__ or "Boosting" in type(one).__name__ for one in found)
     if hasattr(model, "steps") and (any(trees) or any(hasattr(one, "n_estimators") for one in found)):
         return (

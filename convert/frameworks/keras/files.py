@@ -15,6 +15,7 @@ from typing import Any, Final
 from snooze.convert.errors import NotAModel
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import first_line
+from snooze.convert.frameworks.tensorflow.graph import cause
 from snooze.convert.quiet import quiet
 
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
@@ -188,7 +189,7 @@ def _explain(error: Exception) -> str:
             f"{own}, which Keras does not have; decorate it with @keras.saving.register_keras_serializable(), "
             "load the model in Python, and give the object to snooze.convert.convert"
         )
-    return f"{type(error).__name__}: {_shorten(first_line(error))}"
+    return f"{type(error).__name__}: {_shorten(cause(error))}"
 
 
 def _shorten(text: str, most: int = 200) -> str:

@@ -131,7 +131,9 @@ def _tensors(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 def _input(model: str, name: str, details: Mapping[str, Any]) -> Input:
     shape = [None if size < 0 else int(size) for size in _shape(details)]
     tensor = make_tensor(model, name, details["dtype"], shape)
-    return Input(tensor, 0 if tensor.shape[:1] == (-1,) else None, PIXELS.get(tensor.datatype, Domain()))
+    image = len(tensor.shape) == 4 and tensor.shape[3] in (1, 3)
+    usual = Domain(center=0.5, scale=0.25) if image else Domain()  # of floats: pixels from 0 to 1
+    return Input(tensor, 0 if tensor.shape[:1] == (-1,) else None, PIXELS.get(tensor.datatype, usual))
 
 
 def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
@@ -144,7 +146,10 @@ def _outputs(model: Lite) -> list[Output]:
     with quiet():  # the interpreter that answers hides operators in a delegate
         plain = lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         reader = lite.Interpreter(model_path=str(model.path), experimental_op_resolver_type=plain)
-    makers = {out: one for one in reader._get_ops_details() for out in one["outputs"]}
+    steps = reader._get_ops_details()
+    if any(one["op_name"] == "DENSIFY" for one in steps):
+        raise Unsupported(model.path.name, "its weights are sparse; convert the model to TFLite without sparsity")
+    makers = {out: one for one in steps for out in one["outputs"]}
     found = []
     for name, details in model.outputs.items():
         maker = makers.get(details["index"])

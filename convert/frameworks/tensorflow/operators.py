@@ -9,7 +9,13 @@ def register() -> None:
     """Make tf2onnx use the handlers of this module."""
     from tf2onnx.handler import tf_op
 
-    for operator, handler in {"Erfc": _Erfc, "Bucketize": _Bucketize, "LookupTableFindV2": _Lookup}.items():
+    handlers = {
+        "Erfc": _Erfc,
+        "Bucketize": _Bucketize,
+        "LookupTableFindV2": _Lookup,
+        "TFL_Convolution2DTransposeBias": _TransposedConvolution,
+    }
+    for operator, handler in handlers.items():
         tf_op(operator)(handler)
 
 
@@ -79,3 +85,28 @@ class _Lookup:
         )  # fmt: skip
         if not ctx.find_output_consumers(table.output[0]):
             ctx.remove_node(table.name)
+
+
+class _TransposedConvolution:
+    """
+    Convert mediapipe's transposed convolution in TFLite files, whose bias is an input.
+
+    tf2onnx cannot read its stride, so only the usual kind converts: the stride is the size of the kernel.
+    """
+
+    @classmethod
+    def version_13(cls, ctx: Any, node: Any, **kwargs: Any) -> None:
+        from tf2onnx.utils import make_sure
+
+        image, weights, bias = node.input
+        out, name = node.output[0], node.name
+        shape, dtype = ctx.get_shape(out), ctx.get_dtype(out)
+        kernel, size = ctx.get_shape(weights)[1:3], ctx.get_shape(image)[1:3]
+        make_sure([one * by for one, by in zip(size, kernel, strict=True)] == shape[1:3], "overlapping steps")
+        ctx.remove_node(name)
+        channels_first = ctx.make_node("Transpose", [image], attr={"perm": [0, 3, 1, 2]}).output[0]
+        inputs_first = ctx.make_node("Transpose", [weights], attr={"perm": [3, 0, 1, 2]}).output[0]
+        made = ctx.make_node("ConvTranspose", [channels_first, inputs_first, bias], attr={"strides": kernel}).output[0]
+        ctx.make_node(
+            "Transpose", [made], attr={"perm": [0, 2, 3, 1]}, outputs=[out], name=name, shapes=[shape], dtypes=[dtype]
+        )

@@ -50,6 +50,7 @@ def test_converts_floats(converter: Callable[..., Any], save: Callable[..., Lite
     assert [(one.name, one.shape) for one in conversion.inputs] == [("image", (-1, 6, 6, 1))]
     assert [(one.name, one.role) for one in conversion.outputs] == [("probabilities", "scores")]
     assert (original.framework, original.classes) == ("tflite", (0, 1, 2, 3))
+    assert original.inputs[0].domain[:2] == (0.5, 0.25)
     assert conversion.parity.data.worst < 1e-6
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from snooze.convert.frameworks.keras.framework import FRAMEWORK
+from snooze.convert.frameworks.tensorflow import operators
 
 pytestmark = pytest.mark.framework
 
@@ -31,3 +32,24 @@ def test_converts_operators_that_tf2onnx_does_not_know(
 
     assert conversion.parity.verdict == "agrees"
     assert conversion.parity.data.worst < 1e-6
+
+
+def test_converts_the_transposed_convolution_of_mediapipe(tf: ModuleType) -> None:
+    from onnx import TensorProto, helper
+    from onnxruntime import InferenceSession
+    from tf2onnx.graph import Graph
+
+    generator = np.random.default_rng(0)
+    shapes = {"image": (1, 3, 5, 4), "weights": (2, 2, 2, 4), "bias": (2,)}
+    arrays = {name: generator.random(shape, np.float32) for name, shape in shapes.items()}
+    node = helper.make_node("TFL_Convolution2DTransposeBias", [*arrays], ["out"], name="segment")
+    graph = Graph([node], {"out": [1, 6, 10, 2]}, {"out": TensorProto.FLOAT}, opset=18, output_names=["out"])
+    for name, array in arrays.items():
+        graph.make_const(name, array)
+
+    operators._TransposedConvolution.version_13(graph, graph.get_node_by_name("segment"))
+
+    (made,) = InferenceSession(graph.make_model("m").SerializeToString()).run(None, {})
+    weights = arrays["weights"].transpose(1, 2, 0, 3)
+    expected = tf.nn.conv2d_transpose(arrays["image"], weights, [1, 6, 10, 2], 2) + arrays["bias"]
+    np.testing.assert_allclose(made, expected, atol=1e-5)

@@ -28,7 +28,7 @@ from snooze.convert.frameworks.interface import (
 from snooze.convert.frameworks.networks import Output, split_columns
 from snooze.convert.frameworks.tensorflow.arguments import make_tensor
 from snooze.convert.frameworks.tensorflow.graph import PIXELS, cause, import_tensorflow, make_onnx
-from snooze.convert.frameworks.tensorflow.network import make_runner, name_only_output
+from snooze.convert.frameworks.tensorflow.network import find_probabilities, make_runner, name_only_output
 from snooze.convert.quiet import quiet
 
 MAGIC: Final = b"TFL3"  # behind the first four bytes
@@ -87,7 +87,8 @@ class TFLite(Framework):
     def describe(self, model: Lite, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
         """Return what the file answers; see `networks.find_meaning`."""
         tf, name = import_tensorflow(), model.path.name
-        meaning = name_only_output(_outputs(model), hints)
+        found = _outputs(model)
+        meaning = name_only_output(found, hints)
         outputs, binary = tuple(meaning.roles), meaning.binary
 
         def convert() -> Any:
@@ -107,6 +108,7 @@ class TFLite(Framework):
             task=meaning.task,
             classes=meaning.classes,
             decides=meaning.decides,
+            probabilities=find_probabilities(meaning, found),
         )
 
 

@@ -78,6 +78,7 @@ def describe(network: Network, inputs: Inputs, hints: Hints) -> Original:
         task=meaning.task,
         classes=meaning.classes,
         decides=meaning.decides,
+        probabilities=find_probabilities(meaning, found),
     )
 
 
@@ -92,6 +93,11 @@ def name_only_output(found: Sequence[Output], hints: Hints) -> Meaning:
     elif meaning.task == "transform":
         name = "embedding"
     return find_meaning([found[0]._replace(name=name)], hints)
+
+
+def find_probabilities(meaning: Meaning, found: Sequence[Output]) -> frozenset[str]:
+    """Return the names of the outputs that end in a softmax or sigmoid."""
+    return frozenset(name for name, one in zip(meaning.roles, found, strict=True) if one.activation)
 
 
 def make_runner(

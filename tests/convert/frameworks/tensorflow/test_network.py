@@ -43,6 +43,12 @@ def test_the_only_column_of_a_sigmoid_becomes_two(tf: ModuleType) -> None:
     assert output.name == "probabilities"
 
 
+def test_outputs_that_end_in_a_sigmoid_are_probabilities(tf: ModuleType) -> None:
+    original = network(lambda rows: {"mask": tf.sigmoid(rows), "kind": tf.nn.softmax(rows), "sum": rows + 1})
+
+    assert original.probabilities == {"mask", "kind"}
+
+
 def test_texts_and_scalars_pass(tf: ModuleType) -> None:
     words, scale = Tensor("words", "BYTES", (-1,)), Tensor("scale", "FP32", ())
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from snooze.bundle.contract import Tensor
 from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.checks.graph import rename
 from snooze.convert.errors import NotAModel, Unsupported
@@ -32,6 +33,7 @@ from snooze.convert.frameworks.tensorflow.network import find_probabilities, mak
 from snooze.convert.quiet import quiet
 
 MAGIC: Final = b"TFL3"  # behind the first four bytes
+SAMPLES: Final = (1600, 800, 2400)  # the interpreter crashes if there are fewer than a window of a spectrogram has
 ACTIVATIONS: Final = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
 
 
@@ -133,9 +135,18 @@ def _tensors(interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 def _input(model: str, name: str, details: Mapping[str, Any]) -> Input:
     shape = [None if size < 0 else int(size) for size in _shape(details)]
     tensor = make_tensor(model, name, details["dtype"], shape)
-    image = len(tensor.shape) == 4 and tensor.shape[3] in (1, 3)
-    usual = Domain(center=0.5, scale=0.25) if image else Domain()  # of floats: pixels from 0 to 1
-    return Input(tensor, 0 if tensor.shape[:1] == (-1,) else None, PIXELS.get(tensor.datatype, usual))
+    return Input(tensor, 0 if tensor.shape[:1] == (-1,) else None, _domain(tensor))
+
+
+def _domain(tensor: Tensor) -> Domain:
+    """Return what is drawn: 8-bit pixels, floats from 0 to 1 for images, and sound of more than a few samples."""
+    if tensor.datatype in PIXELS:
+        return PIXELS[tensor.datatype]
+    if tensor.datatype == "FP32" and len(tensor.shape) == 4 and tensor.shape[3] in (1, 3):
+        return Domain(center=0.5, scale=0.25)
+    if tensor.datatype == "FP32" and len(tensor.shape) <= 2:
+        return Domain(lengths=SAMPLES)
+    return Domain()
 
 
 def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:

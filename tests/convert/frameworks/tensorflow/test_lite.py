@@ -94,6 +94,14 @@ def test_a_fixed_number_of_rows_is_no_dimension_of_rows(tf: ModuleType, convert_
     assert [one.name for one in original.attempts[0].convert().graph.output] == list(answer)
 
 
+def test_a_variable_length_is_as_long_as_sound(tf: ModuleType, convert_function: Callable[..., Lite]) -> None:
+    model = convert_function(lambda sound: tf.abs(sound), tf.TensorSpec([None, None], tf.float32))
+
+    (found,) = FRAMEWORK.signature(model)
+
+    assert (found.tensor.shape, min(found.domain.lengths)) == ((-1, -1), 800)
+
+
 def test_several_inputs_keep_their_names(tf: ModuleType, convert_function: Callable[..., Lite]) -> None:
     size, other = tf.TensorSpec([None, 2], tf.float32, name="size"), tf.TensorSpec([None, 2], tf.float32, name="other")
     model = convert_function(lambda size, other: size - 2 * other, size, other)

@@ -44,8 +44,14 @@ def draw_data(inputs: Inputs, count: int = ROWS) -> Dataset:
     cases = min(cases, most)
     rows = max(1, min(count, most) // cases)
     axes = {one.tensor.name: one.axis for one in inputs}
-    drawn = ({one.tensor.name: _draw(one, rows, number, generator) for one in inputs} for number in range(cases))
+    drawn = (draw_inputs(inputs, rows, number, generator) for number in range(cases))
     return Dataset(tuple(Case(tensors, axes) for tensors in drawn), real=False)
+
+
+def draw_inputs(inputs: Inputs, rows: int, number: int = 0, generator: np.random.Generator | None = None) -> Arrays:
+    """Return rows drawn from the domains of inputs; `number` picks a length of each domain for variable dimensions."""
+    generator = generator or np.random.default_rng(SEED)
+    return {one.tensor.name: _draw(one, rows, number, generator) for one in inputs}
 
 
 def edge_cases(data: Dataset, inputs: Inputs, boundaries: Boundaries | None = None) -> dict[str, list[Case]]:

@@ -1,7 +1,7 @@
 """What a network answers, for frameworks whose models do not state whether they classify."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from snooze.bundle.errors import InvalidOption
 from snooze.convert.checks.cases import Array
 from snooze.convert.checks.graph import BATCH, rename
 from snooze.convert.frameworks.interface import Hints
+
+SOFTMAX: Final = ("softmax", "log_softmax")
 
 
 class Output(NamedTuple):
@@ -48,7 +50,7 @@ def find_meaning(outputs: Sequence[Output], hints: Hints) -> Meaning:
     if len(outputs) > 1:
         if hints.task is not None:
             raise InvalidOption("--task", f"a model of {len(outputs)} outputs has no single task; leave the option out")
-        kinds: list[Role | None] = ["scores" if activation == "softmax" else None for activation in activations]
+        kinds: list[Role | None] = ["scores" if activation in SOFTMAX else None for activation in activations]
         return Meaning({one.name: kind for one, kind in zip(outputs, kinds, strict=True)})
     if classes := _classes(first, activations[0], hints):
         binary = first.shape[1] == 1
@@ -58,6 +60,23 @@ def find_meaning(outputs: Sequence[Output], hints: Hints) -> Meaning:
     if len(first.shape) == 2:
         return Meaning({first.name: "value"}, "regression")
     return Meaning({first.name: None})
+
+
+def name_only_output(outputs: Sequence[Output], hints: Hints, taken: Collection[str]) -> Meaning:
+    """
+    Return what the outputs mean; an only one is called what it is: probabilities, scores, value or embedding.
+
+    `taken` are the names of the inputs.
+    """
+    meaning = find_meaning(outputs, hints)
+    if len(outputs) > 1:
+        return meaning
+    name = "value"
+    if meaning.classes:
+        name = "probabilities" if has_probabilities(outputs[0]) else "scores"
+    elif meaning.task == "transform":
+        name = "embedding"
+    return find_meaning([outputs[0]._replace(name=f"{name}_output" if name in taken else name)], hints)
 
 
 def has_probabilities(output: Output) -> bool:
@@ -92,7 +111,7 @@ def _classes(output: Output, activation: str | None, hints: Hints) -> tuple[obje
     if columns == 1 and activation == "sigmoid" and (task or hints.labels is None or _fits(hints.labels, 2)):
         return (0, 1)
     named = hints.names is not None and len(hints.names) == columns
-    known = activation == "softmax" or named or (hints.labels is not None and _fits(hints.labels, columns))
+    known = activation in SOFTMAX or named or (hints.labels is not None and _fits(hints.labels, columns))
     if columns > 1 and (task or known):
         return tuple(range(columns))
     if task:

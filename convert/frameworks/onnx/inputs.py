@@ -15,8 +15,9 @@ import numpy as np
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES, NAMES
 from snooze.bundle.errors import InvalidData
-from snooze.bundle.rows import Rows, draw, fit
+from snooze.bundle.rows import Rows, fit
 from snooze.convert.checks.cases import Arrays, Case
+from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.frameworks.interface import Domain, Input, Inputs, first_line
 from snooze.convert.frameworks.onnx.domains import find_domain
 from snooze.convert.frameworks.onnx.graph import NAME
@@ -173,7 +174,8 @@ def _try(
         tensors = [one.tensor(layout.pinned(one.name, rows), length) for one in declared]
         if sum(prod(one.shape) * DATATYPES[one.datatype].itemsize for one in tensors) > MAX_DRAWN_BYTES:
             break
-        trial = _try_rows(runner, Case(_draw(tensors, domains), layout.axes))
+        inputs = tuple(Input(one, layout.axes[one.name], domains[one.name]) for one in tensors)
+        trial = _try_rows(runner, Case(draw_inputs(inputs, ROWS[-1]), layout.axes))
         if trial.single:
             return trial
         if trial.example is not None:
@@ -207,19 +209,6 @@ def _try_rows(runner: Runner, case: Case) -> Trial:
         return Trial(single=True)
     follows = case.rows is None or any(axis is not None for axis in _follow(runs).values())
     return Trial(Domain().lengths, case.tensors) if follows else Trial()
-
-
-def _draw(tensors: Sequence[Tensor], domains: Mapping[str, Domain]) -> Arrays:
-    """Return made-up values of these shapes."""
-    arrays, generator = draw(tensors), np.random.default_rng(0)
-    for one in tensors:
-        domain, drawn = domains[one.name], arrays[one.name]
-        if domain.choices is not None:
-            arrays[one.name] = np.asarray(generator.choice(np.array(domain.choices, drawn.dtype), drawn.shape))
-        elif drawn.dtype.kind in "iu":
-            drawn = np.asarray(generator.integers(domain.least, domain.most, drawn.shape, endpoint=True))
-            arrays[one.name] = drawn.astype(arrays[one.name].dtype)
-    return arrays
 
 
 def _fit(sample: Arrays, layout: Layout, declared: Sequence[Declared]) -> Case:

@@ -29,7 +29,7 @@ from snooze.convert.frameworks.interface import (
 from snooze.convert.frameworks.networks import Output, split_columns
 from snooze.convert.frameworks.tensorflow.arguments import make_tensor
 from snooze.convert.frameworks.tensorflow.graph import PIXELS, cause, import_tensorflow, make_onnx
-from snooze.convert.frameworks.tensorflow.network import find_probabilities, make_runner, name_only_output
+from snooze.convert.frameworks.tensorflow.network import find_probabilities, make_runner, name_unnamed_output
 from snooze.convert.quiet import quiet
 
 MAGIC: Final = b"TFL3"  # behind the first four bytes
@@ -90,7 +90,7 @@ class TFLite(Framework):
         """Return what the file answers; see `networks.find_meaning`."""
         tf, name = import_tensorflow(), model.path.name
         found = _outputs(model)
-        meaning = name_only_output(found, hints)
+        meaning = name_unnamed_output(found, hints, inputs)
         outputs, binary = tuple(meaning.roles), meaning.binary
 
         def convert() -> Any:

@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.bundle.contract import Tensor
-from snooze.bundle.rows import draw
 from snooze.convert.checks.cases import Array, Arrays, Case, run_in_parts
+from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.frameworks.interface import Attempt, Domain, Hints, Input, Inputs, Original
-from snooze.convert.frameworks.networks import Meaning, Output, find_meaning, has_probabilities, split_columns
+from snooze.convert.frameworks.networks import Meaning, Output, find_meaning, name_only_output, split_columns
 from snooze.convert.frameworks.tensorflow.graph import (
     Function,
     cause,
@@ -60,7 +60,7 @@ def describe(network: Network, inputs: Inputs, hints: Hints) -> Original:
     taken = {one.tensor.name for one in inputs}
     outputs = [f"{name}_output" if name in taken else name for name in network.outputs or frozen.keys]
     found = [Output(*one) for one in zip(outputs, shapes, activations, answers, strict=True)]
-    meaning = name_only_output(found, hints)
+    meaning = name_unnamed_output(found, hints, inputs)
     names, binary, model = tuple(meaning.roles), meaning.binary, function.model
 
     def attempt() -> Any:
@@ -82,17 +82,11 @@ def describe(network: Network, inputs: Inputs, hints: Hints) -> Original:
     )
 
 
-def name_only_output(found: Sequence[Output], hints: Hints) -> Meaning:
-    """Return what outputs mean, see `find_meaning`; an only output that nobody named is called what it is."""
-    meaning = find_meaning(found, hints)
-    if len(found) > 1 or not UNNAMED.fullmatch(found[0].name):
-        return meaning
-    name = "value"
-    if meaning.classes:
-        name = "probabilities" if has_probabilities(found[0]) else "scores"
-    elif meaning.task == "transform":
-        name = "embedding"
-    return find_meaning([found[0]._replace(name=name)], hints)
+def name_unnamed_output(found: Sequence[Output], hints: Hints, inputs: Inputs) -> Meaning:
+    """Return what outputs mean; an only output that nobody named is called what it is."""
+    if not UNNAMED.fullmatch(found[0].name):
+        return find_meaning(found, hints)
+    return name_only_output(found, hints, {one.tensor.name for one in inputs})
 
 
 def find_probabilities(meaning: Meaning, found: Sequence[Output]) -> frozenset[str]:
@@ -141,7 +135,7 @@ def _array(tensor: Any) -> Array:
 
 def _probe(function: Function, inputs: Inputs, outputs: int) -> list[Array | None]:
     """Return what a function answers to drawn rows, or nothing if it does not accept them."""
-    rows = draw([one.tensor for one in inputs], PROBE_ROWS)
+    rows = draw_inputs(inputs, PROBE_ROWS)
     with suppress(ValueError):  # drawn rows may have sizes that the model does not accept
         return list(call(function, [rows[one.tensor.name] for one in inputs]))
     return [None] * outputs

@@ -16,9 +16,10 @@ import numpy as np
 
 from snooze.bundle.datatypes import DATATYPES
 from snooze.convert.checks.cases import Array, Arrays, Case, join, split
+from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.errors import NotAModel, Untrusted
 from snooze.convert.frameworks.interface import NO_HINTS, Attempt, Framework, Hints, Inputs, Loaded, Original
-from snooze.convert.frameworks.networks import Meaning, Output, find_meaning, has_probabilities, split_columns
+from snooze.convert.frameworks.networks import Meaning, Output, name_only_output, split_columns
 from snooze.convert.frameworks.torch.archive import check_archive, find_kind, is_from_gpu, reaches_out
 from snooze.convert.frameworks.torch.graph import add_axis, convert_program, convert_trace
 from snooze.convert.frameworks.torch.network import (
@@ -31,7 +32,7 @@ from snooze.convert.frameworks.torch.network import (
     import_torch,
     read_network,
 )
-from snooze.convert.frameworks.torch.signature import from_program, from_sample, max_rows, probe_rows
+from snooze.convert.frameworks.torch.signature import from_program, from_sample, max_rows
 from snooze.convert.quiet import quiet
 
 Convert = Callable[[Network, Inputs, Sequence[str], bool], Any]
@@ -102,7 +103,7 @@ class Torch(Framework):
         """Return a PyTorch model with what it answers; see `networks.find_meaning`."""
         network = read_network(model)
         limit = min(max_rows(network) or CHUNK, CHUNK)
-        rows = probe_rows(inputs, min(PROBE_ROWS, limit))
+        rows = draw_inputs(inputs, min(PROBE_ROWS, limit))
         answers = answer_twice(network, rows)
         meaning = _find_meaning(answers, _activations(network, rows), inputs, hints)
         flat = all(array.ndim == 1 for array in answers.values())
@@ -191,31 +192,26 @@ def _activation(node: Any) -> str | None:
 
 def _find_meaning(answers: Arrays, activations: Mapping[str, str | None], inputs: Inputs, hints: Hints) -> Meaning:
     """Return what the outputs mean, with their final names."""
-    found = [_output(name, array, activations[name]) for name, array in answers.items()]
-    if len(found) == 1:  # the name of an only output says what it is
-        meaning, new = find_meaning(found, hints), "value"
-        if meaning.classes:
-            logarithms = activations[found[0].name] == "log_softmax"
-            new = "probabilities" if has_probabilities(found[0]) and not logarithms else "scores"
-        elif meaning.task == "transform":
-            new = "embedding"
-        found = [found[0]._replace(name=new)]
     taken = {one.tensor.name for one in inputs}
-    return find_meaning([one._replace(name=f"{one.name}_output") if one.name in taken else one for one in found], hints)
+    found = [
+        _output(f"{name}_output" if name in taken else name, array, activations[name])
+        for name, array in answers.items()
+    ]
+    return name_only_output(found, hints, taken)
 
 
 def _output(name: str, array: Array, activation: str | None) -> Output:
     shape = (-1, *array.shape[1:])
     if len(shape) == 1:
         shape = (-1, 1)  # its only column is usually squeezed
-    return Output(name, shape, "softmax" if activation == "log_softmax" else activation, array)
+    return Output(name, shape, activation, array)
 
 
 def _row_axes(network: Network, inputs: Inputs, names: tuple[str, ...], limit: int) -> dict[str, int | None] | None:
     """Return the axis of the rows in each output, observed; None if the network has no rows."""
     if limit < 3 or any(one.axis is None for one in inputs):
         return None
-    two, three = (network.run(probe_rows(inputs, rows)).values() for rows in (2, 3))
+    two, three = (network.run(draw_inputs(inputs, rows)).values() for rows in (2, 3))
     sizes = [list(zip(few.shape, more.shape, strict=True)) for few, more in zip(two, three, strict=True)]
     return {name: one.index((2, 3)) if (2, 3) in one else None for name, one in zip(names, sizes, strict=True)}
 

@@ -11,11 +11,11 @@ import numpy as np
 from snooze.bundle.errors import SnoozeError
 from snooze.convert.checks.cases import Arrays
 from snooze.convert.checks.graph import BATCH, OPSET, rename
+from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.errors import Unsupported
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import Inputs
 from snooze.convert.frameworks.torch.network import Network, as_tensor, cause, flatten, import_torch
-from snooze.convert.frameworks.torch.signature import probe_rows
 from snooze.convert.quiet import quiet
 from snooze.convert.runner import import_onnxruntime
 
@@ -106,7 +106,7 @@ def _free(one: Any, variable: bool) -> list[int]:
 
 
 def _sample(inputs: Inputs) -> tuple[Any, ...]:
-    return tuple(as_tensor(array) for array in probe_rows(inputs, TRACE_ROWS).values())
+    return tuple(as_tensor(array) for array in draw_inputs(inputs, TRACE_ROWS).values())
 
 
 def _positional(network: Network, inputs: Inputs) -> Any:
@@ -161,7 +161,7 @@ def _check_lengths(network: Network, graph: Any, inputs: Inputs) -> None:
     """Raise Unsupported if a graph answers differently from its network for rows of other lengths than the sample's."""
     session = import_onnxruntime().InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     for length in range(max(len(one.domain.lengths) for one in inputs)):
-        rows: Arrays = probe_rows(inputs, 2, length)
+        rows: Arrays = draw_inputs(inputs, 2, length)
         expected = network.run(rows)
         try:
             with quiet():

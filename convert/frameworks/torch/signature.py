@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.bundle.contract import Tensor
-from snooze.bundle.datatypes import DATATYPES, NAMES
+from snooze.bundle.datatypes import NAMES
 from snooze.bundle.errors import InvalidData
 from snooze.bundle.rows import UNNAMED
 from snooze.convert.checks.cases import Array, Arrays
@@ -78,24 +78,6 @@ def max_rows(network: Network) -> int | None:
     firsts = [value.shape[0] for value in program_inputs(network.model).values() if value.ndim]
     limits = [_bounds(network.model, size)[1] for size in firsts if not isinstance(size, int)]
     return min((limit for limit in limits if limit < MOST), default=None)
-
-
-def probe_rows(inputs: Inputs, rows: int, length: int = 0) -> Arrays:
-    """Return drawn rows for inputs; variable dimensions have the length of this number in each domain."""
-    generator = np.random.default_rng(7)
-    found: Arrays = {}
-    for one in inputs:
-        domain, dtype = one.domain, DATATYPES[one.tensor.datatype]
-        free = domain.lengths[length % len(domain.lengths)]
-        shape = [size if size >= 0 else rows if at == one.axis else free for at, size in enumerate(one.tensor.shape)]
-        if dtype.kind == "f":
-            drawn = generator.standard_normal(shape) * domain.scale + domain.center
-            found[one.tensor.name] = np.asarray(drawn, dtype)
-        else:
-            found[one.tensor.name] = np.asarray(
-                generator.integers(domain.least, domain.most, shape, endpoint=True), dtype
-            )
-    return found
 
 
 def take_rows(arrays: Arrays, count: int) -> Arrays:

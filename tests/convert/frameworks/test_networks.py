@@ -5,7 +5,14 @@ import pytest
 
 from snooze.bundle.errors import InvalidOption
 from snooze.convert.frameworks.interface import Hints
-from snooze.convert.frameworks.networks import Meaning, Output, find_meaning, has_probabilities, split_columns
+from snooze.convert.frameworks.networks import (
+    Meaning,
+    Output,
+    find_meaning,
+    has_probabilities,
+    name_only_output,
+    split_columns,
+)
 
 CLASSES = np.array([[0.5, 0.5, 0], [0.2, 0.3, 0.5]])
 THREE = Meaning({"y": "scores"}, "classification", (0, 1, 2), "y")
@@ -64,6 +71,27 @@ def test_tells_probabilities_from_logits() -> None:
     assert has_probabilities(Output("y", (-1, 3), None, CLASSES))
     assert has_probabilities(Output("y", (-1, 1), "sigmoid"))
     assert not has_probabilities(Output("y", (-1, 3), "relu", CLASSES - 1))
+
+
+@pytest.mark.parametrize(
+    ("output", "task", "name"),
+    [
+        (Output("y", (-1, 3), "softmax"), None, "probabilities"),
+        (Output("y", (-1, 3), "log_softmax"), None, "scores"),
+        (Output("y", (-1, 3)), "classification", "scores"),
+        (Output("y", (-1, 3)), "transform", "embedding"),
+        (Output("y", (-1, 3)), None, "value_output"),  # an input has the name value
+        (Output("y", (-1, 8, 3)), None, "value_output"),
+    ],
+)
+def test_names_an_only_output(output: Output, task: Any, name: str) -> None:
+    assert list(name_only_output([output], Hints(task=task), {"value"}).roles) == [name]
+
+
+def test_keeps_the_names_of_several_outputs() -> None:
+    outputs = [Output("a", (-1, 3)), Output("b", (-1, 1))]
+
+    assert list(name_only_output(outputs, Hints(), set()).roles) == ["a", "b"]
 
 
 @pytest.mark.framework

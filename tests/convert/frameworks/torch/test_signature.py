@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from snooze.bundle.errors import InvalidData
+from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Inputs
 from snooze.convert.frameworks.torch.network import read_network
-from snooze.convert.frameworks.torch.signature import from_program, from_sample, max_rows, probe_rows
+from snooze.convert.frameworks.torch.signature import from_program, from_sample, max_rows
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]  # PyTorch warns of its own calls
 
@@ -46,7 +47,7 @@ def test_integers_stay_within_the_embedding(models: ModuleType) -> None:
     (words,) = sample(models.Words(), words=IDS)
 
     assert (words.domain.least, words.domain.most) == (0, 49)
-    assert all(probe_rows((words,), 9, length)["words"].shape[1] == size for length, size in enumerate((8, 9, 16, 7)))
+    assert all(draw_inputs((words,), 9, length)["words"].shape[1] == size for length, size in enumerate((8, 9, 16, 7)))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from snooze.convert.checks.boundaries import find_boundaries
 from snooze.convert.checks.cases import Array, Case, join
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.golden import check_size
-from snooze.convert.checks.parity import compare, find_problem, tolerances
+from snooze.convert.checks.parity import compare, compare_edges, find_problem, tolerances
 from snooze.convert.checks.synthetic import edge_cases, missing_cases
 from snooze.convert.errors import ConversionError, GraphRefused, ParityRefused, Refused, Unsupported
 from snooze.convert.frameworks.interface import Attempt, Original, first_line
@@ -131,7 +131,10 @@ def check_parity(original: Original, attempt: str, expected: Expected, runner: R
 
     trees = expected.trees
     data = differences(Answers(expected.data.cases, expected.outputs))
-    edges = differences(expected.edges) if expected.edges else None
+    edges = None
+    if expected.edges:
+        wanted, got = expected.edges.outputs, runner.answer_all(expected.edges.cases)
+        edges = compare_edges(original, wanted, got, expected.tolerance, trees).differences
     problem = find_problem(data, trees)
     if problem is None and edges is not None and (edge_problem := find_problem(edges, trees)):
         problem = f"on edge cases, {edge_problem}"

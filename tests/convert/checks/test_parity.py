@@ -6,7 +6,7 @@ import pytest
 from snooze.bundle.contract import Tolerance
 from snooze.bundle.evidence import Differences
 from snooze.convert.checks.cases import Case
-from snooze.convert.checks.parity import compare, find_problem, margins, spans, tolerances
+from snooze.convert.checks.parity import compare, compare_edges, find_problem, margins, spans, tolerances
 from snooze.convert.errors import GraphRefused
 from snooze.convert.frameworks.interface import Original
 
@@ -138,6 +138,23 @@ def test_each_output_has_its_tolerance(original: MakeOriginal, outputs: Outputs)
         "value": Tolerance(rtol=1e-4, atol=1e-5 * 200),
     }
     assert tolerances(model, answers, trees=True)["scores"] == Tolerance(atol=1e-5)
+
+
+def test_an_edge_case_of_a_wider_range_has_the_tolerance_of_its_own(original: MakeOriginal, outputs: Outputs) -> None:
+    model = original(roles={"y": "value"})
+    ordinary = tolerances(model, outputs(y=[[0.0, 0.0], [1.0, 1.0]]), trees=False)
+    large, small = outputs(y=[[0.0, 0.0], [1e4, 1e4]]), outputs(y=[[0.0, 0.0], [0.1, 0.1]])
+
+    found = compare_edges(
+        model,
+        [*large, *small],
+        [*outputs(y=[[0.05, 0.0], [1e4, 1e4]]), *outputs(y=[[0.05, 0.0], [0.1, 0.1]])],
+        ordinary,
+        trees=False,
+    )
+
+    assert found.outliers.tolist() == [False, False, True, False]
+    assert compare(model, large, outputs(y=[[0.05, 0.0], [1e4, 1e4]]), ordinary).outliers.any()
 
 
 def test_a_small_column_has_its_own_tolerance(original: MakeOriginal, outputs: Outputs) -> None:

@@ -122,7 +122,13 @@ def test_equal_answers_have_no_difference() -> None:
 def test_compares_outputs_of_other_names_in_order_and_two_columns_of_a_sigmoid() -> None:
     expected = [{"Identity:0": EXPECTED["scores"][:, 1:]}]
     assert compare(make_entry(), expected, [{"probabilities": EXPECTED["scores"]}]).worst == 0
-    assert compare(make_entry(), [{"value": np.arange(3.0)}], [{"value": np.arange(3.0)[:, None]}]).worst == 0
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_column_of_its_own_is_nothing_else(rows: int) -> None:
+    flat, column = {"value": np.arange(1.0, rows + 1)}, {"value": np.arange(1.0, rows + 1)[:, None]}
+    for ours, theirs in ((flat, column), (column, flat), (flat, flat)):
+        assert compare(make_entry(), [ours], [theirs]).worst == 0
 
 
 def test_a_column_far_smaller_than_its_neighbour_has_its_own_tolerance() -> None:

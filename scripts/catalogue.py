@@ -184,10 +184,10 @@ def run(entries: Sequence[Entry], folder: Path) -> list[Row]:
     """Run the catalogue, and tell what becomes of each model."""
     rows = []
     for number, entry in enumerate(entries, 1):
-        print(f"[{number} of {len(entries)}] {entry.name:<24}", end=" ", file=sys.stderr, flush=True)
         row = run_one(entry, folder / entry.name)
         rows.append(row)
-        print(" | ".join(filter(None, row.cells()[3:])), file=sys.stderr, flush=True)
+        found = " | ".join(filter(None, row.cells()[3:]))
+        print(f"[{number} of {len(entries)}] {entry.name:<24} {found}", file=sys.stderr, flush=True)
         for line in row.problem.splitlines() if row.outcome != "refused rightly" else ():
             print(f"    {line}", file=sys.stderr, flush=True)
     return rows

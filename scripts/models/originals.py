@@ -71,12 +71,13 @@ def ask_tf_keras(file: Path, questions: Sequence[Question]) -> list[Answers]:
 
 
 def ask_sklearn(file: Path, questions: Sequence[Question]) -> list[Answers]:
-    """Return what an estimator answers. Columns by name are a frame."""
+    """Return what an estimator in a pickle or a file of skops answers. Columns by name are a frame."""
     import joblib
     import pandas
+    import skops.io
 
     with warnings.catch_warnings(action="ignore"):  # of older versions, and of columns that have no names here
-        model = joblib.load(file)
+        model = skops.io.load(file) if file.suffix == ".skops" else joblib.load(file)
         asked = [_only(one) if len(one) == 1 else pandas.DataFrame(one) for one in questions]
         if hasattr(model, "predict_proba"):
             return [{"label": model.predict(one), "probabilities": model.predict_proba(one)} for one in asked]

@@ -46,6 +46,7 @@ def _estimators() -> list[Entry]:
         entry("frame", "diabetes", _train_frame, _patients, scores="probabilities"),
         entry("texts", "descriptions", _train_texts, _sentences, scores="probabilities"),
         entry("forest", "wine", _train_forest, _wines, scores="probabilities"),
+        entry("skops", "tumours", _save_with_skops, _tumours, options=(), scores="probabilities"),
         entry("outliers", "wine", _train_outliers, _wines),
     ]
 
@@ -92,10 +93,16 @@ def _wines() -> list[Question]:
     return split({"features": _wine()[0][::-3]}, 1, 59)
 
 
-def _tumours() -> list[Question]:
+@cache
+def _tumour() -> tuple[Array, Array]:
     from sklearn.datasets import load_breast_cancer
 
-    return split({"features": load_breast_cancer(return_X_y=True)[0].astype(np.float32)[::5]}, 1, 113)
+    rows, classes = load_breast_cancer(return_X_y=True)
+    return np.asarray(rows, np.float32), np.asarray(classes)
+
+
+def _tumours() -> list[Question]:
+    return split({"features": _tumour()[0][::5]}, 1, 113)
 
 
 @cache
@@ -198,6 +205,18 @@ def _train_forest(folder: Path) -> Path:
     return _dump(RandomForestClassifier(50, random_state=0).fit(*_wine()), folder)
 
 
+def _save_with_skops(folder: Path) -> Path:
+    import skops.io
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    file = folder / "model.skops"
+    skops.io.dump(make_pipeline(StandardScaler(), PCA(10), LogisticRegression()).fit(*_tumour()), file)
+    return file
+
+
 def _train_outliers(folder: Path) -> Path:
     from sklearn.ensemble import IsolationForest
 
@@ -218,7 +237,7 @@ def _train_lightgbm_coded(folder: Path) -> Path:
     import lightgbm
 
     data = lightgbm.Dataset(_coded(), _diabetes()[1] == "high", categorical_feature=[1])
-    file = folder / "model.txt"
+    file = folder / "model.bst"
     lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 20).save_model(file)
     return file
 
@@ -252,11 +271,9 @@ def _train_xgboost_values(folder: Path) -> Path:
 
 
 def _train_xgboost_wrapper(folder: Path) -> Path:
-    from sklearn.datasets import load_breast_cancer
     from xgboost import XGBClassifier
 
-    rows, classes = load_breast_cancer(return_X_y=True)
-    return _dump(XGBClassifier(n_estimators=20, n_jobs=1).fit(rows.astype(np.float32), classes), folder)
+    return _dump(XGBClassifier(n_estimators=20, n_jobs=1).fit(*_tumour()), folder)
 
 
 def _digit_network(keras: Any) -> Any:

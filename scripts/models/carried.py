@@ -152,6 +152,7 @@ def _others(cache: Path) -> list[Entry]:
             file=partial(_export_minilm, cache),
             original=ask_torch,
             questions=_tokens,
+            options=("--trust",),
             needs=("torch", "transformers"),
         ),
     ]

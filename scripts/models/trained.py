@@ -76,7 +76,7 @@ def _networks() -> list[Entry]:
         tflite("tflite", "digits", _train_tflite, _digits),
         tflite("tflite-8-bits", "digits", _train_tflite_8_bits, _digits, tolerance=EIGHT_BITS),
         _trained("ONNX", "zipmap", "wine", _export_zipmap, _wines, original=ask_onnx, **names),
-        torch("torchscript", "nothing", _trace_torch, _digits),
+        torch("torchscript", "nothing", _trace_torch, _digits, give_rows=True),
         torch("torch-export", "nothing", _export_torch, _digits, options=("--trust",)),
     ]
 

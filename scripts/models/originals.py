@@ -86,20 +86,20 @@ def ask_sklearn(file: Path, questions: Sequence[Question]) -> list[Answers]:
         return [{"value": model.predict(one)} for one in asked]
 
 
-def ask_lightgbm(file: Path, questions: Sequence[Question]) -> list[Answers]:
-    """Return what a booster of LightGBM answers."""
+def ask_lightgbm(file: Path, questions: Sequence[Question], output: str = "value") -> list[Answers]:
+    """Return what a booster of LightGBM answers, which has no name there."""
     import lightgbm
 
     booster = lightgbm.Booster(model_file=str(file))
-    return [{"answer": np.asarray(booster.predict(_only(question)))} for question in questions]
+    return [{output: np.asarray(booster.predict(_only(question)))} for question in questions]
 
 
-def ask_xgboost(file: Path, questions: Sequence[Question]) -> list[Answers]:
-    """Return what a booster of XGBoost answers."""
+def ask_xgboost(file: Path, questions: Sequence[Question], output: str = "value") -> list[Answers]:
+    """Return what a booster of XGBoost answers, which has no name there."""
     import xgboost
 
     booster = xgboost.Booster(model_file=str(file))
-    return [{"answer": booster.predict(xgboost.DMatrix(_only(question)))} for question in questions]
+    return [{output: booster.predict(xgboost.DMatrix(_only(question)))} for question in questions]
 
 
 def ask_torch(file: Path, questions: Sequence[Question]) -> list[Answers]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from scripts.models import draw
-from scripts.models.entry import EIGHT_BITS, Array, Entry, Question, split
+from scripts.models.entry import EIGHT_BITS, Answers, Array, Entry, Question, split
 from scripts.models.originals import (
     ask_keras,
     ask_lightgbm,
@@ -55,13 +55,18 @@ def _boosters() -> list[Entry]:
     light, extreme = partial(_trained, "LightGBM"), partial(_trained, "XGBoost")
     pickle: dict[str, Any] = {"original": ask_sklearn, "options": ("--trust",)}
     return [
-        light("lightgbm-txt", "wine", _train_lightgbm, _wines, original=ask_lightgbm, scores="answer"),
-        light("lightgbm-categories", "diabetes", _train_lightgbm_coded, _coded_patients, original=ask_lightgbm),
+        light("lightgbm-txt", "wine", _train_lightgbm, _wines, **_classes(ask_lightgbm)),
+        light("lightgbm-bst", "diabetes", _train_lightgbm_coded, _coded_patients, **_classes(ask_lightgbm)),
         light("lightgbm-pipeline", "diabetes", _train_lightgbm_pipeline, _patients, **pickle),
-        extreme("xgboost-json", "wine", _train_xgboost_classes, _wines, original=ask_xgboost, scores="answer"),
+        extreme("xgboost-json", "wine", _train_xgboost_classes, _wines, **_classes(ask_xgboost)),
         extreme("xgboost-ubj", "diabetes", _train_xgboost_values, _coded_patients, original=ask_xgboost),
         extreme("xgboost-joblib", "tumours", _train_xgboost_wrapper, _tumours, scores="probabilities", **pickle),
     ]
+
+
+def _classes(ask: Callable[..., list[Answers]]) -> dict[str, Any]:
+    """Return how a booster answers that tells classes apart."""
+    return {"original": partial(ask, output="probabilities"), "scores": "probabilities"}
 
 
 def _networks() -> list[Entry]:

@@ -177,14 +177,14 @@ def _dump(model: Any, folder: Path) -> Path:
     return file
 
 
-def _prepare_columns() -> Any:
+def _prepare_columns(*scaler: Any) -> Any:
     """Return the usual preparation of mixed columns: missing numbers are filled in, texts become columns of 0 and 1."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import OneHotEncoder
 
-    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    numbers = make_pipeline(SimpleImputer(), *scaler)
     texts = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     return ColumnTransformer([("numbers", numbers, ["age", "bmi", "bp", "s1", "s5"]), ("texts", texts, ["sex"])])
 
@@ -192,8 +192,10 @@ def _prepare_columns() -> Any:
 def _train_frame(folder: Path) -> Path:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    return _dump(make_pipeline(_prepare_columns(), LogisticRegression()).fit(*_diabetes()), folder)
+    columns = _prepare_columns(StandardScaler())
+    return _dump(make_pipeline(columns, LogisticRegression()).fit(*_diabetes()), folder)
 
 
 def _train_texts(folder: Path) -> Path:
@@ -253,7 +255,6 @@ def _train_lightgbm_pipeline(folder: Path) -> Path:
     from sklearn.pipeline import make_pipeline
 
     model = make_pipeline(_prepare_columns(), LGBMRegressor(n_estimators=20, verbose=-1, n_jobs=1))
-    model.set_params(columntransformer__numbers__standardscaler="passthrough")
     return _dump(model.fit(_diabetes()[0], load_diabetes().target), folder)
 
 

@@ -119,7 +119,9 @@ def _others(cache: Path) -> list[Entry]:
     sleep = "yasa/classifiers/clf_eeg"
     return [
         _carried(cache, "TensorFlow", "basic-pitch", "basic-pitch", PITCH, original=ask_saved_model, questions=pitches),
-        _carried(cache, "Keras", "spliceai", "spliceai", SPLICES, original=ask_tf_keras, questions=_genes),
+        _carried(
+            cache, "Keras", "spliceai", "spliceai", SPLICES, original=ask_tf_keras, questions=_genes, give_rows=True
+        ),
         estimator(
             "scikit-learn",
             "profanity",

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snooze.bundle.contract import Batching, Tensor, Tolerance
-from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.errors import InvalidData, SnoozeError
 from snooze.bundle.evidence import Differences, FailedAttempt, Parity
 from snooze.convert.checks import graph as graphs
@@ -23,7 +22,6 @@ from snooze.convert.errors import ConversionError, GraphRefused, ParityRefused, 
 from snooze.convert.frameworks.interface import Attempt, Original, first_line
 from snooze.convert.runner import Runner
 
-UNSTABLE = "rows where the last bit of an input changes the answer"
 MAX_BATCH_ROWS = 64  # up to which requests are joined
 
 
@@ -231,34 +229,4 @@ def _expect(original: Original, data: Dataset, outputs: Sequence[Case], graph: A
     trees = bool(graphs.operators(graph) & set(graphs.TREES))
     edges, refused = find_accepted(original, edge_cases(data, original.inputs, find_boundaries(graph, original)))
     missing, without = find_accepted(original, missing_cases(data, original.inputs))
-    tolerance = tolerances(original, outputs, trees)
-    if edges and original.file_itself and not trees:
-        stable = keep_stable(original, edges, tolerance)
-        refused += () if stable is edges else (UNSTABLE,)
-        edges = stable
-    return Expected(data, outputs, edges, missing, refused + without, tolerance, trees)
-
-
-def keep_stable(original: Original, answers: Answers, tolerance: Mapping[str, Tolerance]) -> Answers | None:
-    """
-    Return the cases whose answers keep within the tolerance if each number is the next larger one, None if none do.
-
-    Where the last bit of an input changes the answer of a deep network, so does the order of its additions, and with it
-    every optimization: the difference says nothing about the graph.
-    """
-    dtypes = {one.tensor.name: DATATYPES[one.tensor.datatype] for one in original.inputs}
-    kept: list[tuple[Case, Case]] = []
-    for case, output in zip(answers.cases, answers.outputs, strict=True):
-        nudged = {name: _nudge(array, dtypes[name]) for name, array in case.tensors.items()}
-        with suppress(GraphRefused, InvalidData):  # an output of another size, or none
-            found = compare(original, [output], [original.answer(case._replace(tensors=nudged))], tolerance)
-            if not (found.outliers.any() or found.flips.any()):
-                kept.append((case, output))
-    if len(kept) == len(answers.cases):
-        return answers
-    return Answers(tuple(case for case, _ in kept), [output for _, output in kept]) if kept else None
-
-
-def _nudge(array: Array, dtype: Any) -> Array:
-    """Return the next larger numbers in the datatype of a floating-point input."""
-    return np.asarray(np.nextafter(array.astype(dtype), dtype.type(np.inf))) if dtype.kind == "f" else array
+    return Expected(data, outputs, edges, missing, refused + without, tolerances(original, outputs, trees), trees)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -86,6 +87,7 @@ def _examine(
     tolerance = golden.tolerances(expected.tolerance, expected.outputs, choice.quantized, original)
     step("measuring the forms in which the model can be served")
     some = data.take_evenly(VARIANT_ROWS, VARIANT_BYTES)
-    served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.limits, work)
+    check = partial(attempts.check_parity, original, conversion.parity.attempt, expected)
+    served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.limits, work, check)
     names = class_names(original, asked.labels)
     return Findings(original, names, data, asked.limits, notes, conversion, choice, tolerance, served, asked.samples)

@@ -148,7 +148,7 @@ def main(folder: str, work: str, sender: str) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()  # ends when the parent does
+    os.read(0, 1)  # returns when the parent has ended
     os._exit(1)
 
 

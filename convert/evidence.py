@@ -12,14 +12,13 @@ from snooze.bundle.evidence import Data, Evaluation, Evidence, Parity, Quantizat
 from snooze.bundle.evidence import Samples as ShownSamples
 from snooze.bundle.samples import write_samples
 from snooze.convert import profile
-from snooze.convert.attempts import Conversion, answer, check_parity, find_accepted, find_batching
+from snooze.convert.attempts import Conversion, answer, find_accepted, find_batching
 from snooze.convert.checks import golden
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import compare
 from snooze.convert.checks.score import score
 from snooze.convert.checks.statistics import describe
 from snooze.convert.checks.synthetic import draw_data, edge_cases
-from snooze.convert.errors import ParityRefused
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.options import Samples
 from snooze.convert.quantization.candidates import Choice
@@ -46,7 +45,7 @@ class Findings(NamedTuple):
 
 
 def write_bundle(name: str, source: Source, found: Findings, folder: Path, work: Path) -> Bundle:
-    """Write the served files and golden samples into `folder`. Raises ParityRefused if they answer differently."""
+    """Write the served files and golden samples into `folder`, and return the contract."""
     for path in found.served.folder.iterdir():
         shutil.copyfile(path, folder / path.name)
     session, original, conversion = found.served.session, found.original, found.conversion
@@ -88,15 +87,11 @@ def _rows_for_samples(found: Findings) -> tuple[Dataset, Dataset | None]:
 def _parity(found: Findings, runner: Runner) -> Parity:
     """Return the parity of what is served; for an 8-bit version that of the fp32 model, and its own as `served`."""
     conversion, expected = found.conversion, found.conversion.expected
-    if found.choice.quantized:
+    if found.served.parity is None:
         outputs = runner.answer_all(expected.data.cases)
         served = compare(found.original, expected.outputs, outputs, expected.tolerance).differences
         return conversion.parity._replace(served=served)
-    before = conversion.parity
-    parity, problem = check_parity(found.original, before.attempt, expected, runner)
-    if problem:
-        raise ParityRefused(f"the form to be served answers differently: {problem}", "report it with the model")
-    return parity._replace(failed=before.failed)
+    return found.served.parity._replace(failed=conversion.parity.failed)
 
 
 def _evidence(found: Findings, runner: Runner, parity: Parity) -> Evidence:

@@ -9,18 +9,19 @@ converted is never loaded with optimization off: it would run unfused, several t
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from snooze.bundle.contract import Optimization, RunIn, Session, Tolerance
-from snooze.bundle.evidence import Prefer, QuantizationLimits, Variant
+from snooze.bundle.evidence import Parity, Prefer, QuantizationLimits, Variant
 from snooze.bundle.session import session_options
 from snooze.convert.checks.cases import Case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.parity import compare
+from snooze.convert.errors import ParityRefused
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.quantization.timing import run_seconds, start_seconds
 from snooze.convert.quiet import quiet
@@ -53,6 +54,7 @@ class Served(NamedTuple):
     folder: Path
     session: Session
     variants: tuple[Variant, ...]
+    parity: Parity | None  # of the form to serve, unless it is quantized
 
 
 def choose(
@@ -63,12 +65,14 @@ def choose(
     tolerance: Mapping[str, Tolerance],
     limits: QuantizationLimits,
     work: Path,
+    check: Callable[[Runner], tuple[Parity, str | None]],
 ) -> Served:
     """
     Return the form of the model in `file` that starts soonest among those at most 5 % slower than the fastest.
 
     With a preference for "start" or "size": the form that starts soonest or is smallest, however fast it runs. A form
-    whose outputs for `data` differ by more than `tolerance` is left out.
+    whose outputs for `data` differ by more than `tolerance` is left out, and so is a form that fails `check`, which
+    compares it with the original on everything. Raises ParityRefused if none is left.
     """
     data, expected = _answer(Runner(file, axes=original.axes), data)
     forms = list(write_forms(file, quantized, work))
@@ -83,11 +87,19 @@ def choose(
         if not (found.outliers.any() or (found.flips.any() and not quantized)):
             agreeing.append(form)
     measured = measure(agreeing, data.request(limits.rows))
-    best = select(measured, limits.prefer)
-    variants |= measured | {best: measured[best]._replace(chosen=True)}
+    variants |= measured
+    while True:
+        best = select(measured, limits.prefer)
+        parity, problem = (None, None) if quantized else check(best.load(original.axes))
+        if problem is None:
+            break
+        variants[best] = measured.pop(best)._replace(agrees=False)
+        if not measured:
+            raise ParityRefused(f"every form to be served answers differently: {problem}", "report it with the model")
+    variants[best] = measured[best]._replace(chosen=True)
     run_in: RunIn = "loop" if (measured[best].run_seconds or 0) < SHORT_RUN else "executor"
     session = Session(FILE, best.optimization, intra_op_threads=1, run_in=run_in)
-    return Served(best.folder, session, tuple(variants.values()))
+    return Served(best.folder, session, tuple(variants.values()), parity)
 
 
 def _run(form: Form, original: Original, data: Dataset) -> list[Case] | None:

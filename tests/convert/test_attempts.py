@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import helper
 
-from snooze.bundle.contract import Batching, Tensor, Tolerance
+from snooze.bundle.contract import Batching, Tensor
 from snooze.bundle.errors import InvalidData
-from snooze.convert.attempts import Answers, Conversion, answer, convert, find_batching, keep_stable
+from snooze.convert.attempts import Conversion, answer, convert, find_batching
 from snooze.convert.checks.cases import Arrays, Case, rows_case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.synthetic import draw_data
@@ -72,26 +72,6 @@ def test_drawn_rows_that_the_original_does_not_accept_ask_for_real_ones(
         convert(original(negate, attempts=(made,)), matrix(rows), tmp_path)
     with pytest.raises(Unsupported, match="has no converter"):
         convert(original(negate, attempts=(Attempt("x", refuse),)), matrix(rows, real=False), tmp_path)
-
-
-def test_edge_cases_on_which_a_network_is_unstable_do_not_count(original: MakeOriginal) -> None:
-    """Here the last bit decides between two answers, above 10."""
-
-    def run(tensors: Arrays) -> Arrays:
-        bits = tensors["features"].astype(np.float32).view(np.int32)
-        return {"value": np.where(tensors["features"] > 10, bits % 2, 0).astype(np.float32)}
-
-    cases = [rows_case({"features": np.full((2, 1), value)}) for value in (1.0, 20.0)]
-    model = original(run, inputs=(Input(Tensor("features", "FP32", (-1, 1))),), roles={"value": "value"})
-    answers = Answers(tuple(cases), model.answer_all(cases))
-    tolerance = {"value": Tolerance(atol=0.1)}
-
-    kept = keep_stable(model, answers, tolerance)
-
-    assert kept is not None
-    assert kept.cases == (cases[0],)
-    assert keep_stable(model, kept, tolerance) is kept
-    assert keep_stable(model, Answers((cases[1],), model.answer_all(cases[1:])), tolerance) is None
 
 
 def test_takes_the_first_attempt_that_agrees(attempt: Callable[..., Conversion]) -> None:

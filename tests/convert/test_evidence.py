@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snooze.bundle.evidence import Parity, read_evidence, read_profile
+from snooze.bundle.evidence import read_evidence, read_profile
 from snooze.bundle.samples import matches, read_samples
 from snooze.bundle.store import read, verify
-from snooze.convert import Converted, ParityRefused, convert, evidence
+from snooze.convert import Converted, convert
 from snooze.convert.runner import Runner
 
 pytestmark = [pytest.mark.framework, pytest.mark.process]
@@ -71,15 +71,3 @@ def test_real_rows_stay_out_of_the_bundle_if_wanted(
     assert any(row.tobytes() in real for row in golden) == (samples == "real")
     assert read_evidence(converted.bundle).samples == shown
     assert read_evidence(converted.bundle).data == "given"
-
-
-def test_the_form_to_be_served_is_compared_once_more(
-    pipeline: Any, tumour: Converted, empty_target: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parity: Parity = read_evidence(tumour.bundle).parity
-    monkeypatch.setattr(evidence, "check_parity", lambda *_: (parity, "7 labels flip"))
-
-    with pytest.raises(ParityRefused) as caught:
-        convert(pipeline, name="tumour", target=empty_target)
-
-    assert caught.value.problem == "the form to be served answers differently: 7 labels flip"

@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.bundle.conftest import EVIDENCE
 
 from snooze.bundle.contract import Tolerance
-from snooze.bundle.evidence import QuantizationLimits, Variant
+from snooze.bundle.evidence import Parity, QuantizationLimits, Variant
 from snooze.convert import variants
 from snooze.convert.checks.dataset import Dataset
+from snooze.convert.errors import ParityRefused
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 from snooze.convert.variants import FILE, WEIGHTS, Form, Served
 
 MakeOriginal = Callable[..., Original]
+Check = Callable[[Runner], tuple[Parity, str | None]]
 
 
 def save(path: Path, width: int) -> Path:
@@ -32,18 +35,37 @@ def save(path: Path, width: int) -> Path:
     return path
 
 
+def agree(runner: Runner) -> tuple[Parity, str | None]:
+    return EVIDENCE.parity, None
+
+
 @pytest.fixture
 def choose(tmp_path: Path, original: MakeOriginal, matrix: Callable[..., Dataset]) -> Callable[..., Served]:
     """Choose the form of a net of the given width."""
 
-    def choose(width: int, prefer: Any = "speed", tolerance: float = 1e-3) -> Served:
+    def choose(width: int, prefer: Any = "speed", tolerance: float = 1e-3, check: Check = agree) -> Served:
         model = original(roles={"value": "value"})
         file = save(tmp_path / "m.onnx", width)
         tolerances = {"value": Tolerance(atol=tolerance)}
         limits = QuantizationLimits(max_drop=0.5, max_flips=2, prefer=prefer, rows=1, min_gain=1.15)
-        return variants.choose(file, False, model, matrix(np.ones((4, width))), tolerances, limits, tmp_path)
+        return variants.choose(file, False, model, matrix(np.ones((4, width))), tolerances, limits, tmp_path, check)
 
     return choose
+
+
+def test_a_form_that_fails_the_last_check_is_left_out(choose: Callable[..., Served]) -> None:
+    problems = iter(["7 labels flip", "1 label flips"])
+
+    served = choose(8, check=lambda runner: (EVIDENCE.parity, next(problems, None)))
+
+    assert [one.agrees for one in served.variants].count(False) == 2
+    assert [one.agrees for one in served.variants if one.chosen] == [True]
+    assert served.parity == EVIDENCE.parity
+
+
+def test_a_model_without_a_form_that_agrees_is_refused(choose: Callable[..., Served]) -> None:
+    with pytest.raises(ParityRefused, match="every form to be served answers differently: 7 labels flip"):
+        choose(8, check=lambda runner: (EVIDENCE.parity, "7 labels flip"))
 
 
 def test_small_weights_stay_inside(choose: Callable[..., Served]) -> None:
@@ -172,7 +194,8 @@ def test_slow_models_are_compared_on_fewer_rows(
     limits = QuantizationLimits(max_drop=0.5, max_flips=2, prefer="speed", rows=1, min_gain=1.15)
 
     data = matrix(np.ones((64, 8)))
-    variants.choose(save(tmp_path / "m.onnx", 8), False, model, data, {"value": Tolerance(atol=1)}, limits, tmp_path)
+    file, tolerance = save(tmp_path / "m.onnx", 8), {"value": Tolerance(atol=1)}
+    variants.choose(file, False, model, data, tolerance, limits, tmp_path, agree)
 
     assert rows[0] == 8
     assert 8 < rows[1] < 25

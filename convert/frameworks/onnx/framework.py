@@ -1,9 +1,8 @@
 """
 ONNX files: served as they are, as far as a server can.
 
-The original is the file itself, run without optimization; a quantized one with it, because ONNX Runtime computes an
-unfused quantized graph with other rounding. Inputs and outputs keep their names. A ZipMap, whose dictionaries are no
-tensor, is removed, and its keys are the classes.
+The original is the file itself, run by ONNX Runtime as it is by default. Inputs and outputs keep their names. A ZipMap,
+whose dictionaries are no tensor, is removed, and its keys are the classes.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.convert.checks.cases import Array, Arrays, Case, run_in_parts
-from snooze.convert.checks.graph import is_quantized
 from snooze.convert.errors import GraphRefused
 from snooze.convert.frameworks.interface import NO_HINTS, Attempt, Framework, Hints, Inputs, Loaded, Original
 from snooze.convert.frameworks.networks import Meaning, split_columns
@@ -58,7 +56,6 @@ class Onnx(Framework):
         meaning = find_meaning(prepared, answers, axes, zipmaps, hints)
         ranks = {name: answer.ndim for name, answer in answers.items()}
         ort = import_onnxruntime()
-        how = "as usual" if is_quantized(prepared) else "without optimization"
         return Original(
             framework="onnx",
             framework_version=str(ort.__version__),
@@ -74,7 +71,7 @@ class Onnx(Framework):
             file_itself=True,
             half=is_half(prepared),
             probabilities=find_probabilities(prepared, meaning.roles),
-            reference=f"the file itself, run by onnxruntime {ort.__version__} {how}",
+            reference=f"the file itself, run by onnxruntime {ort.__version__}",
             remedy=REMEDY,
         )
 
@@ -85,7 +82,7 @@ FRAMEWORK: Final = Onnx()
 def _run_unchanged(prepared: Any) -> Runner:
     """Return the file's graph in ONNX Runtime. Raises GraphRefused if that cannot load it."""
     try:
-        return Runner(prepared.SerializeToString(), "all" if is_quantized(prepared) else "none")
+        return Runner(prepared.SerializeToString())
     except ImportError:
         raise
     except Exception as error:  # ONNX Runtime and protobuf have no common base for their errors

@@ -84,7 +84,7 @@ def test_an_input_without_a_shape_needs_its_rows(make: Make) -> None:
     [
         ({"x": np.zeros((3, 4))}, r"input 'x' has shape \[any, 3\], got \[3, 4\]"),
         ({"z": np.zeros((3, 3)), "y": np.zeros((3, 3))}, "input 'x' is missing"),
-        ({"x": np.array([["a", "b", "c"]], object)}, "the rows contain text"),
+        ({"x": np.array([["a", "b", "c"]], object)}, "row 0, input 'x' at \\[0\\]: 'a' is not a number"),
     ],
 )
 def test_a_sample_must_fit(make: Make, sample: Arrays, problem: str) -> None:

@@ -166,5 +166,5 @@ def test_says_what_to_do_for_xgboost_behind_a_sparse_matrix() -> None:
     original = FRAMEWORK.describe(model, FRAMEWORK.signature(model))
 
     assert (
-        "train it with OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)" in original.remedy
+        "train it behind OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)" in original.remedy
     )

@@ -54,7 +54,7 @@ def attempts(model: Any, layout: Layout, names: Mapping[str, str]) -> Iterator[A
 def _prepare(model: Any, layout: Layout) -> Any:
     """Return a copy of a model with the settings and columns that skl2onnx accepts, which answers the same."""
     from sklearn.ensemble import VotingClassifier
-    from sklearn.preprocessing import KBinsDiscretizer
+    from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer
 
     model = _simplify(copy.deepcopy(model))
     if layout.form != "texts":
@@ -65,6 +65,10 @@ def _prepare(model: Any, layout: Layout) -> Any:
         _make_dense(part)
         if isinstance(part, KBinsDiscretizer) and part.encode == "onehot":
             part.encode = "onehot-dense"
+        if hasattr(part, "steps"):  # skl2onnx knows "passthrough" only in a ColumnTransformer
+            part.steps = [
+                (name, FunctionTransformer() if step in (None, "passthrough") else step) for name, step in part.steps
+            ]
     return model
 
 

@@ -46,6 +46,7 @@ def convert(converter: Callable[[Framework], Convert]) -> Convert:
     ("model", "outputs"),
     [
         (make_pipeline(StandardScaler(), LogisticRegression()), PROBABILITIES),
+        (make_pipeline("passthrough", make_pipeline(None, StandardScaler()), LogisticRegression()), PROBABILITIES),
         (RandomForestClassifier(10, random_state=0), PROBABILITIES),
         (HistGradientBoostingClassifier(max_iter=3), PROBABILITIES),
         (GradientBoostingClassifier(n_estimators=3), PROBABILITIES),

@@ -27,12 +27,14 @@ from numpy.typing import NDArray
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.errors import InvalidData
+from snooze.bundle.units import format_size
 
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
 
 UNNAMED: Final = ""  # the name of an array that belongs to the model's only input
 LABELS: Final = "y"
+MAX_UNPACKED: Final = 4 * 2**30  # bytes of a compressed .npz; a few megabytes may claim any number
 MAX_LISTED: Final = 10  # names in an error
 BOOLEANS: Final = {"true": 1.0, "false": 0.0}
 DRAWN_ROWS: Final = 64
@@ -271,6 +273,11 @@ def _read_npz(path: Path) -> Arrays:
         archive = np.load(file, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise ValueError("it contains a single array; name it .npy")
+        claimed = sum(member.file_size for member in archive.zip.infolist())
+        if claimed > max(MAX_UNPACKED, path.stat().st_size):
+            raise ValueError(
+                f"it unpacks to {format_size(claimed)}, of which at most {format_size(MAX_UNPACKED)} are read"
+            )
         return {name: np.atleast_1d(archive[name]) for name in archive.files}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snooze.bundle import rows
 from snooze.bundle.contract import Tensor
 from snooze.bundle.errors import InvalidData
 from snooze.bundle.rows import Rows, draw, fit, parse, read
@@ -181,6 +182,16 @@ def test_what_does_not_fit_is_refused(arrays: dict[str, Any], inputs: tuple[Tens
         fit(Rows(arrays), inputs, "rows")
 
     assert problem in str(caught.value)
+
+
+def test_an_archive_that_unpacks_to_far_more_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MAX_UNPACKED", 2**20)
+    np.savez_compressed(tmp_path / "bomb.npz", features=np.zeros((2**18, 2)))
+    np.savez(tmp_path / "large.npz", features=np.zeros((2**18, 2)))
+
+    with pytest.raises(InvalidData, match=r"unpacks to 4\.0 MiB, of which at most 1\.0 MiB are read"):
+        read(tmp_path / "bomb.npz")
+    assert read(tmp_path / "large.npz").arrays["features"].shape == (2**18, 2)
 
 
 @pytest.mark.parametrize("name", ["array.npz", "archive.npy"])

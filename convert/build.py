@@ -1,19 +1,21 @@
 """Makes a bundle of a trained model: reads it, converts it, and runs every check and measurement in order."""
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from snooze.bundle.contract import Bundle
-from snooze.bundle.errors import InvalidOption
+from snooze.bundle.errors import InvalidData, InvalidOption
 from snooze.convert import attempts, variants
 from snooze.convert.checks import golden
 from snooze.convert.checks.cases import Array
 from snooze.convert.checks.dataset import Data, Dataset, load, read_rows
 from snooze.convert.checks.score import class_names, targets
-from snooze.convert.checks.synthetic import draw_data
+from snooze.convert.checks.synthetic import ROWS, draw_data
 from snooze.convert.evidence import Findings, write_bundle
 from snooze.convert.frameworks.interface import Hints, Original
 from snooze.convert.options import Options
@@ -21,6 +23,8 @@ from snooze.convert.quantization import candidates
 from snooze.convert.report.page import REPORT, render
 from snooze.convert.source import Model, describe, read_model
 
+FEW_ROWS: Final = 24
+DRAWN_SECONDS: Final = 10.0  # that a model may take to answer its drawn rows
 VARIANT_ROWS: Final = 64  # on which the forms of a model are compared
 VARIANT_BYTES: Final = 64 * 2**20  # and their size
 
@@ -64,13 +68,24 @@ def _prepare(model: Model, job: Job) -> tuple[Dataset, Original]:
     rows = None if job.data is None else read_rows(job.data, job.y, asked.label)
     inputs = framework.signature(model.model, rows.arrays if rows else None)
     if rows is None:
-        data = draw_data(inputs)
-    else:
-        source = str(job.data) if isinstance(job.data, str | Path) else "data"
-        data = load(rows, inputs, framework.columns(model.model), source)
+        original = framework.describe(model.model, inputs, Hints(None, asked.labels, asked.task))
+        class_names(original, asked.labels)  # fails early
+        return _draw(original), original
+    source = str(job.data) if isinstance(job.data, str | Path) else "data"
+    data = load(rows, inputs, framework.columns(model.model), source)
     original = framework.describe(model.model, inputs, Hints(data.labels, asked.labels, asked.task))
-    class_names(original, asked.labels)  # fails early
+    class_names(original, asked.labels)
     return replace(data, labels=targets(original, data.labels, asked.labels)), original
+
+
+def _draw(original: Original) -> Dataset:
+    """Return rows drawn for a model: as many as it answers in some seconds, but always a few."""
+    few = draw_data(original.inputs, FEW_ROWS)
+    begin = time.perf_counter()
+    with suppress(InvalidData):  # of which lengths it accepts none is found out later
+        original.answer_all(few.cases)
+    fitting = int(DRAWN_SECONDS * len(few) / (time.perf_counter() - begin))
+    return draw_data(original.inputs, max(FEW_ROWS, min(ROWS, fitting)))
 
 
 def _examine(

@@ -148,10 +148,10 @@ class Original:
 
 
 class Framework(Protocol):
-    """How models of one framework are recognised, loaded, described and converted."""
+    """How models of one framework are recognized, loaded, described and converted."""
 
     name: str  # as `--from` gives it
-    suffixes: tuple[str, ...]  # that a damaged file is recognised by
+    suffixes: tuple[str, ...]  # that a damaged file is recognized by
     formats: str  # the files and folders that it reads, for messages and help
     isolated: bool  # its files are read, asked and converted in a child process
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import socket
 
 LISTENER, READY = 3, 4  # file descriptors of the server: the socket, and a pipe on which it reports that it is ready
-NAMES = "snooze-idle:snooze-ready"  # LISTEN_FDNAMES: how a server recognises this parent
+NAMES = "snooze-idle:snooze-ready"  # LISTEN_FDNAMES: how a server recognizes this parent
 MIN_PAUSE, MAX_PAUSE = 1.0, 30.0  # seconds before a server that failed to start is started again
 KILL_AFTER = 2.0  # seconds after its grace
 REQUEST_WAIT = 1.0  # seconds in which a connection may send its request, to be refused

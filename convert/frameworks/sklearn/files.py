@@ -24,7 +24,7 @@ from snooze.convert.quiet import quiet
 
 SUFFIXES: Final = (".joblib", ".pkl", ".pickle", ".skops")
 PICKLE_PROTOCOLS: Final = b"\x02\x03\x04\x05"
-BEGIN: Final = 4096  # bytes from which a file is recognised
+BEGIN: Final = 4096  # bytes from which a file is recognized
 ZIP: Final = b"PK\x03\x04"
 LZ4: Final = b"\x04\x22\x4d\x18"
 DECOMPRESSORS: Final[tuple[tuple[bytes, Callable[[], Any]], ...]] = (

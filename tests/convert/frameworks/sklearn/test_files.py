@@ -46,7 +46,7 @@ def save_as(version: str, model: BaseEstimator, path: Path) -> Path:
 @pytest.mark.parametrize(
     "compress", [bytes, gzip.compress, zlib.compress, bz2.compress, lzma.compress], ids=lambda one: one.__module__
 )
-def test_compressed_files_are_recognised_by_their_content(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+def test_compressed_files_are_recognized_by_their_content(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "model.bin"
     path.write_bytes(compress(pickle.dumps(LinearRegression().fit(ROWS[:, :1], ROWS[:, 0]))))
     assert is_pickle(path)
@@ -59,7 +59,7 @@ def test_compressed_files_are_recognised_by_their_content(tmp_path: Path, compre
 
 
 @pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "xz", "lzma"])
-def test_recognises_what_joblib_compresses(tmp_path: Path, method: str) -> None:
+def test_recognizes_what_joblib_compresses(tmp_path: Path, method: str) -> None:
     joblib.dump(LinearRegression(), tmp_path / "model", compress=(method, 3))
 
     assert is_pickle(tmp_path / "model")

@@ -6,6 +6,7 @@ import pytest
 
 from snooze.bundle.errors import InvalidData
 from snooze.convert.checks.cases import Case, rows_case
+from snooze.convert.errors import Unfitted
 from snooze.convert.frameworks.interface import Original, class_numbers, first_line
 
 MakeOriginal = Callable[..., Original]
@@ -56,7 +57,7 @@ def test_returns_values_with_one_row_for_each_unit(original: MakeOriginal, outpu
     assert original().values(outputs(scores=np.zeros(3))) is None
 
 
-@pytest.mark.parametrize("error", [ValueError, IndexError, ZeroDivisionError])
+@pytest.mark.parametrize("error", [ValueError, AttributeError, RuntimeError])
 def test_rows_that_the_model_does_not_accept_are_invalid(original: MakeOriginal, error: type[Exception]) -> None:
     def run(rows: object) -> dict[str, object]:
         raise error("Input X contains NaN.\nmany more lines")
@@ -65,6 +66,16 @@ def test_rows_that_the_model_does_not_accept_are_invalid(original: MakeOriginal,
         original(run).answer(rows_case({}))
 
     assert caught.value.problem == "Function does not accept them: Input X contains NaN"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ModuleNotFoundError("pandas"), Unfitted("Function", "fit")])
+def test_what_is_not_the_rows_fault_is_raised_as_it_is(original: MakeOriginal, error: Exception) -> None:
+    def run(rows: object) -> dict[str, object]:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        original(run).answer(rows_case({}))
+    assert caught.value is error
 
 
 def test_an_error_without_a_message_is_named() -> None:

@@ -9,7 +9,7 @@ from onnx import helper
 
 from snooze.bundle.contract import Batching, Tensor
 from snooze.bundle.errors import InvalidData
-from snooze.convert.attempts import Conversion, answer, convert, find_batching
+from snooze.convert.attempts import UNSTEADY, Conversion, answer, convert, find_batching
 from snooze.convert.checks.cases import Arrays, Case, rows_case
 from snooze.convert.checks.dataset import Dataset
 from snooze.convert.checks.synthetic import draw_data
@@ -72,6 +72,27 @@ def test_drawn_rows_that_the_original_does_not_accept_ask_for_real_ones(
         convert(original(negate, attempts=(made,)), matrix(rows), tmp_path)
     with pytest.raises(Unsupported, match="has no converter"):
         convert(original(negate, attempts=(Attempt("x", refuse),)), matrix(rows, real=False), tmp_path)
+
+
+def test_edge_cases_that_the_original_answers_differently_among_copies_do_not_count(
+    original: MakeOriginal, matrix: Callable[..., Dataset], graph: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Here rows of zeros, as a network does that normalizes the noise of silence."""
+
+    def run(tensors: Arrays) -> Arrays:
+        rows = tensors["features"]
+        noise = np.arange(len(rows))[:, None] if not rows.any() else 0
+        return {"value": noise - rows}
+
+    made = Attempt("only", lambda: graph(helper.make_node("Neg", ["features"], ["value"])))
+    shown = (Input(Tensor("features", "FP32", (-1, 1))),)
+    model = original(run, inputs=shown, roles={"value": "value"}, attempts=(made,))
+
+    parity = convert(model, matrix(np.arange(1, 9, dtype=np.float32)[:, None]), tmp_path).parity
+
+    assert parity.edges is not None
+    assert (parity.verdict, parity.edges.outliers) == ("agrees", 0)
+    assert UNSTEADY in parity.edges_refused
 
 
 def test_takes_the_first_attempt_that_agrees(attempt: Callable[..., Conversion]) -> None:

@@ -85,7 +85,7 @@ def _onnx(cache: Path) -> list[Entry]:
 def _tflite(cache: Path) -> list[Entry]:
     entry = partial(_carried, cache, "TFLite", original=ask_tflite)
     words, eyes = partial(_wake_words, f"{SERVING}x:0"), f"{MEDIAPIPE}iris_landmark/iris_landmark.tflite"
-    faces, hands = f"{MEDIAPIPE}face_landmark/face_landmark", f"{MEDIAPIPE}hand_landmark/hand_landmark_lite.tflite"
+    faces = f"{MEDIAPIPE}face_landmark/face_landmark"
     detection, palms = f"{MEDIAPIPE}face_detection/face_detection_short_range.tflite", f"{MEDIAPIPE}palm_detection/"
     refusal = "Landmarks2TransformMatrix"  # a custom operator, which only MediaPipe has
     return [
@@ -100,8 +100,6 @@ def _tflite(cache: Path) -> list[Entry]:
         entry("basic-pitch-tflite", "basic-pitch", f"{PITCH}.tflite", questions=partial(_pitches, f"{SERVING}x:0")),
         entry("face-detection", "mediapipe", detection, questions=partial(_pictures, 128, -1)),
         entry("face-landmark", "mediapipe", f"{faces}.tflite", questions=partial(_pictures, 192)),
-        # Its weights have 16 bits, and depths are small differences of large numbers.
-        entry("hand-landmark", "mediapipe", hands, questions=partial(_pictures, 224), tolerance=HALF),
         entry("iris-landmark", "mediapipe", eyes, questions=partial(_pictures, 64)),
         entry("palm-detection", "mediapipe", f"{palms}palm_detection_lite.tflite", questions=partial(_pictures, 192)),
         entry(

@@ -57,8 +57,11 @@ def find_meaning(outputs: Sequence[Output], hints: Hints) -> Meaning:
         return Meaning({first.name: "scores"}, "classification", classes, first.name, binary)
     if hints.task == "transform":
         return Meaning({first.name: "embedding"}, "transform")
-    if len(first.shape) == 2:
+    if len(first.shape) == 2 and hints.task in (None, "regression"):
         return Meaning({first.name: "value"}, "regression")
+    if hints.task is not None:
+        problem = f"output '{first.name}' has shape {list(first.shape)}, which does not suit {hints.task}"
+        raise InvalidOption("--task", f"{problem}; expected classification, transform, or regression (of a matrix)")
     return Meaning({first.name: None})
 
 

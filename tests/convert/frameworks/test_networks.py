@@ -61,10 +61,20 @@ def test_several_outputs_have_no_single_task() -> None:
         find_meaning(outputs, Hints(task="classification"))
 
 
-@pytest.mark.parametrize("output", [Output("y", (-1, 1)), Output("y", (-1,)), Output("y", (-1, 8, 3))])
-def test_a_task_that_the_output_cannot_have_is_refused(output: Output) -> None:
+@pytest.mark.parametrize(
+    ("output", "task"),
+    [
+        (Output("y", (-1, 1)), "classification"),
+        (Output("y", (-1,)), "classification"),
+        (Output("y", (-1, 8, 3)), "classification"),
+        (Output("y", (-1, 8, 3)), "regression"),
+        (Output("y", (-1, 3)), "clustering"),
+        (Output("y", (-1, 3)), "outliers"),
+    ],
+)
+def test_a_task_that_the_output_cannot_have_is_refused(output: Output, task: Any) -> None:
     with pytest.raises(InvalidOption, match="--task: output 'y' has shape"):
-        find_meaning([output], Hints(task="classification"))
+        find_meaning([output], Hints(task=task))
 
 
 def test_tells_probabilities_from_logits() -> None:

@@ -24,7 +24,7 @@ from snooze.convert.report.page import REPORT, render
 from snooze.convert.source import Model, describe, read_model
 
 FEW_ROWS: Final = 24
-DRAWN_SECONDS: Final = 10.0  # that a model may take to answer its drawn rows
+DRAWN_SECONDS: Final = 5.0  # that a model may take to answer its drawn rows
 VARIANT_ROWS: Final = 64  # on which the forms of a model are compared
 VARIANT_BYTES: Final = 64 * 2**20  # and their size
 

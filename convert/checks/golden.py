@@ -15,6 +15,7 @@ from snooze.convert.checks.parity import by_column, margins, spans
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 
+CANDIDATES: Final = 256
 ROWS: Final = 6
 EDGES: Final = 2
 MIN_MARGIN: Final = {False: 0.01, True: 0.2}  # of the two best scores, with weights in fp32 and in int8
@@ -31,6 +32,7 @@ def choose_samples(
     Rows with a large margin are preferred, because only those keep their label on a CPU that rounds differently.
     Raises InvalidData if a single row is too large.
     """
+    data = data.take_evenly(CANDIDATES)
     rows = _find_usable(runner, original, data, quantized)
     edge_rows = None if edges is None else _find_usable(runner, original, edges, quantized)
     for count, edge_count in ((ROWS, EDGES), (EDGES, 1), (1, 0)):

@@ -7,7 +7,7 @@ import pytest
 from snooze.bundle.evidence import read_evidence, read_profile
 from snooze.bundle.samples import matches, read_samples
 from snooze.bundle.store import read, verify
-from snooze.convert import Converted, convert
+from snooze.convert import Converted, attempts, convert
 from snooze.convert.runner import Runner
 
 pytestmark = [pytest.mark.framework, pytest.mark.process]
@@ -71,3 +71,20 @@ def test_real_rows_stay_out_of_the_bundle_if_wanted(
     assert any(row.tobytes() in real for row in golden) == (samples == "real")
     assert read_evidence(converted.bundle).samples == shown
     assert read_evidence(converted.bundle).data == "given"
+
+
+def test_rows_that_the_original_answers_differently_among_copies_are_no_golden_samples(
+    pipeline: Any, cancer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parity = attempts.check_parity
+
+    def check(*arguments: Any) -> Any:
+        found, problem = parity(*arguments)
+        return found._replace(edges_refused=(attempts.UNSTEADY,)), problem
+
+    monkeypatch.setattr(attempts, "check_parity", check)
+
+    converted = convert(pipeline, name="tumour", target=tmp_path, data=cancer[0][:60], quantize="none")
+
+    samples = read_samples(converted.folder, converted.bundle)
+    assert sum(len(one.inputs["features"]) for one in samples) == 6

@@ -137,8 +137,8 @@ def check_parity(original: Original, attempt: str, expected: Expected, runner: R
     if expected.edges:
         wanted, got = expected.edges.outputs, runner.answer_all(expected.edges.cases)
         found = compare_edges(original, wanted, got, expected.tolerance, trees)
-        if found.outliers.any() and (unsteady := find_unsteady(original, expected)).any():
-            found = replace(found, outliers=found.outliers & ~unsteady, flips=found.flips & ~unsteady)
+        if found.outliers.any() and not trees and are_unsteady(original, expected, found.outliers):
+            found = replace(found, outliers=np.zeros_like(found.outliers), flips=found.flips & ~found.outliers)
             refused += (UNSTEADY,)
         edges = found.differences
     problem = find_problem(data, trees)
@@ -159,26 +159,23 @@ def check_parity(original: Original, attempt: str, expected: Expected, runner: R
     return parity, problem
 
 
-def find_unsteady(original: Original, expected: Expected) -> Array:
+def are_unsteady(original: Original, expected: Expected, outliers: Array) -> bool:
     """
-    Return for each unit of the edge cases whether the original itself answers it differently among copies of it.
+    Return whether the original itself answers each of some edge rows differently among copies of it.
 
     Some networks normalize noise, as of a recording that is silent: there the order of additions decides, and a
-    difference says nothing about the graph.
+    difference says nothing about the graph. `outliers` marks the rows, over all cases in order.
     """
-    found: list[bool] = []
-    for case, answer in zip(*expected.edges, strict=True) if expected.edges else ():
-        for at in range(case.units):
-            copies = np.full(COPIES, at)
-            again = compare_edges(
-                original,
-                [answer.take(copies)],
-                [original.answer(case.take(copies))],
-                expected.tolerance,
-                expected.trees,
-            )
-            found.append(bool(again.outliers.any() or again.flips.any()))
-    return np.array(found)
+    pairs = zip(*expected.edges, strict=True) if expected.edges else ()
+    rows = [(case, answer, at) for case, answer in pairs for at in range(case.units)]
+    return all(_is_unsteady(original, expected, *row) for row, marked in zip(rows, outliers, strict=True) if marked)
+
+
+def _is_unsteady(original: Original, expected: Expected, case: Case, answer: Case, at: int) -> bool:
+    copies = np.full(COPIES, at)
+    again = [original.answer(case.take(copies))]
+    found = compare_edges(original, [answer.take(copies)], again, expected.tolerance, expected.trees)
+    return bool(found.outliers.any() or found.flips.any())
 
 
 def find_batching(

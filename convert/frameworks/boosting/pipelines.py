@@ -20,12 +20,12 @@ def register(framework: "Boosting") -> None:
     with quiet():
         from skl2onnx import update_registered_converter
         from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
-        from sklearn.base import is_classifier
+        from sklearn.base import ClassifierMixin
 
     for kind in framework.estimators():
         options: dict[str, Any] = {}
         calculate = _shape_calculator(framework)
-        if is_classifier(kind()):
+        if issubclass(kind, ClassifierMixin):
             options = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
             calculate = calculate_linear_classifier_output_shapes
         if hasattr(kind, "decision_function"):  # which CalibratedClassifierCV prefers to probabilities

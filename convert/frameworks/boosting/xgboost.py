@@ -75,7 +75,8 @@ class XGBoost(Boosting):
 
     def estimators(self) -> tuple[type, ...]:
         names = ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
-        return tuple(getattr(self.package(), name) for name in names)
+        package = self.package()
+        return tuple(getattr(package, name) for name in names if hasattr(package, name))
 
     def split_up(self, model: Any, package: ModuleType) -> Parts | None:
         if isinstance(model, package.Booster):
@@ -143,7 +144,7 @@ def read_learner(learner: dict[str, Any], rounds: int, parts: Parts, name: str) 
         raise Unsupported(name, "it predicts several labels at once; train one model for each")
     if word in HARD and parts.task == "regression":
         raise Unsupported(name, f"its objective {word} predicts classes; train an XGBClassifier instead")
-    share = booster.get("weight_drop", [1.0] * last)
+    share = booster.get("weight_drop") or model.get("weight_drop") or [1.0] * last  # XGBoost 3.3 moved it
     trees = zip(model["trees"][:last], model["tree_info"], share, strict=False)
     return Ensemble(
         trees=tuple(check_tree(list(read_nodes(tree, target, float(weight))), width) for tree, target, weight in trees),

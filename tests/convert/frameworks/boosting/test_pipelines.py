@@ -58,7 +58,7 @@ def test_a_regressor_behind_a_scaler(convert: Convert, diabetes: Data, last: Any
     assert [(one.name, one.shape) for one in conversion.outputs] == [("value", (-1, 1))]
 
 
-@pytest.mark.parametrize("last", [lightgbm.LGBMClassifier(**LIGHT), xgboost.XGBRFClassifier(**FEW)])
+@pytest.mark.parametrize("last", [lightgbm.LGBMClassifier(**LIGHT), xgboost.XGBClassifier(num_parallel_tree=3, **FEW)])
 def test_behind_columns_of_different_kinds(convert: Convert, diabetes: Data, last: Any) -> None:
     rows = np.c_[np.arange(len(diabetes[0])) % 4, diabetes[0][:, :3]]
     columns = [

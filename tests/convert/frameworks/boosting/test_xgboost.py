@@ -16,7 +16,10 @@ from snooze.convert.frameworks.boosting.xgboost import FRAMEWORK, read_learner
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.quiet import quiet
 
-pytestmark = pytest.mark.framework
+pytestmark = [
+    pytest.mark.framework,
+    pytest.mark.filterwarnings("ignore:(?s).*is deprecated"),  # XGBoost 3.3 and later, of dart, gblinear and XGBRF
+]
 Agree = Callable[..., Original]
 Data = tuple[Array, Array]
 SMALL = {"max_depth": 3, "nthread": 1}

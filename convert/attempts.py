@@ -23,8 +23,6 @@ from snooze.convert.frameworks.interface import Attempt, Original, first_line
 from snooze.convert.runner import Runner
 
 MAX_BATCH_ROWS = 64  # up to which requests are joined
-
-
 COPIES = 8  # of a row, in which a framework adds in different orders
 UNSTEADY = "rows that the original itself answers differently among copies of them"
 

@@ -87,6 +87,12 @@ def has_probabilities(output: Output) -> bool:
     return output.activation in ("softmax", "sigmoid") or _is_softmax(output.answer)
 
 
+def split_column(column: Array) -> Array:
+    """Return the answers for both classes, given those for the second: what `split_columns` does in a graph."""
+    second = column.reshape(-1, 1)
+    return np.concatenate([1 - second, second], 1)
+
+
 def split_columns(graph: Any, name: str) -> Any:
     """Replace the only column of an output, the probability of the second class, by those of both classes."""
     from onnx import helper, numpy_helper

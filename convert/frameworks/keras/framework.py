@@ -130,7 +130,7 @@ def _layers(model: Any) -> list[Any]:
 
 
 def _build(model: Any, sample: Arrays | None) -> None:
-    """Call a model that was never called with a sample row. Raises Unfitted if there is none, InvalidData."""
+    """Build a model that was never called, by a call with a sample row. Raises Unfitted (no sample), InvalidData."""
     name = type(model).__name__
     if sample is None:
         raise Unfitted(name, "fit (or build)")

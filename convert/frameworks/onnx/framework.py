@@ -14,7 +14,7 @@ import numpy as np
 from snooze.convert.checks.cases import Array, Arrays, Case, run_in_parts
 from snooze.convert.errors import GraphRefused
 from snooze.convert.frameworks.interface import NO_HINTS, Attempt, Framework, Hints, Inputs, Loaded, Original
-from snooze.convert.frameworks.networks import Meaning, split_columns
+from snooze.convert.frameworks.networks import Meaning, split_column, split_columns
 from snooze.convert.frameworks.onnx.file import looks_like_onnx, read
 from snooze.convert.frameworks.onnx.graph import NAME, find_zipmaps, is_half, make_served, prepare
 from snooze.convert.frameworks.onnx.inputs import find_axes, find_inputs, run_problem
@@ -109,7 +109,7 @@ def _runner(
             answers = _without_maps(runner.run(tensors), zipmaps)
         except Exception as error:  # ONNX Runtime has no common base for its errors
             raise ValueError(run_problem(error)) from None
-        return {name: np.concatenate([1 - one, one], 1) for name, one in answers.items()} if binary else answers
+        return {name: split_column(one) for name, one in answers.items()} if binary else answers
 
     return lambda tensors: run_in_parts(Case(tensors, rows), call, axes=axes).tensors
 

@@ -12,7 +12,14 @@ from snooze.bundle.contract import Tensor
 from snooze.convert.checks.cases import Array, Arrays, Case, run_in_parts
 from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.frameworks.interface import Attempt, Domain, Hints, Input, Inputs, Original
-from snooze.convert.frameworks.networks import Meaning, Output, find_meaning, name_only_output, split_columns
+from snooze.convert.frameworks.networks import (
+    Meaning,
+    Output,
+    find_meaning,
+    name_only_output,
+    split_column,
+    split_columns,
+)
 from snooze.convert.frameworks.tensorflow.graph import (
     Function,
     cause,
@@ -105,7 +112,7 @@ def make_runner(
 
     def run(rows: Arrays) -> Arrays:
         answers = run_in_parts(Case({name: rows[name] for name in axes}, axes), call).tensors
-        return {name: np.concatenate([1 - one, one], 1) for name, one in answers.items()} if binary else answers
+        return {name: split_column(one) for name, one in answers.items()} if binary else answers
 
     return run
 

@@ -19,7 +19,7 @@ from snooze.convert.checks.cases import Array, Arrays, Case, join, split
 from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.errors import NotAModel, Untrusted
 from snooze.convert.frameworks.interface import NO_HINTS, Attempt, Framework, Hints, Inputs, Loaded, Original
-from snooze.convert.frameworks.networks import Meaning, Output, name_only_output, split_columns
+from snooze.convert.frameworks.networks import Meaning, Output, name_only_output, split_column, split_columns
 from snooze.convert.frameworks.torch.archive import check_archive, find_kind, is_from_gpu, reaches_out
 from snooze.convert.frameworks.torch.graph import add_axis, convert_program, convert_trace
 from snooze.convert.frameworks.torch.network import (
@@ -161,14 +161,9 @@ def _runner(
         whole = axes is None or None in axes.values()
         parts = [part.answer(call(part.tensors), axes) for part in ([case] if whole else split(case, limit))]
         answers = join(parts).tensors
-        return {name: _both_columns(one) for name, one in answers.items()} if form.binary else answers
+        return {name: split_column(one) for name, one in answers.items()} if form.binary else answers
 
     return run
-
-
-def _both_columns(answer: Array) -> Array:
-    column = answer.reshape(-1, 1)
-    return np.concatenate([1 - column, column], 1)
 
 
 def _activations(network: Network, rows: Arrays) -> dict[str, str | None]:

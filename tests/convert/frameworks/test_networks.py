@@ -11,6 +11,7 @@ from snooze.convert.frameworks.networks import (
     find_meaning,
     has_probabilities,
     name_only_output,
+    split_column,
     split_columns,
 )
 
@@ -116,3 +117,4 @@ def test_splits_the_column_of_two_classes() -> None:
 
     (found,) = ReferenceEvaluator(made).run(["p"], {"x": np.array([[0.0], [50.0]], np.float32)})
     assert found.tolist() == [[0.5, 0.5], [0.0, 1.0]]
+    assert split_column(np.array([[0.5], [1.0]])).tolist() == found.tolist()

@@ -157,12 +157,13 @@ def signature(
         shape = tuple(
             sizes[0] if len(set(sizes)) == 1 and not kept else -1 for sizes, kept in zip(found, keep, strict=True)
         )
-        _declare(value, shape)
+        declare(value, shape)
         gives.append(Tensor(value.name, NAMES[arrays[0].dtype], shape, roles.get(value.name)))
     return tuple(takes), tuple(gives)
 
 
-def _declare(value: Any, shape: tuple[int, ...]) -> None:
+def declare(value: Any, shape: tuple[int, ...]) -> None:
+    """Declare the shape of an output; variable dimensions (-1) get names. Changes the output."""
     dimensions = value.type.tensor_type.shape.dim
     del dimensions[:]
     for index, size in enumerate(shape):

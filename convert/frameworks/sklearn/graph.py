@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from snooze.convert.checks.graph import OPSET, rename
+from snooze.convert.checks.graph import OPSET, declare, rename
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Attempt
 from snooze.convert.frameworks.registry import frameworks
@@ -153,7 +153,7 @@ def _graph(model: Any, layout: Layout, outputs: Mapping[str, str], double: bool,
     collapse_spaces(graph)
     graph = _with_outputs(graph, tuple(outputs))
     if is_multilabel(last):  # some converters declare a single label
-        _declare_matrix(graph.graph.output[0])
+        declare(graph.graph.output[0], (-1, -1))
     for name, shape in SHAPES.get(type(last).__name__, {}).items():
         _reshape(graph, name, shape)
     if "scores" in outputs and getattr(last, "classes_", np.zeros(0)).shape == (2,):
@@ -182,19 +182,7 @@ def _reshape(graph: Any, name: str, shape: tuple[int, ...]) -> None:
     graph.graph.node.append(helper.make_node("Reshape", [f"{name}_given", f"{name}_shape"], [name]))
     value = next(one for one in graph.graph.output if one.name == f"{name}_given")
     value.name = name
-    dimensions = value.type.tensor_type.shape.dim
-    del dimensions[:]
-    for size in shape:
-        dimension = dimensions.add()
-        if size > 0:
-            dimension.dim_value = size
-
-
-def _declare_matrix(value: Any) -> None:
-    dimensions = value.type.tensor_type.shape.dim
-    del dimensions[:]
-    for name in ("rows", "targets"):
-        dimensions.add().dim_param = name
+    declare(value, shape)
 
 
 def _split_targets(graph: Any, name: str, count: int) -> list[str]:

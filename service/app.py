@@ -6,14 +6,13 @@ a Starlette application that is imported with its first request: the import woul
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import Executor
 from time import perf_counter
 from typing import Any, Final
 
 import orjson
 
 from snooze.service.endpoint import Endpoint
-from snooze.service.errors import BodyTooLarge, MethodNotAllowed, Overloaded, UnknownModel
+from snooze.service.errors import BodyTooLarge, MethodNotAllowed, UnknownModel
 from snooze.service.logs import Log
 from snooze.service.messages import Handler, Pending, Request, Response, Route
 from snooze.service.metrics import Metrics
@@ -39,7 +38,6 @@ ROUTES: Final = (
     *v2.ROUTES,
     *plain.ROUTES,
 )
-ADMITTED: Final = "snooze.admitted"  # key of a scope: whether its complete request was admitted
 
 
 class Disconnected(Exception):
@@ -79,13 +77,9 @@ class Application:
                     body = await read_body(message, receive, self.settings.max_body)
                 else:
                     body = message["body"]
-                if scope.pop(ADMITTED) if ADMITTED in scope else endpoint.admit():
-                    # The endpoint releases the admission.
-                    response = endpoint(Request("POST", scope["path"], headers, body, arrived))
-                    if type(response) is not Response:
-                        response = await response  # type: ignore[misc]
-                else:
-                    response = endpoint.refuse(Overloaded(self.state.admission.limit), headers, arrived)
+                response = endpoint(Request("POST", scope["path"], headers, body, arrived))
+                if type(response) is not Response:
+                    response = await response  # type: ignore[misc]
         except BodyTooLarge as error:
             response = endpoint.refuse(error, headers, arrived)
         except Disconnected:
@@ -96,16 +90,8 @@ class Application:
                 await send({"type": "http.response.start", "status": status, "headers": described})
                 await send({"type": "http.response.body", "body": body})
         finally:
-            if scope.pop(ADMITTED, False):  # the endpoint was not called
-                self.state.admission.count -= 1
             endpoint.in_flight.value -= 1
             self.state.touched = perf_counter()
-
-    def count_complete(self, scope: Scope) -> None:
-        """Admit a prediction whose body is complete before its task runs. The HTTP protocol calls this."""
-        target = self._hot.get(scope["path"])
-        if type(target) is Endpoint:
-            scope[ADMITTED] = target.admit()
 
     def refresh(self) -> None:
         """Compute the answer to readiness probes, which are frequent and must not touch a model."""
@@ -138,7 +124,7 @@ class Application:
         state, name = self.state, entry.name
         scheduler = None
         if entry.model is not None:
-            scheduler = Scheduler(entry.model, state.admission, state.metrics, state.threads)
+            scheduler = Scheduler(entry.model, state)
         default = self.repository.default(name) is entry
         for codec in (v2, plain):
             endpoint = Endpoint(state, entry, codec, scheduler)
@@ -212,11 +198,9 @@ async def read_body(message: Message, receive: Receive, limit: int) -> bytes:
         message = await receive()
 
 
-def create_app(settings: Settings, threads: Executor | None = None) -> Application:
+def create_app(settings: Settings) -> Application:
     """
     Return the application that serves the bundles of `settings.models`, loaded and proved.
-
-    `threads` run the models whose bundles ask for a thread; by default as many as there are processors.
 
     Raises:
         BundleError, ServiceError: a bundle is broken, or its model does not give its golden outputs on this CPU.
@@ -224,17 +208,7 @@ def create_app(settings: Settings, threads: Executor | None = None) -> Applicati
     repository = load(locate(settings.models), processors(settings))
     prove(repository, lambda phase: None)
     check(repository, settings.ready)
-    threads = threads or create_threads(repository)
-    return Application(repository, settings, ServerState(settings, Metrics(), Log(settings.log), threads))
-
-
-def create_threads(repository: Repository) -> Executor | None:
-    """Return threads for the models that run in them, or None if there is no such model."""
-    if not any(entry.model and entry.model.bundle.session.run_in == "executor" for entry in repository.entries):
-        return None
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(allowed(), "run")
+    return Application(repository, settings, ServerState(settings, Metrics(), Log(settings.log)))
 
 
 def processors(settings: Settings) -> int:

@@ -4,7 +4,7 @@ Predictions of one model by one protocol: a plain function from a complete reque
 A caller (the ASGI application, or an HTTP protocol that answers by itself) does, in this order:
 
 1. when the head is complete: `in_flight.value += 1`, and `check`: what it returns is the response;
-2. when the body is complete: `admit` (once) and, if it is admitted, the endpoint itself with the complete request;
+2. when the body is complete: the endpoint itself, with the complete request;
 3. when the response is written, or the client went away: `in_flight.value -= 1`.
 """
 
@@ -50,7 +50,6 @@ class Endpoint:
         self._protocol = codec.PROTOCOL
         self._decode = codec.decode
         self._encode = codec.encode
-        self._admission = state.admission
         self._max_body = state.settings.max_body
         self._seconds = state.settings.timeout or inf
         self._labels = (entry.name, str(entry.version))
@@ -75,24 +74,11 @@ class Endpoint:
             return None
         return self.refuse(error, headers, arrived)
 
-    def admit(self) -> bool:
-        """
-        Return whether a request whose body is complete may run, and count it.
-
-        Calling the endpoint releases it when the run has ended.
-        """
-        admission = self._admission
-        if admission.count >= admission.limit:
-            return False
-        admission.count += 1
-        return True
-
     def __call__(self, request: Request) -> Response | Pending:
-        """Answer an admitted request that passed `check`."""
+        """Answer a request that passed `check`."""
         headers = request.headers
         request_id = self._state.request_id(headers)
         body = request.body
-        submitted = False
         try:
             if b"content-encoding" in headers:
                 body = decompress(body, headers[b"content-encoding"], self._max_body)
@@ -104,14 +90,11 @@ class Endpoint:
             seconds = call.timeout
             if seconds is None:
                 seconds = read_timeout(headers) if b"x-request-timeout" in headers else 0.0
-            submitted = True
             arrays = self._scheduler.submit(call, request.arrived, seconds or self._seconds)
             if type(arrays) is list:
                 return self._respond(request, request_id, call, arrays)
             return self._finish(request, request_id, call, arrays)  # type: ignore[arg-type]
         except Exception as error:
-            if not submitted:
-                self._admission.count -= 1
             return self._fail(error, headers, request.arrived, request_id)
 
     def refuse(self, error: RequestError, headers: dict[bytes, bytes], arrived: float) -> Response:

@@ -16,12 +16,13 @@ Errors between a bundle, a request and its response. `responses.py` says which H
     - BodyTooLarge           the body exceeds the limit
     - UnsupportedEncoding    the compression of the body is not supported
     - NotInJson              the response contains NaN or Infinity, but JSON was requested
-    - Overloaded             the server runs as many predictions as allowed
+    - Overloaded             the server cannot take the request now
     - ModelNotReady          the model exists but cannot answer
     - DeadlineExceeded       the time of the request is over
     - RunFailed              ONNX Runtime failed on an input that fits the signature
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -156,11 +157,12 @@ class NotInJson(RequestError):
 
 
 class Overloaded(RequestError):
-    """The server runs as many predictions as allowed."""
+    """The server cannot take this request now, but probably `retry_after` seconds (an integer) later."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} predictions are running or waiting, the limit of this server; try again later")
-        self.limit = limit
+    def __init__(self, problem: str, retry_after: float = 1.0) -> None:
+        self.retry_after = max(1, math.ceil(retry_after))
+        super().__init__(f"{problem}; try again in {self.retry_after} s")
+        self.problem = problem
 
 
 class ModelNotReady(RequestError):

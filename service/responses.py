@@ -54,7 +54,9 @@ def error_response(error: RequestError) -> Response:
     """Return the response to an error, without the headers that every response has."""
     status = STATUS[type(error)]
     headers = [JSON]
-    if status in (429, 503):
+    if isinstance(error, Overloaded):
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    elif status == 503:
         headers.append(RETRY_AFTER)
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))

@@ -3,14 +3,13 @@
 import os
 import re
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from time import perf_counter
 from typing import Final
 
 from snooze.service.logs import Log
 from snooze.service.messages import Headers
 from snooze.service.metrics import Metrics, Value
-from snooze.service.runtime.scheduler import Admission
+from snooze.service.runtime.scheduler import Capacity
 from snooze.service.settings import Settings
 
 REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
@@ -25,12 +24,11 @@ class ServerState:
     the first prediction is answered.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, log: Log, threads: Executor | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, log: Log) -> None:
         self.settings = settings
         self.metrics = metrics
         self.log = log
-        self.threads = threads
-        self.admission = Admission(settings.max_in_flight)
+        self.capacity = Capacity(settings.max_in_flight)
         self.draining = False
         self.touched = perf_counter()
         self.server_timing: bytes | None = None

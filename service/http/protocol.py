@@ -58,11 +58,8 @@ class Connection(HttpToolsProtocol):
         self.headers = []
 
     def on_message_complete(self) -> None:
-        """Note the end of a body, which uvicorn does not after an early answer, and count the complete request."""
-        cycle = self.cycle
-        cycle.more_body = False
-        if not cycle.response_complete and not self.pipeline:  # a pipelined request may never be started
-            self.app.count_complete(cycle.scope)
+        """Note the end of a body, which uvicorn does not after an early answer."""
+        self.cycle.more_body = False
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

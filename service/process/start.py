@@ -88,7 +88,7 @@ def serve(settings: Settings, timer: StartupTimer) -> int:
     server = Server(app, holder, ready)
     server.run([listener])
     log.write("stop", f"stopped ({server.reason})")
-    if app.state.threads is not None:
+    if app.state.capacity.uses_threads:
         # A run that was given up cannot be stopped, and the interpreter would wait for its thread.
         os._exit(0)
     return 0
@@ -158,7 +158,7 @@ def _import_server() -> None:
 
 
 def _create_application(repository: "Repository", settings: Settings) -> "Application":
-    from snooze.service.app import Application, create_threads
+    from snooze.service.app import Application
     from snooze.service.metrics import Metrics
     from snooze.service.state import ServerState
 
@@ -166,7 +166,7 @@ def _create_application(repository: "Repository", settings: Settings) -> "Applic
     for entry in repository.entries:
         if entry.error is not None:
             log.write("error", f"not served: {entry.error}", model=entry.name, version=entry.version)
-    return Application(repository, settings, ServerState(settings, Metrics(), log, create_threads(repository)))
+    return Application(repository, settings, ServerState(settings, Metrics(), log))
 
 
 def _publish(app: "Application", timer: StartupTimer) -> None:

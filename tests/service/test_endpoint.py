@@ -75,7 +75,6 @@ def ask(application: Application, path: str, body: bytes, **headers: bytes) -> t
     )
     tracemalloc.start()
     try:
-        endpoint.admit()
         response = endpoint(request)
         peak = tracemalloc.get_traced_memory()[1]
     finally:

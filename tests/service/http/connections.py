@@ -31,11 +31,6 @@ class Echo:
         self.gate = asyncio.Event()
         self.gate.set()
         self.requests: list[tuple[str, dict[bytes, bytes], bytes]] = []
-        self.complete: list[str] = []
-
-    def count_complete(self, scope: Any) -> None:
-        """Note a request whose body is complete."""
-        self.complete.append(scope["path"])
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request; `/early` without reading it."""

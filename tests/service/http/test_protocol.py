@@ -230,16 +230,3 @@ def test_requests_in_one_packet_are_answered_in_order() -> None:
         assert not pair.connection.transport.is_closing()
 
     converse(talk)
-
-
-def test_the_application_counts_a_complete_request_before_its_task_runs() -> None:
-    async def talk(pair: Pair) -> None:
-        pair.app.gate.clear()
-        await pair.send(HALF_BODY)
-        assert pair.app.complete == []
-        await pair.send(b" body")
-        assert pair.app.complete == ["/echo"]
-        await pair.send(WHOLE)  # pipelined: it would stay counted if the connection were lost before its turn
-        assert pair.app.complete == ["/echo"]
-
-    converse(talk)

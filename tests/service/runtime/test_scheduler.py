@@ -1,6 +1,4 @@
 import asyncio
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -13,11 +11,14 @@ from tests.service.conftest import publish, regressor
 
 from snooze.bundle.contract import RunIn
 from snooze.bundle.store import read
-from snooze.service.errors import DeadlineExceeded, RunFailed
+from snooze.service.errors import DeadlineExceeded, Overloaded, RunFailed
+from snooze.service.logs import Log
 from snooze.service.messages import Call
 from snooze.service.metrics import Metrics
 from snooze.service.runtime.model import Model
-from snooze.service.runtime.scheduler import Admission, Scheduler
+from snooze.service.runtime.scheduler import Scheduler
+from snooze.service.settings import Settings
+from snooze.service.state import ServerState
 
 CALL = Call({"x": np.zeros((2, 3), np.float32)}, ["value"])
 DEADLINE = 60
@@ -45,69 +46,63 @@ def session() -> Session:
     return Session()
 
 
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
-
-
 def schedule(
-    tmp_path: Path, session: Session, run_in: RunIn = "loop", threads: ThreadPoolExecutor | None = None
-) -> tuple[Scheduler, Admission, Metrics]:
+    tmp_path: Path, session: Session, run_in: RunIn = "loop", **settings: Any
+) -> tuple[Scheduler, ServerState]:
     folder = publish(tmp_path, "sum", regressor(), run_in=run_in)
-    admission, metrics = Admission(8), Metrics()
-    admission.count = 1
-    return Scheduler(Model(folder, read(folder), session), admission, metrics, threads), admission, metrics
+    state = ServerState(Settings(**settings), Metrics(), Log("off"))
+    return Scheduler(Model(folder, read(folder), session), state), state
 
 
-def test_a_loop_model_runs_before_submit_returns(tmp_path: Path, session: Session, threads: ThreadPoolExecutor) -> None:
-    scheduler, admission, metrics = schedule(tmp_path, session, "loop", threads)
+def test_a_loop_model_runs_before_submit_returns(tmp_path: Path, session: Session) -> None:
+    scheduler, state = schedule(tmp_path, session)
 
     arrays: Any = scheduler.submit(CALL, perf_counter(), inf)
 
     assert arrays == ["answer"]
-    assert admission.count == 0
-    assert sum(metrics.run.histogram("sum", "1").buckets) == 1
-    assert metrics.rows.histogram("sum", "1").sum == 2
+    assert state.capacity.count == 0
+    assert not state.capacity.uses_threads
+    assert sum(state.metrics.run.histogram("sum", "1").buckets) == 1
+    assert state.metrics.rows.histogram("sum", "1").sum == 2
 
 
-def test_a_failed_run_releases_its_admission(tmp_path: Path, session: Session) -> None:
-    scheduler, admission, _ = schedule(tmp_path, session)
+def test_a_failed_run_raises(tmp_path: Path, session: Session) -> None:
+    scheduler, _ = schedule(tmp_path, session)
     session.error = ValueError("no")
 
     with pytest.raises(RunFailed):
         scheduler.submit(CALL, perf_counter(), inf)
-    assert admission.count == 0
 
 
-def test_a_run_does_not_begin_after_its_deadline(tmp_path: Path, session: Session) -> None:
-    scheduler, admission, _ = schedule(tmp_path, session)
+@pytest.mark.parametrize("run_in", ["loop", "executor"])
+def test_a_run_does_not_begin_after_its_deadline(tmp_path: Path, session: Session, run_in: RunIn) -> None:
+    scheduler, state = schedule(tmp_path, session, run_in)
 
     with pytest.raises(DeadlineExceeded):
         scheduler.submit(CALL, perf_counter() - 10, 5)
-    assert (session.runs, admission.count) == (0, 0)
+    assert (session.runs, state.capacity.count) == (0, 0)
 
 
-def test_a_run_in_a_thread_leaves_the_loop_free(tmp_path: Path, session: Session, threads: ThreadPoolExecutor) -> None:
-    scheduler, admission, metrics = schedule(tmp_path, session, "executor", threads)
+def test_a_run_in_a_thread_leaves_the_loop_free(tmp_path: Path, session: Session) -> None:
+    scheduler, state = schedule(tmp_path, session, "executor")
     session.held = Event()
 
     async def main() -> None:
         arrays = scheduler.submit(CALL, perf_counter(), inf)
         assert not isinstance(arrays, list)
-        assert admission.count == 1
+        assert state.capacity.count == 1
         assert session.held is not None
         session.held.set()
         assert await arrays == ["answer"]
         await asyncio.sleep(0)
-        assert admission.count == 0
+        assert state.capacity.count == 0
 
     asyncio.run(main())
-    assert sum(metrics.queue.histogram("sum", "1").buckets) == 1
+    assert sum(state.metrics.queue.histogram("sum", "1").buckets) == 1
 
 
-def test_an_abandoned_run_counts_until_it_ends(tmp_path: Path, session: Session, threads: ThreadPoolExecutor) -> None:
-    scheduler, admission, _ = schedule(tmp_path, session, "executor", threads)
+def test_an_abandoned_run_counts_until_it_ends(tmp_path: Path, session: Session) -> None:
+    scheduler, state = schedule(tmp_path, session, "executor", max_in_flight=1)
     session.held = Event()
 
     async def main() -> None:
@@ -115,10 +110,12 @@ def test_an_abandoned_run_counts_until_it_ends(tmp_path: Path, session: Session,
         assert not isinstance(arrays, list)
         with pytest.raises(DeadlineExceeded):
             await arrays
-        assert session.runs == 0 or admission.count == 1
+        if session.runs:
+            with pytest.raises(Overloaded):
+                scheduler.submit(CALL, perf_counter(), inf)
         assert session.held is not None
         session.held.set()
-        while admission.count:
+        while state.capacity.count:
             await asyncio.sleep(0.001)
 
     asyncio.run(asyncio.wait_for(main(), DEADLINE))

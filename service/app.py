@@ -5,7 +5,7 @@ The table lists every path. Predictions and probes are expanded to exact paths a
 a Starlette application that is imported with its first request: the import would cost each cold start 10 to 20 ms.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
@@ -74,10 +74,10 @@ class Application:
             if response is None:
                 message = await receive()
                 if message.get("more_body") or "body" not in message:
-                    body = await read_body(message, receive, self.settings.max_body)
+                    body = await read_body(message, receive, self.state.max_body)
                 else:
                     body = message["body"]
-                response = endpoint(Request("POST", scope["path"], headers, body, arrived))
+                response = endpoint(Request("POST", scope["path"], headers, body, arrived, arrived))
                 if type(response) is not Response:
                     response = await response  # type: ignore[misc]
         except BodyTooLarge as error:
@@ -92,6 +92,16 @@ class Application:
         finally:
             endpoint.in_flight.value -= 1
             self.state.touched = perf_counter()
+
+    def find(self, path: str) -> Endpoint | Handler | None:
+        """Return what answers requests for a path at once; None leaves them to the application."""
+        return self._hot.get(path)
+
+    def complete(self, headers: Mapping[bytes, bytes], response: Response) -> Response:
+        """Add the headers of every response to those that describe the body; `headers` are those of the request."""
+        status, described, body = response
+        common = self.state.common_headers(self.state.request_id(headers), headers)
+        return Response(status, [*described, *common, (b"content-length", b"%d" % len(body))], body)
 
     def refresh(self) -> None:
         """Compute the answer to readiness probes, which are frequent and must not touch a model."""
@@ -143,7 +153,9 @@ class Application:
         self, handler: Endpoint | Handler | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if handler is not None and not isinstance(handler, Endpoint):
-            status, headers, body = handler(Request(scope["method"], scope["path"], dict(scope["headers"]), b"", 0.0))
+            status, headers, body = handler(
+                Request(scope["method"], scope["path"], dict(scope["headers"]), b"", 0.0, 0.0)
+            )
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
             return
@@ -163,16 +175,11 @@ class Application:
     def _probe(self, request: Request, response: Response) -> Response:
         if request.method not in ("GET", "HEAD"):
             response = error_response(MethodNotAllowed(request.method, ("GET", "HEAD")))
-        return self._complete(request, response)
+        return self.complete(request.headers, response)
 
     def _choose_model(self, request: Request) -> Response:
         error = UnknownModel("single model behind /predict: use /models/NAME/predict", self.repository.versions)
-        return self._complete(request, error_response(error))
-
-    def _complete(self, request: Request, response: Response) -> Response:
-        status, headers, body = response
-        common = self.state.common_headers(self.state.request_id(request.headers), request.headers)
-        return Response(status, [*headers, *common, (b"content-length", b"%d" % len(body))], body)
+        return self.complete(request.headers, error_response(error))
 
 
 async def read_body(message: Message, receive: Receive, limit: int) -> bytes:

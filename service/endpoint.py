@@ -50,7 +50,7 @@ class Endpoint:
         self._protocol = codec.PROTOCOL
         self._decode = codec.decode
         self._encode = codec.encode
-        self._max_body = state.settings.max_body
+        self._max_body = state.max_body
         self._seconds = state.settings.timeout or inf
         self._labels = (entry.name, str(entry.version))
         metrics = state.metrics
@@ -90,7 +90,7 @@ class Endpoint:
             seconds = call.timeout
             if seconds is None:
                 seconds = read_timeout(headers) if b"x-request-timeout" in headers else 0.0
-            arrays = self._scheduler.submit(call, request.arrived, seconds or self._seconds)
+            arrays = self._scheduler.submit(call, request.began, seconds or self._seconds)
             if type(arrays) is list:
                 return self._respond(request, request_id, call, arrays)
             return self._finish(request, request_id, call, arrays)  # type: ignore[arg-type]

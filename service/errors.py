@@ -16,6 +16,9 @@ Errors between a bundle, a request and its response. `responses.py` says which H
     - BodyTooLarge           the body exceeds the limit
     - UnsupportedEncoding    the compression of the body is not supported
     - NotInJson              the response contains NaN or Infinity, but JSON was requested
+    - HeadTooLarge           the head has too many bytes or headers
+    - RequestTimeout         the rest of the request did not come in time
+    - TooManyConnections     as many clients as allowed are connected
     - Overloaded             the server cannot take the request now
     - ModelNotReady          the model exists but cannot answer
     - DeadlineExceeded       the time of the request is over
@@ -137,6 +140,27 @@ class BodyTooLarge(RequestError):
     def __init__(self, limit: int, what: str = "the body") -> None:
         super().__init__(f"{what} is larger than {limit} bytes; send fewer rows or raise SNOOZE_MAX_BODY")
         self.limit = limit
+
+
+class HeadTooLarge(RequestError):
+    """The head of the request has too many bytes or headers."""
+
+    def __init__(self, size: int, headers: int) -> None:
+        super().__init__(f"the head is larger than {size} bytes or has more than {headers} headers")
+
+
+class RequestTimeout(RequestError):
+    """The rest of the request did not come in time. `part` is what was awaited: the head or the body."""
+
+    def __init__(self, part: str, seconds: float) -> None:
+        super().__init__(f"the {part} of the request did not come within {seconds:.3g} s")
+
+
+class TooManyConnections(RequestError):
+    """As many clients as allowed are connected."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} clients are connected, the limit of this server; try again later")
 
 
 class UnsupportedEncoding(RequestError):

@@ -11,13 +11,19 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 
 class Request(NamedTuple):
-    """A complete request. Header names are lower case; `arrived` is when its head was complete (`perf_counter`)."""
+    """
+    A complete request. Header names are lower case.
+
+    `arrived` is when its head was complete (`perf_counter`); `began` is the event loop's time of the turn that read its
+    first byte, the same clock: deadlines count from it.
+    """
 
     method: str
     path: str
     headers: dict[bytes, bytes]
     body: bytes
     arrived: float
+    began: float
 
 
 class Response(NamedTuple):

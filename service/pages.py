@@ -51,10 +51,10 @@ def create_pages(routes: Sequence[Route], repository: Repository, state: ServerS
             headers = dict(request.headers.raw)
             body = b""
             if request.method == "POST" and page == pages.index:
-                check_length(headers, state.settings.max_body)
-                body = await read_body(await request.receive(), request.receive, state.settings.max_body)
+                check_length(headers, state.max_body)
+                body = await read_body(await request.receive(), request.receive, state.max_body)
             return complete(
-                request, page(Request(request.method, request.url.path, headers, body, 0.0), request.path_params)
+                request, page(Request(request.method, request.url.path, headers, body, 0.0, 0.0), request.path_params)
             )
 
         return endpoint
@@ -110,7 +110,7 @@ class Pages:
         """List all versions of all models; `{"ready": true}` leaves out those that cannot answer."""
         body = request.body
         if b"content-encoding" in request.headers:
-            body = decompress(body, request.headers[b"content-encoding"], self._state.settings.max_body)
+            body = decompress(body, request.headers[b"content-encoding"], self._state.max_body)
         asked = parse_json(body) if body.strip() else {}
         if type(asked) is not dict or type(asked.get("ready", False)) is not bool:
             raise InvalidRequest('expected an empty body or {"ready": true}')

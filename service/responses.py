@@ -9,6 +9,7 @@ import orjson
 from snooze.service.errors import (
     BodyTooLarge,
     DeadlineExceeded,
+    HeadTooLarge,
     InvalidRequest,
     InvalidTensor,
     MethodNotAllowed,
@@ -16,7 +17,9 @@ from snooze.service.errors import (
     NotInJson,
     Overloaded,
     RequestError,
+    RequestTimeout,
     RunFailed,
+    TooManyConnections,
     UnknownModel,
     UnknownPath,
     UnsupportedEncoding,
@@ -30,13 +33,17 @@ STATUS: Final[dict[type[RequestError], int]] = {
     UnknownModel: 404,
     MethodNotAllowed: 405,
     NotInJson: 406,
+    RequestTimeout: 408,
     BodyTooLarge: 413,
     UnsupportedEncoding: 415,
     Overloaded: 429,
+    HeadTooLarge: 431,
     RunFailed: 500,
     ModelNotReady: 503,
+    TooManyConnections: 503,
     DeadlineExceeded: 504,
 }
+STATUS_LINES: Final = {200: b"HTTP/1.1 200 OK\r\n"}
 REASONS: Final[dict[type[RequestError], str]] = {
     Overloaded: "overload",
     DeadlineExceeded: "deadline",
@@ -48,6 +55,16 @@ JSON: Final = (b"content-type", b"application/json")
 RETRY_AFTER: Final = (b"retry-after", b"1")
 # Below this size, compressing takes longer than the bytes it saves take on a network.
 MIN_COMPRESSED: Final = 16 * 2**10
+
+
+def status_line(status: int) -> bytes:
+    """Return the first line of a response."""
+    line = STATUS_LINES.get(status)
+    if line is None:
+        from http import HTTPStatus  # here, because a cold start answers 200
+
+        line = STATUS_LINES[status] = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
+    return line
 
 
 def error_response(error: RequestError) -> Response:

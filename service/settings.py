@@ -17,7 +17,14 @@ Ready = Literal["all", "any"]
 Log = Literal["text", "json", "off"]
 
 CHOICES: Final = {"ready": ("all", "any"), "log": ("text", "json", "off")}
-INTEGERS: Final = {"port": (0, 65535), "max_in_flight": (1, 1_000_000), "threads": (0, 1024)}
+INTEGERS: Final = {
+    "port": (0, 65535),
+    "memory": (0, 0),
+    "max_body": (0, 0),
+    "max_connections": (1, 1_000_000),
+    "max_in_flight": (1, 1_000_000),
+    "threads": (0, 1024),
+}
 
 
 ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  (a container is reached from outside; the command's default is 127.0.0.1)
@@ -39,7 +46,20 @@ class Settings:
     ready: Literal["all", "any"] = _setting(
         "all", "SNOOZE_READY", "start only if 'all' bundles can be served, or if 'any' one can"
     )
-    max_body: int = _setting(2**24, "SNOOZE_MAX_BODY", "largest body of a request, also decompressed, such as 16MiB")
+    memory: int = _setting(
+        0,
+        "SNOOZE_MEMORY",
+        "memory that requests may take together, such as 64MiB; 0 follows from the container's limit",
+    )
+    max_body: int = _setting(
+        0, "SNOOZE_MAX_BODY", "largest body of a request, also decompressed, such as 16MiB; 0 follows from the memory"
+    )
+    max_connections: int = _setting(
+        4096, "SNOOZE_MAX_CONNECTIONS", "clients connected at once; one more is answered 503"
+    )
+    client_timeout: float = _setting(
+        10.0, "SNOOZE_CLIENT_TIMEOUT", "longest wait for the rest of a request, or for a client to read its answer"
+    )
     max_in_flight: int = _setting(1024, "SNOOZE_MAX_IN_FLIGHT", "concurrent predictions; one more is answered 429")
     timeout: float = _setting(
         0.0, "SNOOZE_TIMEOUT", "limit for a request that states none, such as 500ms; 0 is no limit"
@@ -95,11 +115,11 @@ def _parse(name: str, text: str) -> Any:
     match name:
         case "models":
             return tuple(Path(part) for part in text.split(os.pathsep) if part)
-        case "max_body":
+        case "memory" | "max_body" if text != "0":
             from snooze.bundle.units import parse_size  # here, because most cold starts set no such variable
 
             return parse_size(text)
-        case "timeout" | "grace" | "idle":
+        case "timeout" | "grace" | "idle" | "client_timeout":
             from snooze.bundle.units import parse_duration
 
             return parse_duration(text)

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Final
 
+from snooze.service.budget import Budget
 from snooze.service.logs import Log
 from snooze.service.messages import Headers
 from snooze.service.metrics import Metrics, Value
+from snooze.service.process.memory import find_budget
 from snooze.service.runtime.scheduler import Capacity
 from snooze.service.settings import Settings
 
+MAX_BODY: Final = 64 * 2**20  # bytes, where the budget allows them and no setting says otherwise
+COPIES: Final = 4  # the largest body takes a part of the budget, so that it can be received, copied and answered
 REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}[!-~]{0,64}")
 
@@ -21,7 +25,7 @@ class ServerState:
     The shared state of one application.
 
     `draining` is set when the server stops, `touched` when a request ended (`perf_counter`), and `server_timing` until
-    the first prediction is answered.
+    the first prediction is answered. `budget` is what requests may hold together, `max_body` the largest body.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, log: Log) -> None:
@@ -29,6 +33,8 @@ class ServerState:
         self.metrics = metrics
         self.log = log
         self.capacity = Capacity(settings.max_in_flight)
+        self.budget = Budget(settings.memory or find_budget())
+        self.max_body = settings.max_body or min(MAX_BODY, self.budget.limit // COPIES)
         self.draining = False
         self.touched = perf_counter()
         self.server_timing: bytes | None = None

@@ -12,22 +12,22 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.config import Config
 from uvicorn.server import Server as UvicornServer
 
 from snooze.service.app import Application
-from snooze.service.http.protocol import KEEP_ALIVE, READ_TIMEOUT, Connection
+from snooze.service.http.connection import FIRST_REQUEST, MIN_RATE, Connection, Shared
 from snooze.service.process.listener import BACKLOG, Holder
 
 IDLE: Final = "idle"
 ORPHANED: Final = "the parent process that held the socket is gone"
 MIN_TICK: Final = 0.02  # seconds
-READ_TIMEOUT_WHILE_STOPPING: Final = 2.0
-LINGER: Final = 0.3  # seconds for the next request on an open connection, while stopping
-FIRST_REQUEST: Final = 1.0  # seconds for the first request of a connection, while stopping or waking up
+PATIENCE_WHILE_STOPPING: Final = 2.0  # seconds for the rest of a request, or of the reading of an answer
+RATE_WHILE_STOPPING: Final = 2**20  # bytes that buy one more second
 
 
 class Server(UvicornServer):
@@ -68,7 +68,7 @@ class Server(UvicornServer):
             if self._holder == "parent" and os.getppid() != self._parent:
                 self.reason = ORPHANED
                 return
-            self._refuse_late_requests(READ_TIMEOUT)
+            self._check_connections(self._app.settings.client_timeout)
             try:
                 await asyncio.wait_for(self._stop.wait(), tick)
             except TimeoutError:
@@ -98,10 +98,9 @@ class Server(UvicornServer):
             if waited > self._app.settings.grace:
                 self._app.state.log.write("stop", f"gave up {self._app.state.in_flight} requests after {waited:.1f} s")
                 break
-            self._refuse_late_requests(READ_TIMEOUT_WHILE_STOPPING)
-            for connection in self._find_connections():
-                if _may_close(connection, waited):
-                    connection.shutdown()
+            self._check_connections(PATIENCE_WHILE_STOPPING, RATE_WHILE_STOPPING)
+            for connection in self._connections():
+                connection.stop(waited)
             await asyncio.sleep(MIN_TICK)
 
     def _is_idle(self, idle: float) -> bool:
@@ -109,47 +108,36 @@ class Server(UvicornServer):
         allowed = max(idle, FIRST_REQUEST) if self._app.state.touched == self._started_at else idle
         if self._app.idle_for() < allowed:
             return False
-        return not any(connection.reads_body() for connection in self._find_connections())
+        return not any(connection.reads_body() for connection in self._connections())
 
-    def _refuse_late_requests(self, timeout: float) -> None:
+    def _check_connections(self, patience: float, rate: float = MIN_RATE) -> None:
         now = asyncio.get_running_loop().time()
-        for connection in self._find_connections():
-            connection.refuse_if_late(now, timeout)
+        for connection in self._connections():
+            connection.check(now, patience, rate)
 
-    def _find_connections(self) -> list[Connection]:
-        return [one for one in self.server_state.connections if isinstance(one, Connection)]
+    def _connections(self) -> list[Connection]:
+        return cast(list[Connection], list(self.server_state.connections))
 
     async def _accept_queue(self, listener: socket.socket) -> None:
         """Accept the connections that the kernel has told their clients are established, and close the socket."""
         listener.setblocking(False)
+        make = partial(cast(Any, self.config.http_protocol_class), self.config, self.server_state, {})
         for _ in range(BACKLOG):
             try:
                 connection = listener.accept()[0]
             except OSError:
                 break
             connection.setblocking(False)
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(self.config, self.server_state, app_state={}), connection
-            )
+            await asyncio.get_running_loop().connect_accepted_socket(make, connection)
         listener.close()
 
 
-def _may_close(connection: Connection, waited: float) -> bool:
-    """Return whether closing a connection, at once or after the answer it waits for, cannot lose anything any more."""
-    if connection.reads_head():
-        return False  # the rest of a head comes, or is refused as late
-    cycle: Any = connection.cycle
-    if cycle is None:
-        return waited >= FIRST_REQUEST
-    return not cycle.response_complete or waited >= LINGER
-
-
-def configure(app: Any) -> Config:
+def configure(app: Application) -> Config:
     """Return the configuration with which uvicorn serves `app`."""
     return Config(
         app,
         loop="uvloop",
-        http=Connection,
+        http=cast(type[asyncio.Protocol], partial(Connection, Shared(app))),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -158,5 +146,4 @@ def configure(app: Any) -> Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
     )

@@ -20,6 +20,7 @@ WITHOUT_OWN_MODULE = {
     "knative/image/test_requirements.py",
     "knative/manifest/test_oracle.py",
     "knative/test_cluster.py",
+    "service/http/test_paths.py",
     "service/http/test_uvicorn.py",
     "service/test_triton.py",
 }

@@ -57,7 +57,7 @@ def test_the_command_itself_counts_as_imports(served: list[tuple[Settings, Start
     assert timer.wall["imports"] >= before - LOADED[0]
 
 
-@pytest.mark.parametrize(("option", "value"), [("--max-body", "0"), ("--idle", "soon"), ("--log", "loud")])
+@pytest.mark.parametrize(("option", "value"), [("--max-body", "-1"), ("--idle", "soon"), ("--log", "loud")])
 def test_a_bad_option_is_named(served: list[tuple[Settings, StartupTimer]], option: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as caught:
         run("models", option, value)

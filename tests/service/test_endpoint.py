@@ -71,7 +71,12 @@ def ask(application: Application, path: str, body: bytes, **headers: bytes) -> t
     endpoint = application._hot[path]
     assert isinstance(endpoint, Endpoint)
     request = Request(
-        "POST", path, {name.replace("_", "-").encode(): value for name, value in headers.items()}, body, perf_counter()
+        "POST",
+        path,
+        {name.replace("_", "-").encode(): value for name, value in headers.items()},
+        body,
+        perf_counter(),
+        perf_counter(),
     )
     tracemalloc.start()
     try:

@@ -11,7 +11,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     settings = Settings.from_environ({})
 
     assert settings == Settings()
-    assert (settings.port, settings.models, settings.max_body) == (8080, (Path("/models"),), 16 * 2**20)
+    assert (settings.port, settings.models, settings.max_in_flight) == (8080, (Path("/models"),), 1024)
 
 
 def test_the_environment_wins_over_the_defaults_of_the_caller() -> None:
@@ -48,7 +48,7 @@ def test_reads_each_kind_of_value(variable: str, text: str, field: str, value: o
         ("PORT", "http", "expected an integer from 0 to 65535"),
         ("PORT", "65536", "expected an integer from 0 to 65535"),
         ("PORT", "-1", "expected an integer from 0 to 65535"),
-        ("SNOOZE_MAX_BODY", "0", "expected a size such as 1000000, 64KiB or 4M"),
+        ("SNOOZE_MAX_BODY", "-1", "expected a size such as 1000000, 64KiB or 4M"),
         ("SNOOZE_MAX_BODY", "16 apples", "expected a size such as 1000000, 64KiB or 4M"),
         ("SNOOZE_IDLE", "nan", "expected a duration such as 500ms, 60s or 5m"),
         ("SNOOZE_IDLE", "-1s", "expected a duration such as 500ms, 60s or 5m"),

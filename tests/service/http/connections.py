@@ -4,13 +4,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import uvloop
-from uvicorn.server import ServerState
+from uvicorn.server import ServerState as Connections
 
-from snooze.service.http.protocol import Connection
+from snooze.service.app import Application
+from snooze.service.http.connection import Connection
+from snooze.service.logs import Log
+from snooze.service.messages import Handler, Request, Response
+from snooze.service.metrics import Metrics
 from snooze.service.process.server import configure
+from snooze.service.runtime.repository import Repository
+from snooze.service.settings import Settings
+from snooze.service.state import ServerState
+
+PATIENCE = 10.0
 
 
 class Counting(Connection):
@@ -18,32 +28,43 @@ class Counting(Connection):
 
     received = 0
 
-    def data_received(self, data: bytes) -> None:
+    def buffer_updated(self, nbytes: int) -> None:
         """Count the bytes once they are parsed."""
-        super().data_received(data)
-        self.received += len(data)
+        super().buffer_updated(nbytes)
+        self.received += nbytes
 
 
-class Echo:
-    """An application that answers with the body of the request, but not before `gate` is open."""
+class Echo(Application):
+    """
+    An application that answers with the body of the request: `/now` at once, other paths when `gate` is open.
 
-    def __init__(self) -> None:
+    `/large` has a megabyte in front of the body.
+    """
+
+    def __init__(self, **settings: Any) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
         self.requests: list[tuple[str, dict[bytes, bytes], bytes]] = []
+        chosen = Settings(models=(), log="off", **settings)
+        super().__init__(Repository([]), chosen, ServerState(chosen, Metrics(), Log("off")))
+
+    def find(self, path: str) -> Handler | None:
+        """Return what answers at once."""
+        return self._answer if path == "/now" else None
+
+    def _answer(self, request: Request) -> Response:
+        self.requests.append((request.method, request.headers, request.body))
+        return Response(200, [(b"content-length", b"%d" % len(request.body))], request.body)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request; `/early` without reading it."""
-        body = b""
-        more = scope["path"] != "/early"
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message["body"]
-            more = message["more_body"]
+        """Answer one request."""
+        body = (await receive())["body"]
         self.requests.append((scope["method"], dict(scope["headers"]), body))
         await self.gate.wait()
+        if scope["path"] == "/broken":
+            raise ValueError("a fault")
+        if scope["path"] == "/large":
+            body = bytes(2**20) + body
         headers = [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -66,7 +87,15 @@ class Pair:
         for packet in packets:
             self.writer.write(packet)
             self._sent += len(packet)
-            await until(lambda: self.connection.received >= self._sent or self.connection.transport.is_closing())
+            await until(lambda: self.connection.received >= self._sent or self.is_closing())
+
+    def is_closing(self) -> bool:
+        """Return whether the server has begun to close."""
+        return self.connection._discarder is not None or self.connection._transport.is_closing()
+
+    def is_lost(self) -> bool:
+        """Return whether the connection has ended."""
+        return self.connection not in self.connection._server_state.connections
 
     async def response(self, bodiless: bool = False) -> tuple[int, bytes]:
         """Read one response: its status and body."""
@@ -75,24 +104,24 @@ class Pair:
         length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
         return int(lines[0].split()[1]), b"" if bodiless else await self.reader.readexactly(length)
 
-    def wait(self, seconds: float) -> None:
-        """Let the server look after the connection now, and once more `seconds` later."""
-        now = self.connection.loop.time()
-        self.connection.refuse_if_late(now)
-        self.connection.refuse_if_late(now + seconds)
+    def wait(self, seconds: float, patience: float = PATIENCE) -> None:
+        """Let the server look after the connection as it would in some seconds."""
+        self.connection.check(time.monotonic() + seconds, patience)
 
 
 @asynccontextmanager
-async def connect() -> AsyncIterator[Pair]:
+async def connect(**settings: Any) -> AsyncIterator[Pair]:
     """Connect a client to our protocol on a real socket."""
-    app = Echo()
+    app = Echo(**settings)
     config = configure(app)
     config.load()
-    state = ServerState()
-    server = await asyncio.get_running_loop().create_server(lambda: Counting(config, state, {}), "127.0.0.1", 0)
+    connections = Connections()
+    make: Any = config.http_protocol_class
+    counting: Any = partial(Counting, *make.args)
+    server = await asyncio.get_running_loop().create_server(lambda: counting(config, connections, {}), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    await until(lambda: bool(state.connections))
-    (connection,) = state.connections
+    await until(lambda: bool(connections.connections))
+    (connection,) = connections.connections
     assert isinstance(connection, Counting)
     try:
         yield Pair(app, connection, reader, writer)
@@ -100,22 +129,23 @@ async def connect() -> AsyncIterator[Pair]:
         writer.close()
         server.close()
         app.gate.set()
-        await until(lambda: not state.connections and not state.tasks)
+        await until(lambda: not connections.connections)
+        assert app.state.budget.used == 0  # nothing is charged for ever
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition, not for a time."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < end, "the condition did not become true"
         await asyncio.sleep(0.001)
 
 
-def converse(talk: Callable[[Pair], Coroutine[Any, Any, None]]) -> None:
+def converse(talk: Callable[[Pair], Coroutine[Any, Any, None]], **settings: Any) -> None:
     """Run `talk` with a new connection, in the kind of loop that serves."""
 
     async def run() -> None:
-        async with connect() as pair:
+        async with connect(**settings) as pair:
             await talk(pair)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -24,7 +24,7 @@ from tests.service.process.processes import (
 )
 
 from snooze.service.app import Application, create_app
-from snooze.service.process import server as server_module
+from snooze.service.http import connection as connection_module
 from snooze.service.process.listener import listen
 from snooze.service.process.server import Server
 from snooze.service.settings import Settings
@@ -71,8 +71,8 @@ def test_an_open_request_is_answered_after_sigterm(start_server: StartServer, re
 def test_requests_on_open_connections_are_answered_while_stopping(
     tumour: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "LINGER", DEADLINE)
-    monkeypatch.setattr(server_module, "FIRST_REQUEST", DEADLINE)
+    monkeypatch.setattr(connection_module, "NEXT_REQUEST", DEADLINE)
+    monkeypatch.setattr(connection_module, "FIRST_REQUEST", DEADLINE)
     app = create_app(Settings(models=(tumour,), log="off"))
     with (
         serve_in_thread(app) as (server, fresh),
@@ -90,9 +90,9 @@ def test_requests_on_open_connections_are_answered_while_stopping(
             assert b"connection: close" in answer
 
 
-def test_half_a_request_is_not_waited_for_without_end(tumour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "READ_TIMEOUT", 0.05)
-    with serve_in_thread(create_app(Settings(models=(tumour,), log="off"))) as (_, connection):
+def test_half_a_request_is_not_waited_for_without_end(tumour: Path) -> None:
+    settings = Settings(models=(tumour,), log="off", client_timeout=0.05)
+    with serve_in_thread(create_app(settings)) as (_, connection):
         connection.sendall(HEAD)
         assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
 

@@ -1,0 +1,482 @@
+"""
+One client's connection: HTTP/1.1 between a socket and the endpoints. uvicorn makes it (`http=`), httptools parses.
+
+* Predictions and probes are answered here, from complete requests; all other requests go to the ASGI application.
+* Requests are answered in the order in which they came. While one waits for its answer, or the client does not read,
+  nothing more is read from the connection, and what came already waits.
+* A head and its body leave in one system call.
+* No request pays for a timer: the server calls `check` about once a second, which ends connections that are idle, and
+  those whose client is too slow to send or to read.
+* What a request holds from one turn of the event loop to the next counts in the server's budget.
+"""
+
+import asyncio
+from collections import deque
+from time import perf_counter
+from typing import Any, Final, NamedTuple, cast
+
+import httptools
+
+from snooze.service.app import Application
+from snooze.service.endpoint import Endpoint
+from snooze.service.errors import (
+    BodyTooLarge,
+    HeadTooLarge,
+    InvalidRequest,
+    Overloaded,
+    RequestError,
+    RequestTimeout,
+    TooManyConnections,
+)
+from snooze.service.http.asgi import ask
+from snooze.service.http.linger import Discarder
+from snooze.service.messages import Handler, Pending, Request, Response
+from snooze.service.responses import INTERNAL, JSON, error_response, status_line
+
+KEEP_ALIVE: Final = 75.0  # seconds to wait for the next request
+FIRST_REQUEST: Final = 1.0  # seconds for the first request of a connection, while stopping or waking up
+NEXT_REQUEST: Final = 0.3  # seconds for the next request of a connection, while stopping
+MIN_RATE: Final = 16_384  # bytes that buy a slow client one more second
+READ_SIZE: Final = 2**17  # bytes of one read
+HIGH_WATER: Final = 2**14  # bytes of unsent answers from which on a client counts as one that does not read
+JOINED: Final = 2**16  # bytes of a body up to which it is copied behind its head
+MAX_HEAD: Final = 2**14  # bytes, counted from the second packet of a head on
+MAX_HEADERS: Final = 128
+WAITING: Final = 2048  # bytes that a request takes beside its body while it waits for its turn
+
+IDLE, HEAD, BODY = range(3)  # what has come of the next request
+
+CLOSE: Final = (b"connection", b"close")
+
+
+class Shared:
+    """What all connections of one server share. One buffer is enough: what was read is parsed at once."""
+
+    def __init__(self, app: Application) -> None:
+        self.app = app
+        self.state = app.state
+        self.budget = app.state.budget
+        self.buffer = memoryview(bytearray(READ_SIZE))
+        self._default: object = None
+        self._lines = b""
+
+    def format_default(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Return uvicorn's default headers as they are sent. It makes a new list each second, for the date."""
+        if headers is not self._default:
+            self._default = headers
+            self._lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        return self._lines
+
+
+class Exchange(NamedTuple):
+    """A complete request and what answers it: the refusal if there is one, otherwise the target, otherwise ASGI."""
+
+    request: Request
+    target: Endpoint | Handler | None
+    query: bytes
+    refusal: Response | None
+    keep_alive: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes while it waits; a refusal takes next to none."""
+        return 0 if self.refusal is not None else WAITING + len(self.request.body)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One client's connection. uvicorn gives all arguments but the first."""
+
+    # fmt: off
+    __slots__ = (
+        "_arrived", "_began", "_charged", "_discarder", "_fresh", "_headers", "_is_last", "_loop",
+        "_method", "_parser", "_parts", "_path", "_paused", "_query", "_received", "_refusal", "_server_state",
+        "_shared", "_since", "_size", "_started", "_state", "_target", "_task", "_transport", "_unparsed", "_unsent",
+        "_url", "_waiting",
+    )
+    # fmt: on
+
+    def __init__(
+        self,
+        shared: Shared,
+        config: object,
+        server_state: Any,
+        app_state: object,
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._shared = shared
+        self._server_state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._waiting: deque[Exchange] = deque()
+        self._task: tuple[asyncio.Task[Response], Exchange] | None = None
+        self._discarder: Discarder | None = None
+        self._state = IDLE
+        self._headers: dict[bytes, bytes] = {}
+        self._target: Endpoint | Handler | None = None
+        self._refusal: Response | None = None  # the answer to the request that is arriving, whatever its rest is
+        self._is_last = False  # no request is expected after those that have come
+        self._paused = False  # the client does not read
+        self._unparsed = 0  # bytes of a body that the parser would take for the next request
+        self._charged = 0  # bytes in the budget for the request that is arriving
+        self._unsent = 0  # bytes in the budget for answers
+        self._started = False  # whether a request has come
+        self._parts: list[bytes] = []
+        self._since = self._loop.time()  # since when the client is awaited, to ask, to send or to read
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless there are too many connections."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(HIGH_WATER)
+        self._server_state.connections.add(self)
+        limit = self._shared.state.settings.max_connections
+        if len(self._server_state.connections) > limit:
+            self._refuse(TooManyConnections(limit))
+            self._end().hurry()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes are to be read to."""
+        return self._shared.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what was read, answer the requests that it completes, and count what it leaves behind."""
+        was_busy = self._is_busy()
+        try:
+            self._parse(self._shared.buffer[:nbytes])
+        except httptools.HttpParserCallbackError:
+            raise  # a fault of ours
+        except httptools.HttpParserError:
+            if self._is_last:
+                return  # what follows a last request is nobody's
+            self._refuse(InvalidRequest("this is not a valid HTTP request"))
+            if self._state == IDLE:
+                self._state = HEAD
+        if self._state != IDLE:
+            self._hold(nbytes)
+        if was_busy or self._waiting or self._paused:
+            self._transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client has read."""
+        self._paused = True
+        self._since = self._loop.time()
+        self._unsent = self._transport.get_write_buffer_size()
+        self._shared.budget.used += self._unsent
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        self._paused = False
+        self._shared.budget.used -= self._unsent
+        self._unsent = 0
+        self._continue()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up what is not answered."""
+        self._server_state.connections.discard(self)
+        self._shared.budget.used -= self._unsent
+        self._unsent = 0
+        if self._task is not None:
+            task, exchange = self._task
+            self._task = None
+            task.cancel()
+            self._leave(exchange.target)
+        while self._waiting:
+            self._leave(self._take().target)
+        self._forget()
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._state = HEAD
+        self._url = b""
+        self._headers = {}
+        self._parts = []
+        self._size = self._received = 0
+        self._refusal = None
+        self._fresh = self._started = True
+        self._began = self._since = self._loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        """Add a part of the request's target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header. Trailers, which follow a body, do not become headers."""
+        if self._state == HEAD:
+            self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """Find what answers, and refuse what cannot be answered whatever the body is."""
+        self._state = BODY
+        self._arrived = perf_counter()
+        self._query = b""
+        self._path = self._url.decode("latin-1")
+        self._target = self._shared.app.find(self._path)
+        method = self._parser.get_method()
+        self._method = "POST" if method == b"POST" else method.decode()
+        if self._parser.should_upgrade():
+            self._unparsed = -1  # known when the parser has come to the end of the head
+        if self._target is None:
+            self._split_target()
+        target = self._target
+        if type(target) is Endpoint:
+            target.in_flight.value += 1
+            self._refusal = target.check(self._method, self._headers, self._arrived)
+        if len(self._headers) > MAX_HEADERS:
+            self._refuse(HeadTooLarge(MAX_HEAD, MAX_HEADERS))
+        elif int(self._headers.get(b"content-length", 0)) > self._shared.state.max_body:
+            self._refuse(BodyTooLarge(self._shared.state.max_body))
+        if b"expect" in self._headers and self._refusal is None and not self._is_busy():
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, part: bytes) -> None:
+        """Add a part of the body."""
+        self._size += len(part)
+        if self._refusal is None:
+            if self._size <= self._shared.state.max_body:
+                self._parts.append(part)
+            else:
+                self._parts = []
+                self._refuse(BodyTooLarge(self._shared.state.max_body))
+
+    def on_message_complete(self) -> None:
+        """Answer the request, or let it wait for its turn."""
+        if self._unparsed:
+            return
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        request = Request(self._method, self._path, self._headers, body, self._arrived, self._began)
+        keep_alive = self._parser.should_keep_alive()
+        self._is_last = not keep_alive
+        self._state = IDLE
+        self._parts = []
+        if self._charged:
+            self._shared.budget.used -= self._charged
+            self._charged = 0
+        if self._is_busy():
+            self._let_wait(Exchange(request, self._target, self._query, self._refusal, keep_alive))
+        else:
+            self._answer(request, self._target, self._query, self._refusal, keep_alive)
+
+    # What the server calls
+
+    def check(self, now: float, patience: float, rate: float = MIN_RATE) -> None:
+        """
+        End the connection if its client has been awaited for too long; `now` is the loop's time.
+
+        A client that has begun to send a request, or to read an answer, has `patience` seconds for the rest, and one
+        more for each `rate` bytes that it has sent or read.
+        """
+        waited = now - self._since
+        if self._discarder is not None or self._task is not None:
+            return
+        if self._transport.is_closing() or self._paused:
+            read = max(0, self._unsent - self._transport.get_write_buffer_size())
+            if waited > patience + read / rate:
+                self._transport.abort()
+        elif self._state != IDLE:
+            allowed = patience + self._received / rate
+            if waited >= allowed:
+                self._refuse(RequestTimeout("head" if self._state == HEAD else "body", allowed))
+                self._end()
+        elif waited >= KEEP_ALIVE:
+            self._transport.close()
+
+    def stop(self, waited: float) -> None:
+        """Close if that loses nothing. The server has been stopping for `waited` seconds; call it repeatedly."""
+        if self._discarder is not None:
+            self._discarder.hurry()
+            return
+        patience = NEXT_REQUEST if self._started else FIRST_REQUEST
+        if self._state == IDLE and not self._is_busy() and waited >= patience:
+            self._transport.close()
+
+    def reads_body(self) -> bool:
+        """Return whether the body of a request is still arriving and its answer depends on it."""
+        return self._state == BODY and self._refusal is None
+
+    # From a complete request to its written answer
+
+    def _answer(
+        self,
+        request: Request,
+        target: Endpoint | Handler | None,
+        query: bytes,
+        refusal: Response | None,
+        keep_alive: bool,
+    ) -> None:
+        response: Response | Pending
+        if refusal is not None:
+            response = refusal
+        elif target is not None:
+            response = target(request)
+        else:
+            addresses = {name: self._transport.get_extra_info(f"{name}name") for name in ("peer", "sock")}
+            response = ask(self._shared.app, request, query, addresses)
+        if type(response) is Response:
+            self._write(response, request.method, target, keep_alive)
+            return
+        task = self._loop.create_task(cast(Pending, response))
+        self._task = task, Exchange(request, target, query, None, keep_alive)
+        task.add_done_callback(self._finish)
+
+    def _finish(self, task: "asyncio.Task[Response]") -> None:
+        """Write the answer of a task, unless the client is gone."""
+        if self._task is None:
+            return
+        _, exchange = self._task
+        self._task = None
+        error = task.exception()
+        if error is None:
+            response = task.result()
+        else:
+            self._shared.state.log.write("error", f"{type(error).__name__}: {error}", path=exchange.request.path)
+            response = self._shared.app.complete(exchange.request.headers, Response(500, [JSON], INTERNAL))
+        self._write(response, exchange.request.method, exchange.target, exchange.keep_alive)
+        self._continue()
+
+    def _write(self, response: Response, method: str, target: Endpoint | Handler | None, keep_alive: bool) -> None:
+        status, headers, body = response
+        lines = [status_line(status), self._shared.format_default(self._server_state.default_headers)]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        keep_alive = keep_alive and not self._shared.state.draining
+        if not keep_alive and CLOSE not in headers:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        if method == "HEAD":
+            self._transport.write(b"".join(lines))
+        elif len(body) <= JOINED:
+            lines.append(body)
+            self._transport.write(b"".join(lines))
+        else:
+            self._transport.writelines((b"".join(lines), body))
+        self._leave(target)
+        self._since = self._loop.time()
+        if not keep_alive and self._discarder is None:
+            self._transport.close()
+
+    def _leave(self, target: Endpoint | Handler | None) -> None:
+        if type(target) is Endpoint:
+            target.in_flight.value -= 1
+            self._shared.state.touched = perf_counter()
+
+    def _let_wait(self, exchange: Exchange) -> None:
+        """Keep a request until those before it are answered, or only its refusal if there is no memory for it."""
+        budget = self._shared.budget
+        if not budget.has(exchange.size):
+            request = exchange.request._replace(headers={}, body=b"")
+            exchange = exchange._replace(request=request, refusal=self._make_refusal(Overloaded(budget.problem)))
+        budget.used += exchange.size
+        self._waiting.append(exchange)
+
+    def _take(self) -> Exchange:
+        """Return the request that has waited longest."""
+        exchange = self._waiting.popleft()
+        self._shared.budget.used -= exchange.size
+        return exchange
+
+    def _continue(self) -> None:
+        """Answer what waits, as far as possible; read again when all is answered."""
+        while self._waiting and self._task is None and not self._paused:
+            self._answer(*self._take())
+        if self._is_busy() or self._transport.is_closing() or self._discarder is not None:
+            return
+        self._since = self._loop.time()
+        if self._state != IDLE and self._refusal is not None:
+            self._end()
+        else:
+            self._transport.resume_reading()
+
+    def _is_busy(self) -> bool:
+        """Return whether the next request has to wait: for an answer, or for the client to read one."""
+        return self._task is not None or self._paused or bool(self._waiting)
+
+    # A request that is not complete, or cannot be answered
+
+    def _parse(self, data: memoryview) -> None:
+        """Pass bytes to the parser, but not the body after an offer to upgrade: it would be the next request."""
+        while True:
+            if self._unparsed > 0:
+                part = data[: self._unparsed]
+                self._unparsed -= len(part)
+                self.on_body(bytes(part))
+                if self._unparsed:
+                    return
+                self.on_message_complete()
+                data = data[len(part) :]
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                # curl --http2 and Java's HttpClient offer HTTP/2 in each request. It is not taken.
+                data = data[offer.args[0] :]
+                if self._method == "CONNECT" or b"transfer-encoding" in self._headers:
+                    raise httptools.HttpParserError from None
+                self._unparsed = int(self._headers.get(b"content-length", 0))
+                if not self._unparsed:
+                    self.on_message_complete()
+
+    def _split_target(self) -> None:
+        """Find what answers a target that is not simply a path, or leave it to the application."""
+        try:
+            url = httptools.parse_url(self._url)
+            path = (url.path or b"").decode()
+        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
+            self._refuse(InvalidRequest("the target of the request is not a valid URL"))
+            return
+        self._query = url.query or b""
+        if "%" in path:
+            from urllib.parse import unquote
+
+            path = unquote(path)
+        self._path = path
+        self._target = self._shared.app.find(path)
+
+    def _hold(self, size: int) -> None:
+        """Count the bytes of a request that is not complete, and refuse what takes too many."""
+        if not self._fresh:
+            self._received += size
+        self._fresh = False
+        budget = self._shared.budget
+        if self._refusal is None:
+            if self._state == HEAD and (self._received > MAX_HEAD or len(self._headers) > MAX_HEADERS):
+                self._refuse(HeadTooLarge(MAX_HEAD, MAX_HEADERS))
+            elif not budget.has(size):
+                self._refuse(Overloaded(budget.problem))
+            else:
+                budget.used += size
+                self._charged += size
+        if self._refusal is not None and not self._is_busy():
+            self._end()
+
+    def _refuse(self, error: RequestError) -> None:
+        self._refusal = self._make_refusal(error)
+
+    def _make_refusal(self, error: RequestError) -> Response:
+        if self._state == BODY and type(self._target) is Endpoint:
+            return self._target.refuse(error, self._headers, self._arrived)
+        return self._shared.app.complete(self._headers, error_response(error))
+
+    def _end(self) -> Discarder:
+        """Write the refusal of a request whose rest is not awaited, and close when the client has read it."""
+        assert self._refusal is not None
+        target = self._target if self._state == BODY else None
+        self._state = IDLE
+        self._forget()
+        self._is_last = True
+        self._discarder = Discarder(self._transport, self._loop, self.connection_lost)
+        self._write(self._refusal, "", target, False)
+        self._transport.write_eof()
+        return self._discarder
+
+    def _forget(self) -> None:
+        """Drop a request that is not complete."""
+        self._shared.budget.used -= self._charged
+        self._charged = 0
+        self._parts = []
+        if self._state == BODY:
+            self._leave(self._target)
+        self._state = IDLE

@@ -23,13 +23,15 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson
+from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson, RequestError
 from snooze.service.messages import Call, Headers, Route
+from snooze.service.protocols.numbers import MIN_TEXT, NotNumbers, cut, read
 from snooze.service.protocols.tensors import (
     Array,
     Signature,
     TensorSpec,
     brief,
+    convert,
     count,
     finite,
     from_json,
@@ -55,13 +57,18 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         InvalidRequest: the body is not a list of rows.
         InvalidTensor: the rows do not fit the model's signature.
     """
+    if len(body) > MIN_TEXT and len(signature.inputs) == 1:
+        try:
+            return _decode_numbers(signature, body)
+        except (NotNumbers, RequestError):
+            pass
     document = parse_json(body, _binary_path(signature))
     rows = document.get("rows") if type(document) is dict else document
     if type(rows) is not list:
         raise InvalidRequest('expected {"rows": [...]} or a list of rows')
     if not rows:
         raise InvalidRequest("expected at least one row, got an empty list")
-    booleans = may_hold_booleans(body)
+    booleans = may_hold_booleans(body, body.find(b"["))
     if len(signature.inputs) == 1:
         (spec,) = signature.inputs.values()
         return Call({spec.name: _stack(spec, rows, booleans)}, signature.output_names)
@@ -96,6 +103,23 @@ def encode(signature: Signature, call: Call, arrays: list[Array], request_id: by
 
 def _binary_path(signature: Signature) -> str:
     return f"/v2/models/{signature.model}/infer"
+
+
+def _decode_numbers(signature: Signature, body: bytes) -> Call:
+    """Return the call of rows that are one long list of numbers."""
+    text, lists = cut(body, b'"rows"')
+    document = parse_json(text)
+    rows = document.get("rows") if type(document) is dict else document
+    ((mark, numbers), *more) = lists.items()
+    if rows != mark or more:
+        raise NotNumbers
+    (spec,) = signature.inputs.values()
+    shape, values = read(numbers, spec.kind)
+    if spec.shape[1:] == (1,) and len(shape) == 1:  # a column of a table
+        shape.append(1)
+    if not shape[0] or count(spec, shape) != len(values):
+        raise NotNumbers
+    return Call({spec.name: convert(spec, values).reshape(shape)}, signature.output_names)
 
 
 def _stack(spec: TensorSpec, rows: list[Any], booleans: bool) -> Array:

@@ -23,6 +23,7 @@ import orjson
 from snooze.bundle.contract import Bundle, Role, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.service.errors import InvalidTensor
+from snooze.service.protocols.numbers import NotNumbers, read
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -99,7 +100,7 @@ def from_json(spec: TensorSpec, shape: list[int], number: int, data: object, boo
     """
     Return JSON `data`, nested or flat, as an array of `shape` with `number` values, which `count` has accepted.
 
-    `booleans` says whether the data may hold `true` or `false`, which `struct` would accept as numbers.
+    `booleans` says whether a list may hold `true` or `false`, which `struct` would accept as numbers.
 
     Raises:
         InvalidTensor: says what does not fit.
@@ -108,6 +109,7 @@ def from_json(spec: TensorSpec, shape: list[int], number: int, data: object, boo
         if shape:
             raise InvalidTensor(spec.name, f"expected data to be a list, got {brief(data)}")
         data = [data]
+        booleans = True
     if len(data) != number or (data and type(data[0]) is list):
         data = _flatten(spec, shape, number, data)
     kind = spec.kind
@@ -124,6 +126,38 @@ def from_json(spec: TensorSpec, shape: list[int], number: int, data: object, boo
         _check_types(spec, data)
         raise InvalidTensor(spec.name, _describe_overflow(spec, data)) from None
     return np.ndarray(shape, spec.dtype, raw)
+
+
+def from_text(spec: TensorSpec, shape: list[int], number: int, text: bytes) -> Array:
+    """
+    Return what `from_json` returns for the JSON list `text`.
+
+    Raises:
+        NotNumbers: this is left to `from_json`.
+    """
+    nesting, values = read(text, spec.kind)
+    if nesting not in ([number], shape):
+        raise NotNumbers
+    return convert(spec, values).reshape(shape)
+
+
+def convert(spec: TensorSpec, values: Array) -> Array:
+    """
+    Return numbers of 8 bytes each in the datatype of a tensor.
+
+    Raises:
+        NotNumbers: one is out of range.
+    """
+    if values.dtype == spec.dtype:
+        return values
+    try:
+        with np.errstate(over="raise"):
+            array: Array = values.astype(spec.dtype)
+    except FloatingPointError:
+        raise NotNumbers from None
+    if spec.kind != "f" and not np.array_equal(array, values):
+        raise NotNumbers
+    return array
 
 
 def from_bytes(spec: TensorSpec, shape: list[int], number: int, raw: memoryview) -> Array:
@@ -168,12 +202,17 @@ def finite(array: Array) -> bool:
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
-def may_hold_booleans(body: bytes, start: int = 0) -> bool:
-    """Return whether a JSON text may hold `true` or `false` from `start` on."""
-    # Finding a byte is forty times faster than finding a word (10 KB: 0.6 us and 26 us).
-    if body.find(b"u", start) < 0 and body.find(b"l", start) < 0:
-        return False
-    return b"true" in body or b"false" in body
+def may_hold_booleans(body: bytes, start: int) -> bool:
+    """Return whether a list of a JSON text may hold `true` or `false` from `start` on."""
+    end = body.rfind(b"]", start)
+    # A list of numbers goes on to the next quote, after that of a key at `start`.
+    quote = body.find(b'"', start + 6, end)
+    if quote < 0:
+        quote = end
+    # Finding a byte is a hundred times faster than finding a word (180 KB: 2 us and 330 us).
+    if body.find(b"u", start, quote) >= 0 or body.find(b"l", start, quote) >= 0:
+        return True
+    return body.find(b"true", quote, end) >= 0 or body.find(b"false", quote, end) >= 0
 
 
 def shown(shape: Sequence[int]) -> str:

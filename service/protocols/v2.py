@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import orjson
 
-from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson
+from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson, RequestError
 from snooze.service.messages import Call, Headers, Route
+from snooze.service.protocols.numbers import MIN_TEXT, NotNumbers, cut
 from snooze.service.protocols.tensors import (
     Array,
     Signature,
@@ -24,6 +25,7 @@ from snooze.service.protocols.tensors import (
     flat,
     from_bytes,
     from_json,
+    from_text,
     may_hold_booleans,
     to_bytes,
 )
@@ -45,6 +47,7 @@ ROUTES: Final = (
     Route("POST", "/v2/repository/index", "index"),
 )
 EXTENSIONS: Final = ("binary_tensor_data", "parameters")
+DATA: Final = b'"data"'
 HEADER_LENGTH: Final = b"inference-header-content-length"
 MAX_ID: Final = 1024
 UNSUPPORTED: Final = {
@@ -68,18 +71,28 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         InvalidTensor: an input does not fit the model's signature.
     """
     header = headers.get(HEADER_LENGTH)
-    if header is None:
-        document, tail = parse_json(body), None
-    else:
+    tail = None
+    if header is not None:
         end = _header_length(header, len(body))
         if end == 0:
             return _decode_raw(signature, body)
         tail = memoryview(body)[end:]
         body = body[:end]
-        document = parse_json(body)
+    if len(body) > MIN_TEXT:
+        try:
+            text, lists = cut(body, DATA)
+            return _decode_document(signature, text, tail, lists)
+        except (NotNumbers, RequestError):
+            pass
+    return _decode_document(signature, body, tail, {})
+
+
+def _decode_document(signature: Signature, body: bytes, tail: memoryview | None, lists: dict[str, bytes]) -> Call:
+    """Return the call of a request whose JSON is `body`, out of which `lists` were cut; `tail` is after it."""
+    document = parse_json(body)
     if type(document) is not dict:
         raise InvalidRequest("expected a JSON object with 'inputs'")
-    call = Call(_decode_inputs(signature, document, body, tail), signature.output_names)
+    call = Call(_decode_inputs(signature, document, body, tail, lists), signature.output_names)
     if document.get("id") is not None:
         call.id = _check_id(document["id"])
     parameters = document.get("parameters")
@@ -132,7 +145,7 @@ def _describe_outputs(signature: Signature, call: Call, arrays: list[Array], raw
 
 
 def _decode_inputs(
-    signature: Signature, document: dict[str, Any], body: bytes, tail: memoryview | None
+    signature: Signature, document: dict[str, Any], body: bytes, tail: memoryview | None, lists: dict[str, bytes]
 ) -> dict[str, Array]:
     """Return the inputs of a request whose JSON is `body`; `tail` are the binary tensors after it."""
     inputs = document.get("inputs")
@@ -159,12 +172,18 @@ def _decode_inputs(
             continue
         if "data" not in tensor:
             raise InvalidTensor(spec.name, "has neither data nor binary_data_size")
+        data = tensor["data"]
+        if lists and type(data) is str and data in lists:
+            feeds[spec.name] = from_text(spec, shape, number, lists.pop(data))
+            continue
         if booleans is None:
-            start = body.find(b'"data"')
+            start = body.find(DATA)
             # A backslash may hide the name of a key before it.
             hidden = start < 0 or body.find(b"\\", 0, start) >= 0
             booleans = may_hold_booleans(body, 0 if hidden else start)
-        feeds[spec.name] = from_json(spec, shape, number, tensor["data"], booleans)
+        feeds[spec.name] = from_json(spec, shape, number, data, booleans)
+    if lists:
+        raise NotNumbers  # a list belongs to no input, so nothing has parsed it
     if tail is not None and at != len(tail):
         raise InvalidRequest(f"{len(tail) - at} bytes after the JSON belong to no input")
     if len(feeds) != len(signature.inputs):

@@ -25,7 +25,6 @@ MAX_KEPT: Final = 512 * 1024  # bytes of a list up to which a parser keeps its b
 MAX_SPACE: Final = 16  # bytes between a key and its list
 MAX_LISTS: Final = 64
 MARK: Final = b"\x7f"
-WHITESPACE: Final = b" \t\r\n"
 TYPES: Final = {"f": ("d", np.dtype("<f8")), "i": ("i", np.dtype("<i8")), "u": ("u", np.dtype("<u8"))}
 
 
@@ -41,7 +40,7 @@ def cut(body: bytes, key: bytes) -> tuple[bytes, dict[str, bytes]]:
     is valid JSON if and only if the body is, provided that the lists are. The body may also be one such list.
 
     Raises:
-        NotNumbers: there is no such list, or only the parser can tell whether it is within a string.
+        NotNumbers: there is no such list, or the text contains escapes.
     """
     parts: list[bytes] = []
     lists: dict[str, bytes] = {}
@@ -59,7 +58,7 @@ def cut(body: bytes, key: bytes) -> tuple[bytes, dict[str, bytes]]:
         start = _find_list(body, key, max(start, end))
     parts.append(body[done:])
     text = b"".join(parts)
-    # Without escapes every quote begins or ends a string, so the keys are keys.
+    # A mark in the midst of a string ends that string, and is not JSON. Without escapes no other string equals a mark.
     if not lists or b"\\" in text or text.count(MARK) != len(lists):
         raise NotNumbers
     return text, lists
@@ -98,11 +97,10 @@ def read(text: bytes, kind: str) -> tuple[list[int], Array]:
 
 
 def _find_list(body: bytes, key: bytes, at: int) -> int:
-    """Return where the next list under `key` begins, or -1."""
+    """Return where the next list after `key` begins, or -1."""
     found = body.find(key, at, at + MAX_GAP)
     after = found + len(key)
-    start = body.find(b"[", after, after + MAX_SPACE)
-    return start if found >= 0 and body[after:start].strip(WHITESPACE) == b":" else -1
+    return body.find(b"[", after, after + MAX_SPACE) if found >= 0 else -1
 
 
 def _find_end(body: bytes, start: int) -> int:

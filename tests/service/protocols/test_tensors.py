@@ -11,7 +11,16 @@ from hypothesis.extra import numpy as arrays
 from snooze.bundle.contract import Datatype, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.service.errors import InvalidTensor
-from snooze.service.protocols.tensors import TensorSpec, count, finite, flat, from_bytes, from_json, to_bytes
+from snooze.service.protocols.tensors import (
+    TensorSpec,
+    count,
+    finite,
+    flat,
+    from_bytes,
+    from_json,
+    may_hold_booleans,
+    to_bytes,
+)
 
 NUMBERS: list[Datatype] = [name for name in DATATYPES if name != "BYTES"]
 
@@ -74,6 +83,30 @@ def test_a_scalar_needs_no_list() -> None:
     scalar = TensorSpec.of(Tensor("x", "FP32", ()))
 
     assert from_json(scalar, [], 1, 2.5).tolist() == from_json(scalar, [], 1, [2.5]).tolist() == 2.5
+
+
+def test_a_scalar_is_no_boolean_either() -> None:
+    with pytest.raises(InvalidTensor):
+        from_json(TensorSpec.of(Tensor("x", "FP32", ())), [], 1, True, booleans=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "start", "expected"),
+    [
+        (b'{"data":[1,2.5e3]}', 1, False),
+        (b'{"data":[1,2],"parameters":{"binary_data_output":true}}', 1, False),
+        (b'{"data":[1,2],"outputs":[{"name":"label"}]}', 1, False),
+        (b'{"data":[1,true]}', 1, True),
+        (b'{"data":[false]}', 1, True),
+        (b'{"data":[1,2]},{"data":[1,true]}', 1, True),
+        (b'{"data":[1,2]},{"data":[1,false]}', 1, True),
+        (b'{"d\\u0061ta":[1,true]}', 0, True),
+        (b"[[1,true]]", 0, True),
+        (b"[[1,2]]", 0, False),
+    ],
+)
+def test_looks_for_booleans_in_lists_only(body: bytes, start: int, expected: bool) -> None:
+    assert may_hold_booleans(body, start) is expected
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,6 @@ def serve(arguments: argparse.Namespace) -> int:
 
     timer = StartupTimer(arguments.loaded)  # since then the command was imported
     import os
-    from dataclasses import replace
     from pathlib import Path
 
     from snooze.service.process.start import serve as run
@@ -71,7 +70,7 @@ def serve(arguments: argparse.Namespace) -> int:
         for option, setting, _, _ in OPTIONS
         if (text := getattr(arguments, setting)) is not None
     }
-    settings = replace(settings, models=tuple(map(Path, arguments.paths)), **given)
+    settings = settings._replace(models=tuple(map(Path, arguments.paths)), **given)
     if settings.idle:
         _hold_socket(settings)
     return run(settings, timer)
@@ -82,7 +81,6 @@ def _hold_socket(settings: "Settings") -> NoReturn:
     import os
     import signal
     import sys
-    from dataclasses import replace
 
     from snooze.bundle.store import read
     from snooze.service.process import idle
@@ -94,7 +92,7 @@ def _hold_socket(settings: "Settings") -> NoReturn:
     listener = listen(settings.host, settings.port)
     os.dup2(listener.fileno(), idle.LISTENER)
     os.set_inheritable(idle.LISTENER, True)  # dup2 does not do so where both are the same
-    absolute = replace(settings, models=tuple(path.resolve() for path in settings.models))
+    absolute = settings._replace(models=tuple(path.resolve() for path in settings.models))
     environ = {**os.environ, **absolute.to_environ()}
     python = sys.executable
     # -P: nothing is imported from the user's folder.

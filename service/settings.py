@@ -1,15 +1,14 @@
 """
 How a server runs. Read once at the start, from the environment or the command line; the rest of the code gets values.
 
-The metadata of each field of `Settings` names its environment variable and its meaning; `documented()` is what
-`docs/settings.md` is checked against.
+Each field of `Settings` has its environment variable and its meaning; `documented()` is what `docs/settings.md` is
+checked against. A NamedTuple, because each cold start creates this class, and a dataclass takes five times as long.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from snooze.service.errors import InvalidSetting
 
@@ -26,16 +25,16 @@ INTEGERS: Final = {
     "threads": (0, 1024),
 }
 
-
 ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  (a container is reached from outside; the command's default is 127.0.0.1)
+_DOCUMENTED: Final[list[tuple[str, str]]] = []  # variable and meaning of each field, in their order
 
 
 def _setting(default: Any, variable: str, meaning: str) -> Any:
-    return field(default=default, metadata={"variable": variable, "meaning": meaning})
+    _DOCUMENTED.append((variable, meaning))
+    return default
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings of a server. Sizes are bytes, durations are seconds."""
 
     host: str = _setting(ANY_ADDRESS, "SNOOZE_HOST", "address to listen on; `snooze serve`: 127.0.0.1")
@@ -81,21 +80,22 @@ class Settings:
             InvalidSetting: names the variable, its value and what was expected.
         """
         values: dict[str, Any] = dict(defaults)
-        for one in fields(cls):
-            variable = one.metadata["variable"]
-            text = environ.get(variable, "")
-            if text:
-                values[one.name] = parse(one.name, text, variable)
+        for name, (variable, _) in zip(cls._fields, _DOCUMENTED, strict=True):
+            if text := environ.get(variable):
+                values[name] = parse(name, text, variable)
         return cls(**values)
 
     def to_environ(self) -> dict[str, str]:
         """Return the environment that gives another process the same settings."""
-        return {one.metadata["variable"]: _format(getattr(self, one.name)) for one in fields(self)}
+        return {variable: _format(value) for value, (variable, _) in zip(self, _DOCUMENTED, strict=True)}
 
 
 def documented() -> list[tuple[str, str, str]]:
     """Return (variable, default, meaning) for every setting, in their order."""
-    return [(one.metadata["variable"], _format(one.default), one.metadata["meaning"]) for one in fields(Settings)]
+    return [
+        (variable, _format(default), meaning)
+        for default, (variable, meaning) in zip(Settings(), _DOCUMENTED, strict=True)
+    ]
 
 
 def parse(name: str, text: str, variable: str) -> Any:

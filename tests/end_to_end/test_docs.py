@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from dataclasses import fields
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -67,11 +66,12 @@ OPTIONS_OF = options_of()
 SETTING_ROWS = {code(row[0])[0]: row for row in table(SETTINGS) if code(row[0]) and len(row) == 5}
 
 
-@pytest.mark.parametrize("variable", [variable for variable, _, _ in settings.documented()])
-def test_every_setting_is_documented_with_option_default_and_limits(variable: str) -> None:
-    name, default = next(
-        (one.name, one.default) for one in fields(settings.Settings) if one.metadata["variable"] == variable
-    )
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [(name, about[0]) for name, about in zip(settings.Settings._fields, settings.documented(), strict=True)],
+)
+def test_every_setting_is_documented_with_option_default_and_limits(name: str, variable: str) -> None:
+    default = settings.Settings._field_defaults[name]
     _, option, shown, limits, _ = SETTING_ROWS[variable]
 
     assert code(option) == [one for one, setting, _, _ in OPTIONS if setting == name]

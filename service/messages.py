@@ -1,7 +1,6 @@
 """A request and its response as the endpoints see them, independent of the transport."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ class Route(NamedTuple):
     handler: str
 
 
-@dataclass(slots=True)
 class Call:
     """
     A decoded prediction: input arrays by name, and the outputs to return, in this order.
@@ -56,8 +54,18 @@ class Call:
     seconds: 0 means that the client sets no limit, None that it did not say.
     """
 
-    feeds: "dict[str, Array]"
-    outputs: list[str]
-    binary: list[bool] | None = None
-    id: str | None = None
-    timeout: float | None = None
+    __slots__ = ("binary", "feeds", "id", "outputs", "timeout")
+
+    def __init__(
+        self,
+        feeds: "dict[str, Array]",
+        outputs: list[str],
+        binary: list[bool] | None = None,
+        id: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self.feeds = feeds
+        self.outputs = outputs
+        self.binary = binary
+        self.id = id
+        self.timeout = timeout

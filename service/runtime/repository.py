@@ -1,7 +1,6 @@
 """The models of one server: loaded and proved; which of them can answer, and why the others cannot."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from snooze.bundle.errors import BundleError
 from snooze.bundle.store import Found
@@ -11,14 +10,18 @@ from snooze.service.runtime.model import Model
 from snooze.service.settings import Ready
 
 
-@dataclass(slots=True)
 class Entry:
     """One version of one model: its model, or the error that prevents it from being served."""
 
-    name: str
-    version: int
-    model: Model | None
-    error: BundleError | ServiceError | None = None
+    __slots__ = ("error", "model", "name", "version")
+
+    def __init__(
+        self, name: str, version: int, model: Model | None, error: BundleError | ServiceError | None = None
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.model = model
+        self.error = error
 
 
 class Repository:

@@ -12,7 +12,6 @@ common type: in a list with one long string every value would take the memory of
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -20,7 +19,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import orjson
 
-from snooze.bundle.contract import Bundle, Role, Tensor
+from snooze.bundle.contract import Bundle, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.service.errors import InvalidTensor
 from snooze.service.protocols.numbers import NotNumbers, read
@@ -36,7 +35,6 @@ MAX_SHOWN: Final = 40
 CHUNK_STRINGS: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
 class TensorSpec:
     """
     One tensor of a signature. `code` is the `struct` code of its values, `kind` numpy's kind of `dtype`.
@@ -44,22 +42,18 @@ class TensorSpec:
     `narrow` is the same tensor as FP32 if it is FP64: such a model also takes single precision from the wire.
     """
 
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-    dtype: "np.dtype[Any]"
-    kind: str
-    code: str
-    role: Role | None
-    narrow: "TensorSpec | None" = None
+    __slots__ = ("code", "datatype", "dtype", "kind", "name", "narrow", "role", "shape")
 
-    @classmethod
-    def of(cls, tensor: Tensor) -> "TensorSpec":
-        """Return the specification of a tensor of the contract."""
-        dtype = DATATYPES[tensor.datatype]
-        code = CODES[tensor.datatype]
-        narrow = cls.of(tensor._replace(datatype="FP32")) if tensor.datatype == "FP64" else None
-        return cls(tensor.name, tensor.datatype, tensor.shape, dtype, dtype.kind, code, tensor.role, narrow)
+    def __init__(self, tensor: Tensor) -> None:
+        self.name = tensor.name
+        self.datatype = tensor.datatype
+        self.shape = tensor.shape
+        self.dtype = DATATYPES[tensor.datatype]
+        self.kind = self.dtype.kind
+        self.code = CODES[tensor.datatype]
+        self.role = tensor.role
+        is_wide = tensor.datatype == "FP64"
+        self.narrow: TensorSpec | None = TensorSpec(tensor._replace(datatype="FP32")) if is_wide else None
 
 
 class Signature:
@@ -69,8 +63,8 @@ class Signature:
         self.model = bundle.name
         self.version = bundle.version
         self.version_text = str(bundle.version)
-        self.inputs = {tensor.name: TensorSpec.of(tensor) for tensor in bundle.inputs}
-        self.outputs = {tensor.name: TensorSpec.of(tensor) for tensor in bundle.outputs}
+        self.inputs = {tensor.name: TensorSpec(tensor) for tensor in bundle.inputs}
+        self.outputs = {tensor.name: TensorSpec(tensor) for tensor in bundle.outputs}
         self.output_names = list(self.outputs)
         self.labels = bundle.labels
         self.probabilities = probabilities

@@ -26,7 +26,7 @@ NUMBERS: list[Datatype] = [name for name in DATATYPES if name != "BYTES"]
 
 
 def of(datatype: Datatype, *shape: int) -> TensorSpec:
-    return TensorSpec.of(Tensor("x", datatype, shape or (-1,)))
+    return TensorSpec(Tensor("x", datatype, shape or (-1,)))
 
 
 def decode(datatype: Datatype, shape: list[int], data: object) -> Any:
@@ -80,7 +80,7 @@ def test_takes_flat_and_nested_data(datatype: Datatype, shape: list[int], data: 
 
 
 def test_a_scalar_needs_no_list() -> None:
-    scalar = TensorSpec.of(Tensor("x", "FP32", ()))
+    scalar = TensorSpec(Tensor("x", "FP32", ()))
 
     assert from_json(scalar, [], 1, 2.5).tolist() == from_json(scalar, [], 1, [2.5]).tolist() == 2.5
 

@@ -60,7 +60,11 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+            # As bytes (it is ASCII): for a text, Python imports its tables of Unicode.
+            host.encode(),
+            port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV,
         )[0]
         # Without an explicit protocol asyncio does not set TCP_NODELAY, and every answer takes 40 ms.
         listener = socket.socket(family, kind, socket.IPPROTO_TCP)

@@ -12,13 +12,13 @@ No garbage is collected meanwhile, and what was made is never looked at again (`
 import gc
 import os
 import signal
-import sys
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from snooze.bundle.errors import MissingExtra
 from snooze.service.logs import Log
 from snooze.service.process.listener import format_url, open_listener, report_ready
+from snooze.service.process.stand_ins import stand_ins
 from snooze.service.process.startup_timer import StartupTimer
 from snooze.service.settings import Settings
 
@@ -96,7 +96,8 @@ def serve(settings: Settings, timer: StartupTimer) -> int:
 
 def _load_or_name_missing_package(settings: Settings, timer: StartupTimer) -> "Repository":
     try:
-        return _load(settings, timer)
+        with stand_ins():
+            return _load(settings, timer)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in PACKAGES:  # a bug of ours: show it
@@ -105,17 +106,19 @@ def _load_or_name_missing_package(settings: Settings, timer: StartupTimer) -> "R
 
 
 def _load(settings: Settings, timer: StartupTimer) -> "Repository":
-    import hashlib  # noqa: F401  (the thread below must not import)
     import threading
     import time
 
     import onnxruntime  # noqa: F401
 
+    from snooze.bundle.store import has_large_files
     from snooze.service.app import processors
     from snooze.service.process.locate import locate
     from snooze.service.runtime.repository import check, load, prove
 
     found = locate(settings.models)
+    if any(has_large_files(one) for one in found):
+        import hashlib  # noqa: F401  (the thread below must not import)
     loaded: list[tuple[Repository, float]] = []
     thread = threading.Thread(
         target=lambda: loaded.append((load(found, processors(settings)), time.thread_time())), daemon=True
@@ -137,24 +140,10 @@ def _load(settings: Settings, timer: StartupTimer) -> "Repository":
 
 
 def _import_server() -> None:
-    """
-    Import the web server without its command line.
+    import uvicorn.lifespan.off
+    import uvicorn.loops.uvloop  # noqa: F401  (uvicorn itself would import both when it starts to listen)
 
-    `import uvicorn` imports `uvicorn.main`, and with it click, multiprocessing and the reloaders: 15 ms of CPU for what
-    is never used here. So an empty module of that name replaces it meanwhile.
-    """
-    replace = "uvicorn" not in sys.modules
-    if replace:
-        sys.modules["uvicorn.main"] = stand_in = ModuleType("uvicorn.main")
-        vars(stand_in).update(Server=None, main=None, run=None)  # what uvicorn/__init__.py imports from it
-    try:
-        import uvicorn.lifespan.off
-        import uvicorn.loops.uvloop  # noqa: F401  (uvicorn itself would import both when it starts to listen)
-
-        import snooze.service.process.server  # noqa: F401
-    finally:
-        if replace:
-            del sys.modules["uvicorn.main"]
+    import snooze.service.process.server  # noqa: F401
 
 
 def _create_application(repository: "Repository", settings: Settings) -> "Application":

@@ -1,5 +1,7 @@
+import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,7 +22,7 @@ from snooze.bundle.errors import (
     WrongHash,
 )
 from snooze.bundle.samples import read_samples
-from snooze.bundle.store import Found, find, latest, read, sha256, verify
+from snooze.bundle.store import MAX_SMALL_FILE, Found, find, has_large_files, latest, read, sha256, verify
 
 Publish = Callable[..., Path]
 FILES = ["model.onnx", "report.html", "samples.npz"]
@@ -35,6 +37,30 @@ def test_reads_what_was_published(publish: Publish, contract: Bundle) -> None:
     assert bundle == contract._replace(files=files)
     verify(folder, bundle)
     assert read_samples(folder, bundle)[0].inputs["features"].shape == (4, 3)
+
+
+@pytest.mark.parametrize("size", [0, MAX_SMALL_FILE, MAX_SMALL_FILE + 1])
+@pytest.mark.parametrize("missing", [(), ("_sha2", "_sha256")])
+def test_hashes_small_and_large_files_alike(
+    tmp_path: Path, size: int, missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"x" * size
+    (tmp_path / "x").write_bytes(content)
+    for name in missing:  # as where Python is built without them
+        monkeypatch.setitem(sys.modules, name, None)
+
+    assert sha256(tmp_path / "x") == f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def test_says_which_bundles_have_large_files(publish: Publish) -> None:
+    folder = publish()
+
+    assert not has_large_files(find(folder)[0])
+    with (folder / "report.html").open("ab") as file:
+        file.truncate(MAX_SMALL_FILE + 1)
+    assert has_large_files(find(folder)[0])
+    (folder / "bundle.json").write_text("{")
+    assert not has_large_files(find(folder)[0])
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -8,6 +8,7 @@ import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 from importlib import import_module  # noqa: E402
+from types import SimpleNamespace  # noqa: E402
 
 # Until `main` installs its handlers, Ctrl-C ends the process silently instead of with a traceback.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -77,6 +78,8 @@ def _run(arguments: list[str]) -> int:
         return _run_without_command(arguments)
     home, function, help_text = command
     module = import_module(home)
+    if function == "serve" and (plain := module.read_plain(arguments[1:])) is not None:
+        return int(module.serve(SimpleNamespace(**plain, loaded=LOADED)))
     parser = _create_parser(f"snooze {arguments[0]}", help_text)
     declare: Callable[[argparse.ArgumentParser], None] = getattr(module, f"{function}_arguments")
     run: Callable[[argparse.Namespace], int] = _predict if function == "predict" else getattr(module, function)

@@ -35,6 +35,31 @@ def run(*arguments: str) -> int:
     return cli.serve(parser.parse_args(arguments))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "models",
+        "models more --port 0 --grace 7s --log off",
+        "--idle 60s --host :: models",
+        "models --port 1 --port 2",
+    ],
+)
+def test_a_plain_command_line_means_what_argparse_makes_of_it(words: str) -> None:
+    parser = argparse.ArgumentParser()
+    cli.serve_arguments(parser)
+
+    assert cli.read_plain(words.split()) == vars(parser.parse_args(words.split()))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--port", "1"], ["models", "--port=1"], ["models", "--por", "1"], ["models", "-h"], ["models", "--port"],
+     ["models", "--port", "-1"], ["models", "--port", "1", "more"], ["--", "models"], [""], ["models", "--log", ""]],
+)  # fmt: skip
+def test_argparse_decides_about_every_other_command_line(words: list[str]) -> None:
+    assert cli.read_plain(words) is None
+
+
 def test_an_option_wins_over_the_environment(
     served: list[tuple[Settings, StartupTimer]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ examples:
 The rate is offered whatever the answers are, and latency counts from the moment a request was due: a server that is
 too slow looks slow. Exit code: 0 all requests were answered, 1 some were not, 2 the load could not run."""
 
-SERVERS: Final = "snooze, fastapi, fastapi-tuned, bare"
+SERVERS: Final = "snooze, snooze-serve, fastapi, fastapi-tuned, bare"
 
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +122,7 @@ def cold_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `snooze bench cold`."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the peers need a model with one FP32 table")
     parser.add_argument("--runs", type=integer(1, 10_000), default=20, metavar="N", help="starts of each server (20)")
-    _comparison_arguments(parser, "snooze,fastapi")
+    _comparison_arguments(parser, "snooze,snooze-serve,fastapi-tuned")
 
 
 def cold(arguments: argparse.Namespace) -> int:

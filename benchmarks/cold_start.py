@@ -24,7 +24,7 @@ from snooze.benchmarks.peers.servers import connect, running
 from snooze.benchmarks.progress import show
 
 SETTLE_SECONDS: Final = 0.3
-FIGURES: Final = ("wall_ms", "cpu_ms", "pss_mib")
+FIGURES: Final = ("wall_ms", "cpu_ms", "pss_mib", "anonymous_mib")
 PHASE: Final = re.compile(
     r'snooze_cold_start_seconds\{phase="(?P<phase>\w+)",clock="(?P<clock>\w+)"\} (?P<seconds>[\d.e+-]+)'
 )
@@ -35,7 +35,8 @@ METHOD: Final = (
     "Spawn to the first complete HTTP answer that equals the bundle's golden output within its tolerance. CPU is user "
     "and system time of the whole process by then. Warm page cache, {runs} runs of each server in turn, median "
     "(quartiles). Same Python and model file; {installation}. PSS depends on sharing: the process that measures "
-    "maps the same interpreter and numpy, so a server alone on its machine shows a few MiB more."
+    "maps the same interpreter and numpy, so a server alone on its machine shows a few MiB more. The shares of the CPU "
+    "time are medians (quartiles) of the quotients of each turn."
 )
 
 
@@ -46,6 +47,7 @@ class ColdStart(NamedTuple):
     wall_ms: float
     cpu_ms: float
     pss_mib: float
+    anonymous_mib: float
     phases: Mapping[str, float]
 
 
@@ -60,8 +62,8 @@ def measure(bundle: Path, runs: int = 20) -> ColdStart:
     """Start a Snooze server `runs` times with the bundle and return the medians."""
     golden = Golden.of(bundle)
     starts = compare(choose("snooze", golden), golden, runs)
-    wall, cpu, pss = (median(getattr(one, name) for one in starts) for name in FIGURES)
-    return ColdStart(starts[0].server, wall, cpu, pss, _phases(starts))
+    figures = {name: median(getattr(one, name) for one in starts) for name in FIGURES}
+    return starts[0]._replace(**figures, phases=_phases(starts))
 
 
 def compare(candidates: Sequence[Candidate], golden: Golden, runs: int) -> list[ColdStart]:
@@ -80,11 +82,13 @@ def start_once(candidate: Candidate, golden: Golden) -> ColdStart:
     """Start a server, send one request, read its memory, and end it."""
     with running(candidate, golden) as server:
         time.sleep(SETTLE_SECONDS)
+        tree = Tree(server.pid)
         return ColdStart(
             candidate.name,
             server.wall_seconds * 1000,
             server.cpu_seconds * 1000,
-            Tree(server.pid).rollup_bytes("Pss:") / MIB,
+            tree.rollup_bytes("Pss:") / MIB,
+            tree.rollup_bytes("Anonymous:") / MIB,
             read_phases(server.port),
         )
 
@@ -100,24 +104,27 @@ def read_phases(port: int) -> dict[str, float]:
 
 
 def summarize(starts: Sequence[ColdStart], runs: int, installation: str) -> Results:
-    """Return medians and quartiles by server."""
+    """Return medians and quartiles by server, and their shares of the CPU time of the last one."""
     by_server: dict[str, list[ColdStart]] = defaultdict(list)
     for start in starts:
         by_server[start.server].append(start)
+    *_, last = by_server
     figures: dict[str, Any] = {}
     rows = []
     for server, own in by_server.items():
         measured = {name: Quartiles.of([getattr(one, name) for one in own]) for name in FIGURES}
         phases = _phases(own)
+        share = Quartiles.of([one.cpu_ms / other.cpu_ms for one, other in zip(own, by_server[last], strict=True)])
         figures[server] = {name: quartiles._asdict() for name, quartiles in measured.items()}
-        figures[server] |= {"phases_ms": phases, "runs": [one._asdict() for one in own]}
-        rows.append([server, *map(str, measured.values()), _describe_phases(phases)])
+        figures[server] |= {"phases_ms": phases, "cpu_share": share._asdict(), "runs": [one._asdict() for one in own]}
+        shown = "{:.2f} ({:.2f}-{:.2f})".format(*share)
+        rows.append([server, *map(str, measured.values()), shown, _describe_phases(phases)])
     return Results(
         "Cold start: spawn to first right answer",
         METHOD.format(runs=runs, installation=installation),
         describe(PACKAGES),
         figures,
-        ["server", "wall ms", "CPU ms", "PSS MiB", "its own phases, wall (CPU) ms"],
+        ["server", "wall ms", "CPU ms", "PSS MiB", "anonymous MiB", f"CPU / {last}", "its own phases, wall (CPU) ms"],
         rows,
     )
 

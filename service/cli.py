@@ -87,6 +87,9 @@ def read_plain(words: "Sequence[str]") -> "dict[str, Any] | None":
 
 def serve(arguments: "argparse.Namespace | SimpleNamespace") -> int:
     """Serve until a signal comes."""
+    import gc
+
+    gc.disable()  # as `__main__.py` does it, until the server is ready
     from snooze.service.process.startup_timer import StartupTimer
 
     timer = StartupTimer(arguments.loaded)  # since then the command was imported

@@ -90,6 +90,12 @@ def snooze(golden: Golden, python: str = sys.executable) -> Candidate:
     )
 
 
+def snooze_serve(golden: Golden, python: str = sys.executable) -> Candidate:
+    """Return Snooze's server as the command starts it; it takes $PORT."""
+    command = (str(Path(python).with_name("snooze")), "serve", str(golden.folder))
+    return snooze(golden, python)._replace(name="snooze serve", command=command, environment={})
+
+
 def fastapi(name: str, script: str, golden: Golden, python: str = sys.executable) -> Candidate:
     """Return a server of FastAPI with ONNX Runtime, or raise InvalidData if it cannot take the model's input."""
     features = golden.bundle.inputs[0]
@@ -113,6 +119,7 @@ def bare(golden: Golden, python: str = sys.executable) -> Candidate:
 
 KNOWN: Final[Mapping[str, Callable[[Golden, str], Candidate]]] = {
     "snooze": snooze,
+    "snooze-serve": snooze_serve,
     "fastapi": partial(fastapi, "fastapi", "fastapi_usual.py"),
     "fastapi-tuned": partial(fastapi, "fastapi tuned", "fastapi_tuned.py"),
     "bare": bare,

@@ -8,16 +8,19 @@ from snooze.bundle.errors import BundleError
 
 def test_the_table_has_medians_quartiles_and_phases() -> None:
     starts = [
-        ColdStart("ours", wall, wall / 2, 40.0, {"imports wall": wall / 4, "imports cpu": wall / 5})
+        ColdStart("ours", wall, wall / 2, 40.0, 20.0, {"imports wall": wall / 4, "imports cpu": wall / 5})
         for wall in (100, 120, 140, 160, 300)
     ]
 
-    found = summarize([*starts, ColdStart("theirs", 400, 300, 60.0, {})], 5, "snooze is an installed package")
+    others = [ColdStart("theirs", 400, cpu, 60.0, 30.0, {}) for cpu in (100, 240, 350, 320, 300)]
+
+    found = summarize([*starts, *others], 5, "snooze is an installed package")
 
     assert found.rows == [
-        ["ours", "140 (120-160)", "70 (60-80)", "40 (40-40)", "imports 35 (28)"],
-        ["theirs", "400 (400-400)", "300 (300-300)", "60 (60-60)", "-"],
+        ["ours", "140 (120-160)", "70 (60-80)", "40 (40-40)", "20 (20-20)", "0.25 (0.25-0.50)", "imports 35 (28)"],
+        ["theirs", "400 (400-400)", "300 (240-320)", "60 (60-60)", "30 (30-30)", "1.00 (1.00-1.00)", "-"],
     ]
+    assert found.columns[5] == "CPU / theirs"
     assert found.figures["ours"]["wall_ms"] == {"median": 140, "quarter": 120, "three_quarters": 160}
     assert len(found.figures["ours"]["runs"]) == 5
     assert "snooze is an installed package" in found.method
@@ -25,13 +28,13 @@ def test_the_table_has_medians_quartiles_and_phases() -> None:
 
 @pytest.mark.process
 def test_compares_starts_of_servers(bundle: Path) -> None:
-    figures = run(bundle, "snooze,bare", runs=1).figures
+    figures = run(bundle, "snooze,snooze-serve,bare", runs=1).figures
 
-    assert set(figures) == {"snooze", "bare uvicorn"}
+    assert set(figures) == {"snooze", "snooze serve", "bare uvicorn"}
     for server in figures.values():
         assert server["wall_ms"]["median"] > 0
         assert server["cpu_ms"]["median"] > 0
-        assert 5 < server["pss_mib"]["median"] < 500
+        assert 5 < server["anonymous_mib"]["median"] < server["pss_mib"]["median"] < 500
     phases = figures["snooze"]["phases_ms"]
     assert {"imports wall", "imports cpu", "session wall", "listen cpu"} <= set(phases)
     assert 0 < phases["imports cpu"] < figures["snooze"]["cpu_ms"]["median"] + 20

@@ -1,7 +1,9 @@
 """The options of `snooze serve`; what the command then does is tested in tests/service/process."""
 
 import argparse
+import gc
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from snooze.service.settings import Settings
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, StartupTimer]]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Settings, StartupTimer]]]:
     """What would be served."""
     calls: list[Any] = []
 
@@ -25,7 +27,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, StartupTimer
         return 7
 
     monkeypatch.setattr(start, "serve", serve)
-    return calls
+    yield calls
+    gc.enable()
 
 
 def run(*arguments: str) -> int:

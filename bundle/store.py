@@ -167,7 +167,8 @@ def latest(path: Path, version: int | None = None) -> Found:
         raise NoSuchModel(f"single model in {path}", [str(path / name) for name in models])
     for one in reversed(found):
         if version in (None, one.version):
-            assert one.bundle
+            if one.error is not None:
+                raise one.error
             return one
     raise NoSuchModel(f"version {version} of '{models[0]}'", [str(one.version) for one in found])
 

@@ -1,5 +1,6 @@
 """The Dockerfile in step with the repository, and what the wheel contains of the image."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from snooze.knative.image import rootfs
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -31,6 +34,13 @@ def test_works_in_no_folder_that_a_volume_could_hide() -> None:
 
 def test_runs_without_root() -> None:
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "65532:65532"
+
+
+def test_reads_the_bytecode_that_the_build_wrote() -> None:
+    """Python ignores bytecode of another level, and would compile every module at each start."""
+    level = re.findall(r"^    PYTHONOPTIMIZE=(\d) ", DOCKERFILE, re.MULTILINE)
+
+    assert [f"optimize={one}," in inspect.getsource(rootfs.compile_sources) for one in level] == [True]
 
 
 @pytest.mark.process

@@ -111,13 +111,16 @@ def test_copies_the_licences_of_the_libraries(tmp_path: Path) -> None:
 
 def test_bytecode_is_unchecked_and_contains_the_path_in_the_image(tmp_path: Path) -> None:
     folder = tree(tmp_path / "root", "opt/snooze/thing.py") / "opt/snooze"
+    (folder / "thing.py").write_text('"""A docstring."""\nassert True\n')
 
     rootfs.compile_sources(tmp_path / "root", folder)
 
-    code = next((folder / "__pycache__").glob("thing.*.pyc")).read_bytes()
+    code = next((folder / "__pycache__").glob("thing.*.opt-2.pyc")).read_bytes()
     assert code[4:8] == b"\1\0\0\0"  # PEP 552: hash-based, not checked
     assert b"/opt/snooze/thing.py" in code
     assert str(tmp_path).encode() not in code
+    assert b"A docstring." not in code
+    assert b"AssertionError" not in code
 
 
 def test_an_invalid_source_stops_the_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

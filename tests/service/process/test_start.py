@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -35,6 +36,23 @@ def test_the_first_answer_carries_the_cold_start(start_server: StartServer, tumo
     assert timings[1] is None
     assert total == pytest.approx(sum(ready["phases"].values()), abs=0.001)
     assert re.fullmatch(r"serving tumour/1 on http://127\.0\.0\.1:\d+ after \d+ ms", ready["message"])
+    assert server.stop() == 0
+
+
+def test_serves_without_assertions_and_docstrings(start_server: StartServer, tumour: Path) -> None:
+    """As in the image. An assertion must not do work that is needed."""
+    server = start_server(tumour, PYTHONOPTIMIZE="2", PYTHONDONTWRITEBYTECODE="1")
+    server.wait_for("serving")
+
+    for path, body in (("/predict", BODY), ("/v2/repository/index", b"{}"), ("/v2/models/tumour", None)):
+        with urllib.request.urlopen(server.url + path, body, DEADLINE) as answer:
+            assert "tumour" in answer.read().decode()
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=DEADLINE) as answer:
+        assert b"snooze_requests_total" in answer.read()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{server.url}/nowhere", timeout=DEADLINE)
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(f"{server.url}/predict", b"{", DEADLINE)
     assert server.stop() == 0
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from snooze.service.errors import BodyTooLarge, MethodNotAllowed, ModelNotReady, RequestError
 from snooze.service.messages import Call, Headers, Pending, Request, Response, Route
-from snooze.service.metrics import Histogram
+from snooze.service.metrics import Histogram, Value
 from snooze.service.protocols.tensors import Array, Signature
 from snooze.service.requests import decompress, read_timeout
 from snooze.service.responses import INTERNAL, JSON, REASONS, compress, error_response
@@ -55,6 +55,7 @@ class Endpoint:
         self._labels = (entry.name, str(entry.version))
         metrics = state.metrics
         self.in_flight = metrics.in_flight.value(*self._labels)
+        self._last = metrics.last.setdefault(self._labels, Value())
         self._answered = metrics.requests.value(*self._labels, codec.PROTOCOL, "200")
         self._request_seconds: Histogram = metrics.seconds.histogram(*self._labels, codec.PROTOCOL)
         self._headers: Headers = [(b"snooze-model", entry.name.encode()), (b"snooze-version", b"%d" % entry.version)]
@@ -134,6 +135,7 @@ class Endpoint:
         if status == 500:
             self._state.log.write("error", message, request=request_id.decode(), model=self._name)
         self._state.metrics.requests.value(*self._labels, self._protocol, str(status)).value += 1
+        self._state.metrics.failed.histogram(*self._labels).observe(perf_counter() - arrived)
         return self._complete(status, described, body, headers, arrived, request_id)
 
     def _complete(
@@ -152,5 +154,6 @@ class Endpoint:
             headers += self._state.common_headers(request_id, request)
         else:
             headers.append((b"x-request-id", request_id))
-        self._request_seconds.observe(perf_counter() - arrived)
+        self._last.value = now = perf_counter()
+        self._request_seconds.observe(now - arrived)
         return Response(status, headers, body)

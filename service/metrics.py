@@ -66,6 +66,14 @@ class Family:
         assert isinstance(child, Histogram)
         return child
 
+    def total(self, *labels: str) -> tuple[float, float]:
+        """
+        Return the sum of the counters, or the number and the sum of the observed values, of labels that begin so.
+        """
+        children = [child for values, child in self._children.items() if values[: len(labels)] == labels]
+        number = sum(child.value if isinstance(child, Value) else sum(child.buckets) for child in children)
+        return number, sum(child.sum for child in children if isinstance(child, Histogram))
+
     def lines(self) -> Iterable[str]:
         """Yield the family in the text format."""
         yield f"# HELP {self.name} {self.meaning}"
@@ -95,6 +103,7 @@ class Metrics:
         self.seconds = Family(
             "snooze_request_seconds", "histogram", "Time of a request in the server.", (*of_model, "protocol"), SECONDS
         )
+        self.failed = Family("snooze_failed_seconds", "histogram", "Time of requests answered with an error.", of_model)
         self.run = Family("snooze_run_seconds", "histogram", "Time of session.run.", of_model, SECONDS)
         self.queue = Family("snooze_queue_seconds", "histogram", "Wait for a thread.", of_model, SECONDS)
         self.rows = Family("snooze_batch_rows", "histogram", "Rows of one run.", of_model, ROWS)
@@ -105,6 +114,8 @@ class Metrics:
             "snooze_cold_start_seconds", "gauge", "Time from spawn to ready, by phase.", ("phase", "clock")
         )
         self.build = Family("snooze_build_info", "gauge", "Versions.", ("version", "onnxruntime", "python"))
+        # When each model's last prediction was answered (`perf_counter`). It is no metric: its clock has no epoch.
+        self.last: dict[tuple[str, ...], Value] = {}
 
     def exposition(self) -> bytes:
         """Return every metric, and those of the process, in the text format."""

@@ -35,6 +35,7 @@ from snooze.service.requests import check_length, decompress, parse_json
 from snooze.service.responses import INTERNAL, JSON, error_response
 from snooze.service.runtime.repository import Entry, Repository
 from snooze.service.state import ServerState
+from snooze.service.statistics import collect
 
 PLATFORM: Final = "onnx_onnxv1"
 Page = Callable[[Request, Mapping[str, str]], Response]
@@ -147,6 +148,16 @@ class Pages:
     def metrics(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Return the metrics in Prometheus' text format."""
         return Response(200, [(b"content-type", CONTENT_TYPE)], self._state.metrics.exposition())
+
+    def statistics(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Return what all models did, or all versions of a model, or one."""
+        if "version" in parameters:
+            entries = [self._find(parameters)]
+        elif "model" in parameters:
+            entries = list(self._repository.versions[self._find(parameters).name].values())
+        else:
+            entries = self._repository.entries
+        return _json({"model_stats": [collect(entry, self._state.metrics) for entry in entries]})
 
     def _find(self, parameters: Mapping[str, str]) -> Entry:
         name, number = parameters["model"], parameters.get("version")

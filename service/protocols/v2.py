@@ -40,13 +40,16 @@ ROUTES: Final = (
     Route("GET", "/v2/health/ready", "ready"),
     Route("GET", "/v2", "server"),
     Route("GET", "/v2/", "server"),
+    Route("GET", "/v2/models/stats", "statistics"),  # as Triton has it: a model of that name has no page of its own
     Route("GET", "/v2/models/{model}", "model"),
     Route("GET", "/v2/models/{model}/versions/{version}", "model"),
     Route("GET", "/v2/models/{model}/ready", "model_ready"),
     Route("GET", "/v2/models/{model}/versions/{version}/ready", "model_ready"),
+    Route("GET", "/v2/models/{model}/stats", "statistics"),
+    Route("GET", "/v2/models/{model}/versions/{version}/stats", "statistics"),
     Route("POST", "/v2/repository/index", "index"),
 )
-EXTENSIONS: Final = ("binary_tensor_data", "parameters")
+EXTENSIONS: Final = ("binary_tensor_data", "parameters", "statistics")
 DATA: Final = b'"data"'
 HEADER_LENGTH: Final = b"inference-header-content-length"
 MAX_ID: Final = 1024

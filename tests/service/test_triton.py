@@ -122,6 +122,19 @@ def test_health_and_metadata(triton: Any) -> None:
     assert {"name": "tumour", "version": "2", "state": "READY", "reason": ""} in triton.get_model_repository_index()
 
 
+def test_statistics_by_name_and_version(triton: Any) -> None:
+    (before,) = triton.get_inference_statistics("tumour", "1")["model_stats"]
+    tensor = http.InferInput("features", [2, 30], "FP32")
+    tensor.set_data_from_numpy(np.ones((2, 30), np.float32))
+    triton.infer("tumour", [tensor], model_version="1")
+
+    (after,) = triton.get_inference_statistics("tumour", "1")["model_stats"]
+    assert after["inference_count"] == before["inference_count"] + 2
+    assert after["inference_stats"]["success"]["count"] == before["inference_stats"]["success"]["count"] + 1
+    assert [one["version"] for one in triton.get_inference_statistics("tumour")["model_stats"]] == ["1", "2"]
+    assert after in triton.get_inference_statistics()["model_stats"]
+
+
 @pytest.mark.parametrize(
     ("model", "shape", "datatype", "message"),
     [

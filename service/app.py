@@ -35,6 +35,7 @@ ROUTES: Final = (
     Route("GET", "/healthz", "alive"),
     Route("GET", "/readyz", "ready"),
     Route("GET", "/metrics", "metrics"),
+    Route("GET", "/openapi.json", "openapi"),
     *v2.ROUTES,
     *plain.ROUTES,
 )

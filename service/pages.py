@@ -32,7 +32,7 @@ from snooze.service.messages import Request, Response, Route
 from snooze.service.metrics import CONTENT_TYPE
 from snooze.service.protocols.v2 import EXTENSIONS
 from snooze.service.requests import check_length, decompress, parse_json
-from snooze.service.responses import INTERNAL, JSON, error_response
+from snooze.service.responses import INTERNAL, JSON, compress, error_response
 from snooze.service.runtime.repository import Entry, Repository
 from snooze.service.state import ServerState
 from snooze.service.statistics import collect
@@ -43,7 +43,7 @@ Page = Callable[[Request, Mapping[str, str]], Response]
 
 def create_pages(routes: Sequence[Route], repository: Repository, state: ServerState) -> ASGIApp:
     """Return the application for every path of the table; predictions of served models never reach it."""
-    pages = Pages(repository, state)
+    pages = Pages(routes, repository, state)
     runtime = getattr(sys.modules.get("onnxruntime"), "__version__", "unknown")
     state.metrics.build.value(_version(), runtime, platform.python_version()).value = 1
 
@@ -95,9 +95,11 @@ def create_pages(routes: Sequence[Route], repository: Repository, state: ServerS
 class Pages:
     """The handlers of the routing table, by their names there."""
 
-    def __init__(self, repository: Repository, state: ServerState) -> None:
+    def __init__(self, routes: Sequence[Route], repository: Repository, state: ServerState) -> None:
+        self._routes = routes
         self._repository = repository
         self._state = state
+        self._described: tuple[list[tuple[str, int, bool]], bytes] | None = None  # loaded models, and their document
 
     def root(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Say that the server is alive, as KServe's client asks."""
@@ -158,6 +160,16 @@ class Pages:
         else:
             entries = self._repository.entries
         return _json({"model_stats": [collect(entry, self._state.metrics) for entry in entries]})
+
+    def openapi(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Return the OpenAPI document of the models that are loaded now."""
+        loaded = [(one.name, one.version, one.model is not None) for one in self._repository.entries]
+        if self._described is None or self._described[0] != loaded:
+            from snooze.service.openapi.document import describe
+
+            self._described = loaded, orjson.dumps(describe(self._routes, self._repository, _version()))
+        body, headers = compress(self._described[1], request.headers)
+        return Response(200, [JSON, *headers], body)
 
     def _find(self, parameters: Mapping[str, str]) -> Entry:
         name, number = parameters["model"], parameters.get("version")

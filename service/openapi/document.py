@@ -1,0 +1,204 @@
+"""
+The OpenAPI 3.1 document of one server: every route of the table, and the predictions of each loaded model.
+
+A prediction has a path of its own for each model, because each model has types of its own; all other paths have the
+parameters `{model}` and `{version}`. What a prediction takes and gives is described once for each version of a model,
+in `components`, by the module of its protocol.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from snooze.service.messages import Route
+from snooze.service.openapi import plain as plain_bodies
+from snooze.service.openapi import v2 as v2_bodies
+from snooze.service.openapi.pages import COUNT, PAGES, TEXT, Page, Schema
+from snooze.service.protocols import plain, v2
+from snooze.service.protocols.tensors import Signature
+from snooze.service.requests import MAX_TIMEOUT
+from snooze.service.runtime.repository import Entry, Repository
+
+
+class Bodies(Protocol):
+    """What a protocol's requests and responses look like: the modules `openapi.v2` and `openapi.plain`."""
+
+    def request(self, signature: Signature) -> Schema:
+        """Return the schema of a request."""
+
+    def response(self, signature: Signature) -> Schema:
+        """Return the schema of a response."""
+
+    def example(self, signature: Signature) -> Any:
+        """Return a drawn request, or None if it would be too large."""
+
+
+BODIES: Final[dict[str, Bodies]] = {v2.PROTOCOL: v2_bodies, plain.PROTOCOL: plain_bodies}
+ERRORS: Final = {
+    400: "The request is not JSON, does not follow the protocol, or a tensor does not fit the signature.",
+    404: "There is no such path, model or version.",
+    406: "The response contains NaN or Infinity, but JSON was requested.",
+    408: "The rest of the request did not come in time.",
+    413: "The body is too large.",
+    415: "The compression of the body is not supported.",
+    429: "The server is busy.",
+    431: "The head of the request is too large.",
+    500: "The model failed on an input that fits its signature.",
+    503: "The server or the model is not ready.",
+    504: "The time of the request is over.",
+}
+EVERYWHERE: Final = (431, 503)
+HEADERS: Final[dict[str, Schema]] = {
+    "X-Request-Id": {"description": "The client's, or a new one.", "required": True, "schema": TEXT},
+    "traceparent": {"description": "The client's W3C trace context.", "schema": TEXT},
+    "Retry-After": {"description": "Seconds.", "schema": COUNT},
+    "Snooze-Model": {"required": True, "schema": TEXT},
+    "Snooze-Version": {"required": True, "schema": {"type": "integer", "minimum": 1}},
+    "Snooze-Revision": {"description": "Knative's revision, where it is known.", "schema": TEXT},
+    "Server-Timing": {"description": "The cold start by phase, on the first prediction.", "schema": TEXT},
+    "Inference-Header-Content-Length": {"description": "The bytes of JSON before binary tensors.", "schema": COUNT},
+}
+PARAMETERS: Final[dict[str, Schema]] = {
+    "X-Request-Id": {"description": "Is answered, and logged with errors.", "schema": TEXT},
+    "traceparent": {"description": "W3C trace context; is answered.", "schema": TEXT},
+    "X-Request-Timeout": {
+        "description": "Seconds that the request may take; 0 is no limit.",
+        "schema": {"type": "number", "minimum": 0, "maximum": MAX_TIMEOUT},
+    },
+    "Inference-Header-Content-Length": {"description": "The bytes of JSON before binary tensors.", "schema": COUNT},
+}
+OF_REQUEST: Final = ("X-Request-Id", "traceparent", "X-Request-Timeout")
+OF_RESPONSE: Final = (
+    "X-Request-Id", "traceparent", "Snooze-Model", "Snooze-Version", "Snooze-Revision", "Server-Timing",
+)  # fmt: skip
+BINARY: Final = "Inference-Header-Content-Length"
+ONLY_ONE_MODEL: Final = "Predict with the only model; several are served, so this is 404"
+
+
+def describe(routes: Sequence[Route], repository: Repository, version: str) -> dict[str, Any]:
+    """Return the document of a server that serves `repository`; `version` is that of the server."""
+    components: dict[str, dict[str, Any]] = {
+        "schemas": {"Error": {"type": "object", "required": ["error"], "properties": {"error": TEXT}}},
+        "responses": {str(status): _error(status) for status in ERRORS},
+        "parameters": _parameters(repository),
+        "headers": HEADERS,
+        "requestBodies": {},
+        "examples": {},
+    }
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if route.handler != "predict":
+            number = sum(one.handler == route.handler for one in routes[: routes.index(route)])
+            name = f"{route.handler}_{number + 1}" if number else route.handler
+            paths[route.path] = {route.method.lower(): _page(PAGES[route.handler], name, route)}
+    for codec in (v2, plain):
+        bodies, binary = BODIES[codec.PROTOCOL], codec.PROTOCOL == v2.PROTOCOL
+        for entry in repository.entries:
+            if entry.model is None:
+                continue
+            reference = f"{codec.PROTOCOL}-{entry.version}.{entry.name}"
+            signature = Signature(entry.model.bundle, entry.model.probabilities)
+            _add_bodies(components, reference, bodies, signature, binary)
+            for route in codec.ROUTES:
+                path = _path(route, entry, repository)
+                if path is not None:
+                    paths[path] = {
+                        "post": _prediction(codec.PROTOCOL, entry, reference, "{version}" in route.path, binary)
+                    }
+        for route in codec.ROUTES:
+            if route.handler == "predict" and "{" not in route.path and len(repository.versions) != 1:
+                operation = {"operationId": f"{codec.PROTOCOL}.predict", "summary": ONLY_ONE_MODEL}
+                paths[route.path] = {"post": operation | {"responses": _references((404, *EVERYWHERE))}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Snooze", "version": version, "description": "Predictions of ONNX models."},
+        "paths": paths,
+        "components": components,
+    }
+
+
+def _page(page: Page, name: str, route: Route) -> Schema:
+    content = {"text/plain": {"schema": TEXT}} if page.answer is None else _json(page.answer)
+    headers = {"X-Request-Id": _reference("headers", "X-Request-Id")}
+    operation = {
+        "operationId": name,
+        "tags": ["server"],
+        "summary": page.summary,
+        "responses": {"200": {"description": "OK", "headers": headers, "content": content}}
+        | _references((*page.errors, *EVERYWHERE)),
+    }
+    if page.request is not None:
+        operation["requestBody"] = {"content": _json(page.request)}
+    parameters = [_reference("parameters", name) for name in ("model", "version") if f"{{{name}}}" in route.path]
+    return operation | ({"parameters": parameters} if parameters else {})
+
+
+def _prediction(protocol: str, entry: Entry, reference: str, versioned: bool, binary: bool) -> Schema:
+    version = f"-{entry.version}" if versioned else ""
+    return {
+        "operationId": f"{protocol}.predict{version}.{entry.name}",
+        "tags": [entry.name],
+        "summary": f"Predict with {entry.name}, version {entry.version}",
+        "parameters": [_reference("parameters", name) for name in (*OF_REQUEST, *([BINARY] if binary else []))],
+        "requestBody": _reference("requestBodies", reference),
+        "responses": {"200": _reference("responses", reference)} | _references(ERRORS),
+    }
+
+
+def _add_bodies(
+    components: dict[str, dict[str, Any]], name: str, bodies: Bodies, signature: Signature, binary: bool
+) -> None:
+    """Add what requests and responses of one version of a model look like."""
+    request, response = f"{name}.request", f"{name}.response"
+    components["schemas"][request] = bodies.request(signature)
+    components["schemas"][response] = bodies.response(signature)
+    raw: Schema = {"application/octet-stream": {}} if binary else {}
+    taken = _json(_reference("schemas", request))
+    example = bodies.example(signature)
+    if example is not None:
+        components["examples"][name] = {"summary": "Drawn, not real data", "value": example}
+        taken["application/json"]["examples"] = {"drawn": _reference("examples", name)}
+    headers = {header: _reference("headers", header) for header in (*OF_RESPONSE, *([BINARY] if binary else []))}
+    components["requestBodies"][name] = {"required": True, "content": taken | raw}
+    components["responses"][name] = {
+        "description": "The prediction.",
+        "headers": headers,
+        "content": _json(_reference("schemas", response)) | raw,
+    }
+
+
+def _path(route: Route, entry: Entry, repository: Repository) -> str | None:
+    """Return where a model's version answers predictions, or None if another version does, or none."""
+    if route.handler != "predict":
+        return None
+    if "{version}" not in route.path and entry is not repository.default(entry.name):
+        return None
+    if "{model}" not in route.path and len(repository.versions) != 1:
+        return None
+    return route.path.format(model=entry.name, version=entry.version)
+
+
+def _parameters(repository: Repository) -> dict[str, Schema]:
+    common: Schema = {"in": "path", "required": True}
+    return {
+        "model": {"name": "model", "schema": {"enum": list(repository.versions)}} | common,
+        "version": {"name": "version", "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"}} | common,
+    } | {name: {"name": name, "in": "header"} | parameter for name, parameter in PARAMETERS.items()}
+
+
+def _error(status: int) -> Schema:
+    response = {"description": ERRORS[status], "content": _json(_reference("schemas", "Error"))}
+    if status in (429, 503):
+        response["headers"] = {"Retry-After": _reference("headers", "Retry-After")}
+    return response
+
+
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}
+
+
+def _references(statuses: "Sequence[int] | dict[int, str]") -> Schema:
+    return {str(status): _reference("responses", str(status)) for status in statuses}
+
+
+def _reference(kind: str, name: str) -> Schema:
+    return {"$ref": f"#/components/{kind}/{name}"}

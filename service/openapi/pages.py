@@ -1,0 +1,67 @@
+"""What the handlers answer that are not predictions, by their names in the routing table."""
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+Schema: TypeAlias = dict[str, Any]
+
+
+class Page(NamedTuple):
+    """One handler: its answer as JSON (or as text, without a schema), and the statuses of its errors."""
+
+    summary: str
+    answer: Schema | None
+    errors: tuple[int, ...] = ()
+    request: Schema | None = None
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+TEXT: Final[Schema] = {"type": "string"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+DURATION: Final = _object(count=COUNT, ns=COUNT)
+TENSORS: Final = _list(_object(name=TEXT, datatype=TEXT, shape=_list({"type": "integer"})))
+STATISTICS: Final = _object(
+    name=TEXT,
+    version=TEXT,
+    last_inference=COUNT,
+    inference_count=COUNT,
+    execution_count=COUNT,
+    inference_stats=_object(
+        success=DURATION,
+        fail=DURATION,
+        queue=DURATION,
+        compute_input=DURATION,
+        compute_infer=DURATION,
+        compute_output=DURATION,
+        cache_hit=DURATION,
+        cache_miss=DURATION,
+    ),
+    batch_stats=_list({"type": "object"}),
+)
+PAGES: Final = {
+    "root": Page("Say that the server is alive, as KServe's client asks", _object(status={"const": "alive"})),
+    "alive": Page("Say that the process is alive", _object(live={"const": True})),
+    "ready": Page("Say whether the server can answer", _object(ready={"const": True}, live={"const": True})),
+    "metrics": Page("Return the metrics in Prometheus' text format", None),
+    "openapi": Page("Return this document", _object(openapi=TEXT, info={"type": "object"}, paths={"type": "object"})),
+    "server": Page("Describe the server", _object(name=TEXT, version=TEXT, extensions=_list(TEXT))),
+    "model": Page(
+        "Describe the signature of a model",
+        _object(name=TEXT, versions=_list(TEXT), platform=TEXT, inputs=TENSORS, outputs=TENSORS),
+        (404,),
+    ),
+    "model_ready": Page("Say whether a model can answer", _object(name=TEXT, ready={"const": True}), (404,)),
+    "index": Page(
+        "List all versions of all models",
+        _list(_object(name=TEXT, version=TEXT, state={"enum": ["READY", "UNAVAILABLE"]}, reason=TEXT)),
+        (400, 408, 413, 415),
+        {"type": "object", "properties": {"ready": {"type": "boolean", "description": "Only those that can answer."}}},
+    ),
+    "statistics": Page("Return how often and how long models ran", _object(model_stats=_list(STATISTICS)), (404,)),
+}

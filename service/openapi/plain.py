@@ -1,0 +1,100 @@
+"""The bodies of the plain protocol as JSON Schema."""
+
+from math import prod
+from typing import Any, Final
+
+from snooze.service.openapi.tensors import Schema, any_of, draw, nested, scalar
+from snooze.service.protocols.tensors import Signature, TensorSpec
+
+MAX_LABELS: Final = 100  # listed; a classifier of thousands would be most of the document
+NUMBERS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "number"}}
+
+
+def request(signature: Signature) -> Schema:
+    """Return the schema of a request: rows in an object, or the bare list."""
+    specs = list(signature.inputs.values())
+    row = row_of(specs[0])
+    if len(specs) > 1:
+        columns = {spec.name: row_of(spec) for spec in specs}
+        row = {"type": "object", "required": list(columns), "properties": columns, "additionalProperties": False}
+    rows = nested_rows(specs, row)
+    return {"anyOf": [{"type": "object", "required": ["rows"], "properties": {"rows": rows}}, rows]}
+
+
+def response(signature: Signature) -> Schema:
+    """Return the schema of a response."""
+    always: dict[str, Schema] = {}
+    sometimes: dict[str, Schema] = {}
+    for spec in signature.outputs.values():
+        by_row = spec.shape[:1] == (-1,)
+        properties = always if by_row or spec.role not in ("label", "scores") else sometimes
+        if spec.role == "label":
+            properties["label"] = _label(signature.labels, spec)
+        elif spec.role == "scores":
+            if not any(output.role == "label" for output in signature.outputs.values()):
+                properties["label"] = _class(signature.labels, {"type": "integer"})
+            if signature.probabilities:
+                properties |= {"confidence": {"type": "number"}, "probabilities": NUMBERS}
+            else:
+                properties["scores"] = NUMBERS
+        elif spec.role == "value":
+            properties["value"] = _value(spec) if by_row else {}
+        else:
+            properties[spec.name] = nested(spec, spec.shape[1:]) if by_row else {}
+    prediction = {"type": "object", "required": list(always), "properties": always | sometimes}
+    return {
+        "type": "object",
+        "required": ["model", "version", "predictions"],
+        "properties": {
+            "model": {"const": signature.model},
+            "version": {"const": signature.version},
+            "predictions": {"type": "array", "items": prediction},
+        },
+    }
+
+
+def example(signature: Signature) -> Any:
+    """Return a drawn request, or None if it would be too large."""
+    arrays = draw(signature)
+    if arrays is None or not all(array.ndim for array in arrays.values()):
+        return None
+    columns = {name: array.tolist() for name, array in arrays.items()}
+    if len(columns) == 1:
+        return {"rows": next(iter(columns.values()))}
+    return {"rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]}
+
+
+def row_of(spec: TensorSpec) -> Schema:
+    """Return the schema of one row of an input; a column of a table takes the value alone."""
+    row = nested(spec, spec.shape[1:])
+    return any_of(scalar(spec), row) if len(spec.shape) == 2 and spec.shape[1] == 1 else row
+
+
+def nested_rows(specs: list[TensorSpec], row: Schema) -> Schema:
+    """Return the schema of a list of rows: as many as the inputs' first dimension says, at least one."""
+    fixed = {spec.shape[0] for spec in specs if spec.shape and spec.shape[0] != -1}
+    if not fixed:
+        return {"type": "array", "items": row, "minItems": 1}
+    return {"type": "array", "items": row, "minItems": max(fixed), "maxItems": min(fixed)}
+
+
+def _label(names: tuple[str, ...] | None, spec: TensorSpec) -> Schema:
+    one = _class(names, scalar(spec))
+    if -1 in spec.shape[1:]:
+        return any_of(one, {"type": "array", "items": one})
+    number = prod(spec.shape[1:])
+    return one if number == 1 else {"type": "array", "items": one, "minItems": number, "maxItems": number}
+
+
+def _class(names: tuple[str, ...] | None, number: Schema) -> Schema:
+    """Return the schema of a label: a name, or the number of a class that has none."""
+    if names is None or number["type"] == "string":
+        return number
+    return any_of({"type": "string"} | ({"enum": list(names)} if len(names) <= MAX_LABELS else {}), number)
+
+
+def _value(spec: TensorSpec) -> Schema:
+    sizes = spec.shape[1:]
+    if sizes[:1] == (-1,):
+        return any_of(nested(spec, sizes), nested(spec, sizes[1:]))
+    return nested(spec, sizes[1:] if sizes[:1] == (1,) else sizes)

@@ -1,0 +1,82 @@
+"""Tensors as JSON Schema, and values drawn for examples: by the rules of `protocols/tensors.py`."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from snooze.service.protocols.tensors import Array, Signature, TensorSpec
+
+Schema: TypeAlias = dict[str, Any]
+
+FORMATS: Final = {"FP32": "float", "FP64": "double"}
+MAX_DRAWN: Final = 4096  # values; an example of a large picture would be most of the document
+DRAWN_SIZE: Final = 4  # of a variable dimension that is not the rows
+
+
+def scalar(spec: TensorSpec) -> Schema:
+    """Return the schema of one value."""
+    if spec.kind == "b":
+        return {"type": "boolean"}
+    if spec.kind == "O":
+        return {"type": "string"}
+    if spec.kind == "f":
+        limits = np.finfo(spec.dtype)
+        schema = {"type": "number", "minimum": float(limits.min), "maximum": float(limits.max)}
+        if spec.datatype in FORMATS:
+            schema["format"] = FORMATS[spec.datatype]
+        return schema
+    integers = np.iinfo(spec.dtype)
+    return {"type": "integer", "format": spec.datatype.lower(), "minimum": integers.min, "maximum": integers.max}
+
+
+def nested(spec: TensorSpec, shape: Sequence[int]) -> Schema:
+    """Return the schema of lists nested as `shape`, in which -1 is any size; a single value for an empty shape."""
+    schema = scalar(spec)
+    for size in reversed(shape):
+        schema = {"type": "array", "items": schema} | ({} if size == -1 else {"minItems": size, "maxItems": size})
+    return schema
+
+
+def flat(spec: TensorSpec) -> Schema:
+    """Return the schema of all values as one list."""
+    return nested(spec, [-1 if -1 in spec.shape else prod(spec.shape)])
+
+
+def sizes(spec: TensorSpec) -> Schema:
+    """Return the schema of a shape that fits."""
+    dimensions: list[Schema] = [
+        {"type": "integer", "minimum": 0} if size == -1 else {"const": size} for size in spec.shape
+    ]
+    rank = len(dimensions)
+    schema: Schema = {"type": "array", "items": {"type": "integer"}, "minItems": rank, "maxItems": rank}
+    return schema | ({"prefixItems": dimensions} if dimensions else {})
+
+
+def any_of(*schemas: Schema) -> Schema:
+    """Return the schema of what fits one of `schemas` or several."""
+    return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+
+
+def draw(signature: Signature) -> dict[str, Array] | None:
+    """
+    Return an array of drawn values for each input, the same each time: one row, and 4 in other variable dimensions.
+
+    None if there are so many values that nobody would read them.
+    """
+    generator = np.random.default_rng(0)
+    arrays: dict[str, Array] = {}
+    for spec in signature.inputs.values():
+        shape = [size if size != -1 else (DRAWN_SIZE if i else 1) for i, size in enumerate(spec.shape)]
+        if prod(shape) > MAX_DRAWN:
+            return None
+        values: Array
+        if spec.kind == "f":
+            values = generator.uniform(0, 1, shape).round(2)
+        elif spec.kind == "O":
+            values = generator.choice(np.array(["one", "two", "three"], object), shape)
+        else:
+            values = generator.integers(0, 2, shape)  # 0 and 1 are in the vocabulary of every embedding
+        arrays[spec.name] = values.astype(bool) if spec.kind == "b" else values
+    return arrays

@@ -39,6 +39,7 @@ ROUTES: Final = (
     *v2.ROUTES,
     *plain.ROUTES,
 )
+CODECS: Final = (v2, plain)
 
 
 class Disconnected(Exception):
@@ -137,7 +138,7 @@ class Application:
         if entry.model is not None:
             scheduler = Scheduler(entry.model, state)
         default = self.repository.default(name) is entry
-        for codec in (v2, plain):
+        for codec in CODECS:
             endpoint = Endpoint(state, entry, codec, scheduler)
             for route in codec.ROUTES:
                 if route.handler != "predict":

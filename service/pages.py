@@ -19,7 +19,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
 from snooze.bundle.contract import Tensor
-from snooze.service.app import read_body
+from snooze.service.app import CODECS, read_body
 from snooze.service.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -99,7 +99,7 @@ class Pages:
         self._routes = routes
         self._repository = repository
         self._state = state
-        self._described: tuple[list[tuple[str, int, bool]], bytes] | None = None  # loaded models, and their document
+        self._described: tuple[list[object], bytes] | None = None  # of what it is, and the document
 
     def root(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Say that the server is alive, as KServe's client asks."""
@@ -163,11 +163,13 @@ class Pages:
 
     def openapi(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Return the OpenAPI document of the models that are loaded now."""
-        loaded = [(one.name, one.version, one.model is not None) for one in self._repository.entries]
+        entries = self._repository.entries
+        loaded: list[object] = [one.model.bundle if one.model else (one.name, one.version) for one in entries]
         if self._described is None or self._described[0] != loaded:
             from snooze.service.openapi.document import describe
 
-            self._described = loaded, orjson.dumps(describe(self._routes, self._repository, _version()))
+            protocols = {codec.PROTOCOL: codec.ROUTES for codec in CODECS}
+            self._described = loaded, orjson.dumps(describe(self._routes, protocols, self._repository, _version()))
         body, headers = compress(self._described[1], request.headers)
         return Response(200, [JSON, *headers], body)
 

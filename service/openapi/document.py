@@ -6,21 +6,19 @@ parameters `{model}` and `{version}`. What a prediction takes and gives is descr
 in `components`, by the module of its protocol.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from snooze.service.messages import Route
-from snooze.service.openapi import plain as plain_bodies
-from snooze.service.openapi import v2 as v2_bodies
-from snooze.service.openapi.pages import COUNT, PAGES, TEXT, Page, Schema
-from snooze.service.protocols import plain, v2
+from snooze.service.openapi import plain, v1, v2
+from snooze.service.openapi.pages import COUNT, NEVER, PAGES, TEXT, Page, Schema
 from snooze.service.protocols.tensors import Signature
 from snooze.service.requests import MAX_TIMEOUT
 from snooze.service.runtime.repository import Entry, Repository
 
 
 class Bodies(Protocol):
-    """What a protocol's requests and responses look like: the modules `openapi.v2` and `openapi.plain`."""
+    """What a protocol's requests and responses look like: the modules `openapi.v2`, `v1` and `plain`."""
 
     def request(self, signature: Signature) -> Schema:
         """Return the schema of a request."""
@@ -32,7 +30,7 @@ class Bodies(Protocol):
         """Return a drawn request, or None if it would be too large."""
 
 
-BODIES: Final[dict[str, Bodies]] = {v2.PROTOCOL: v2_bodies, plain.PROTOCOL: plain_bodies}
+BODIES: Final[dict[str, Bodies]] = {"v2": v2, "v1": v1, "plain": plain}
 ERRORS: Final = {
     400: "The request is not JSON, does not follow the protocol, or a tensor does not fit the signature.",
     404: "There is no such path, model or version.",
@@ -43,9 +41,11 @@ ERRORS: Final = {
     429: "The server is busy.",
     431: "The head of the request is too large.",
     500: "The model failed on an input that fits its signature.",
+    501: "A model does not do this.",
     503: "The server or the model is not ready.",
     504: "The time of the request is over.",
 }
+OF_PREDICTIONS: Final = tuple(status for status in ERRORS if status != 501)
 EVERYWHERE: Final = (431, 503)
 HEADERS: Final[dict[str, Schema]] = {
     "X-Request-Id": {"description": "The client's, or a new one.", "required": True, "schema": TEXT},
@@ -74,8 +74,10 @@ BINARY: Final = "Inference-Header-Content-Length"
 ONLY_ONE_MODEL: Final = "Predict with the only model; several are served, so this is 404"
 
 
-def describe(routes: Sequence[Route], repository: Repository, version: str) -> dict[str, Any]:
-    """Return the document of a server that serves `repository`; `version` is that of the server."""
+def describe(
+    routes: Sequence[Route], protocols: Mapping[str, Sequence[Route]], repository: Repository, version: str
+) -> dict[str, Any]:
+    """Return the document of a server of this version; `protocols` are the routes of each protocol, by its name."""
     components: dict[str, dict[str, Any]] = {
         "schemas": {"Error": {"type": "object", "required": ["error"], "properties": {"error": TEXT}}},
         "responses": {str(status): _error(status) for status in ERRORS},
@@ -90,23 +92,21 @@ def describe(routes: Sequence[Route], repository: Repository, version: str) -> d
             number = sum(one.handler == route.handler for one in routes[: routes.index(route)])
             name = f"{route.handler}_{number + 1}" if number else route.handler
             paths[route.path] = {route.method.lower(): _page(PAGES[route.handler], name, route)}
-    for codec in (v2, plain):
-        bodies, binary = BODIES[codec.PROTOCOL], codec.PROTOCOL == v2.PROTOCOL
+    for protocol, own in protocols.items():
+        bodies, binary = BODIES[protocol], protocol == "v2"
         for entry in repository.entries:
             if entry.model is None:
                 continue
-            reference = f"{codec.PROTOCOL}-{entry.version}.{entry.name}"
+            reference = f"{protocol}-{entry.version}.{entry.name}"
             signature = Signature(entry.model.bundle, entry.model.probabilities)
             _add_bodies(components, reference, bodies, signature, binary)
-            for route in codec.ROUTES:
+            for route in own:
                 path = _path(route, entry, repository)
                 if path is not None:
-                    paths[path] = {
-                        "post": _prediction(codec.PROTOCOL, entry, reference, "{version}" in route.path, binary)
-                    }
-        for route in codec.ROUTES:
+                    paths[path] = {"post": _prediction(protocol, entry, reference, "{version}" in route.path, binary)}
+        for route in own:
             if route.handler == "predict" and "{" not in route.path and len(repository.versions) != 1:
-                operation = {"operationId": f"{codec.PROTOCOL}.predict", "summary": ONLY_ONE_MODEL}
+                operation = {"operationId": f"{protocol}.predict", "summary": ONLY_ONE_MODEL}
                 paths[route.path] = {"post": operation | {"responses": _references((404, *EVERYWHERE))}}
     return {
         "openapi": "3.1.0",
@@ -117,19 +117,19 @@ def describe(routes: Sequence[Route], repository: Repository, version: str) -> d
 
 
 def _page(page: Page, name: str, route: Route) -> Schema:
-    content = {"text/plain": {"schema": TEXT}} if page.answer is None else _json(page.answer)
-    headers = {"X-Request-Id": _reference("headers", "X-Request-Id")}
-    operation = {
-        "operationId": name,
-        "tags": ["server"],
-        "summary": page.summary,
-        "responses": {"200": {"description": "OK", "headers": headers, "content": content}}
-        | _references((*page.errors, *EVERYWHERE)),
-    }
+    operation: Schema = {"operationId": name, "tags": ["server"], "summary": page.summary, "responses": {}}
+    if page.answer is not NEVER:
+        content = {"text/plain": {"schema": TEXT}} if page.answer is None else _json(page.answer)
+        headers = {"X-Request-Id": _reference("headers", "X-Request-Id")}
+        operation["responses"]["200"] = {"description": "OK", "headers": headers, "content": content}
+    operation["responses"] |= _references((*page.errors, *EVERYWHERE))
     if page.request is not None:
         operation["requestBody"] = {"content": _json(page.request)}
-    parameters = [_reference("parameters", name) for name in ("model", "version") if f"{{{name}}}" in route.path]
-    return operation | ({"parameters": parameters} if parameters else {})
+    if "{" in route.path:
+        names = {"model": "any_model" if page.unlisted else "model", "version": "version", "verb": "verb"}
+        used = [reference for name, reference in names.items() if f"{{{name}}}" in route.path]
+        operation["parameters"] = [_reference("parameters", reference) for reference in used]
+    return operation
 
 
 def _prediction(protocol: str, entry: Entry, reference: str, versioned: bool, binary: bool) -> Schema:
@@ -140,7 +140,7 @@ def _prediction(protocol: str, entry: Entry, reference: str, versioned: bool, bi
         "summary": f"Predict with {entry.name}, version {entry.version}",
         "parameters": [_reference("parameters", name) for name in (*OF_REQUEST, *([BINARY] if binary else []))],
         "requestBody": _reference("requestBodies", reference),
-        "responses": {"200": _reference("responses", reference)} | _references(ERRORS),
+        "responses": {"200": _reference("responses", reference)} | _references(OF_PREDICTIONS),
     }
 
 
@@ -181,7 +181,9 @@ def _parameters(repository: Repository) -> dict[str, Schema]:
     common: Schema = {"in": "path", "required": True}
     return {
         "model": {"name": "model", "schema": {"enum": list(repository.versions)}} | common,
+        "any_model": {"name": "model", "schema": TEXT} | common,
         "version": {"name": "version", "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"}} | common,
+        "verb": {"name": "verb", "schema": {"enum": ["explain", "classify", "regress"]}} | common,
     } | {name: {"name": name, "in": "header"} | parameter for name, parameter in PARAMETERS.items()}
 
 
@@ -196,7 +198,7 @@ def _json(schema: Schema) -> Schema:
     return {"application/json": {"schema": schema}}
 
 
-def _references(statuses: "Sequence[int] | dict[int, str]") -> Schema:
+def _references(statuses: Sequence[int]) -> Schema:
     return {str(status): _reference("responses", str(status)) for status in statuses}
 
 

@@ -6,12 +6,21 @@ Schema: TypeAlias = dict[str, Any]
 
 
 class Page(NamedTuple):
-    """One handler: its answer as JSON (or as text, without a schema), and the statuses of its errors."""
+    """
+    One handler: its answer as JSON, the statuses of its errors, and the body of its request.
+
+    An answer that is None is text; one that is `NEVER` is always an error. `unlisted` says that the path also takes
+    models that are not loaded.
+    """
 
     summary: str
     answer: Schema | None
     errors: tuple[int, ...] = ()
     request: Schema | None = None
+    unlisted: bool = False
+
+
+NEVER: Final[Schema] = {}
 
 
 def _object(**properties: Schema) -> Schema:
@@ -44,6 +53,11 @@ STATISTICS: Final = _object(
     ),
     batch_stats=_list({"type": "object"}),
 )
+WITH_BODY: Final = (400, 408, 413, 415)
+STATUS: Final = _object(
+    version=TEXT, state={"enum": ["AVAILABLE", "END"]}, status=_object(error_code=TEXT, error_message=TEXT)
+)
+PARAMETERS: Final[Schema] = {"type": "object", "properties": {"parameters": {"type": ["object", "null"]}}}
 PAGES: Final = {
     "root": Page("Say that the server is alive, as KServe's client asks", _object(status={"const": "alive"})),
     "alive": Page("Say that the process is alive", _object(live={"const": True})),
@@ -60,8 +74,17 @@ PAGES: Final = {
     "index": Page(
         "List all versions of all models",
         _list(_object(name=TEXT, version=TEXT, state={"enum": ["READY", "UNAVAILABLE"]}, reason=TEXT)),
-        (400, 408, 413, 415),
+        WITH_BODY,
         {"type": "object", "properties": {"ready": {"type": "boolean", "description": "Only those that can answer."}}},
     ),
     "statistics": Page("Return how often and how long models ran", _object(model_stats=_list(STATISTICS)), (404,)),
+    "load": Page("Load a model, or its new versions", {"type": "object"}, WITH_BODY, PARAMETERS, unlisted=True),
+    "unload": Page("Stop serving a model", {"type": "object"}, WITH_BODY, PARAMETERS, unlisted=True),
+    "models": Page("List the names of all models", _object(models=_list(TEXT))),
+    "model_status": Page(
+        "Say whether a model can answer, and the state of its versions",
+        _object(name=TEXT, ready={"const": True}, model_version_status=_list(STATUS)),
+        (404,),
+    ),
+    "verb": Page("Refuse what V1 has besides predictions", NEVER, (404, 501)),
 }

@@ -13,11 +13,10 @@ NUMBERS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "nu
 def request(signature: Signature) -> Schema:
     """Return the schema of a request: rows in an object, or the bare list."""
     specs = list(signature.inputs.values())
-    row = row_of(specs[0])
+    row = row_of(specs[0], scalar(specs[0]))
     if len(specs) > 1:
-        columns = {spec.name: row_of(spec) for spec in specs}
-        row = {"type": "object", "required": list(columns), "properties": columns, "additionalProperties": False}
-    rows = nested_rows(specs, row)
+        row = by_name({spec.name: row_of(spec, scalar(spec)) for spec in specs})
+    rows = rows_of(specs, row)
     return {"anyOf": [{"type": "object", "required": ["rows"], "properties": {"rows": rows}}, rows]}
 
 
@@ -27,6 +26,7 @@ def response(signature: Signature) -> Schema:
     sometimes: dict[str, Schema] = {}
     for spec in signature.outputs.values():
         by_row = spec.shape[:1] == (-1,)
+        row = nested(scalar(spec), spec.shape[1:]) if by_row else {}
         properties = always if by_row or spec.role not in ("label", "scores") else sometimes
         if spec.role == "label":
             properties["label"] = _label(signature.labels, spec)
@@ -40,7 +40,7 @@ def response(signature: Signature) -> Schema:
         elif spec.role == "value":
             properties["value"] = _value(spec) if by_row else {}
         else:
-            properties[spec.name] = nested(spec, spec.shape[1:]) if by_row else {}
+            properties[spec.name] = row
     prediction = {"type": "object", "required": list(always), "properties": always | sometimes}
     return {
         "type": "object",
@@ -55,27 +55,38 @@ def response(signature: Signature) -> Schema:
 
 def example(signature: Signature) -> Any:
     """Return a drawn request, or None if it would be too large."""
+    rows = draw_rows(signature)
+    return None if rows is None else {"rows": rows}
+
+
+def draw_rows(signature: Signature) -> list[Any] | None:
+    """Return drawn rows, or None if they would be too large, or the model has no rows."""
     arrays = draw(signature)
     if arrays is None or not all(array.ndim for array in arrays.values()):
         return None
     columns = {name: array.tolist() for name, array in arrays.items()}
     if len(columns) == 1:
-        return {"rows": next(iter(columns.values()))}
-    return {"rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]}
+        return next(iter(columns.values()))  # type: ignore[no-any-return]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def row_of(spec: TensorSpec) -> Schema:
-    """Return the schema of one row of an input; a column of a table takes the value alone."""
-    row = nested(spec, spec.shape[1:])
-    return any_of(scalar(spec), row) if len(spec.shape) == 2 and spec.shape[1] == 1 else row
+def row_of(spec: TensorSpec, value: Schema) -> Schema:
+    """Return the schema of one row of an input with such values; a column of a table takes the value alone."""
+    row = nested(value, spec.shape[1:])
+    return any_of(value, row) if len(spec.shape) == 2 and spec.shape[1] == 1 else row
 
 
-def nested_rows(specs: list[TensorSpec], row: Schema) -> Schema:
+def rows_of(specs: list[TensorSpec], row: Schema) -> Schema:
     """Return the schema of a list of rows: as many as the inputs' first dimension says, at least one."""
-    fixed = {spec.shape[0] for spec in specs if spec.shape and spec.shape[0] != -1}
+    fixed = [spec.shape[0] for spec in specs if spec.shape and spec.shape[0] != -1]
     if not fixed:
         return {"type": "array", "items": row, "minItems": 1}
     return {"type": "array", "items": row, "minItems": max(fixed), "maxItems": min(fixed)}
+
+
+def by_name(schemas: dict[str, Schema]) -> Schema:
+    """Return the schema of an object that holds all of these and nothing else."""
+    return {"type": "object", "required": list(schemas), "properties": schemas, "additionalProperties": False}
 
 
 def _label(names: tuple[str, ...] | None, spec: TensorSpec) -> Schema:
@@ -94,7 +105,7 @@ def _class(names: tuple[str, ...] | None, number: Schema) -> Schema:
 
 
 def _value(spec: TensorSpec) -> Schema:
-    sizes = spec.shape[1:]
+    value, sizes = scalar(spec), spec.shape[1:]
     if sizes[:1] == (-1,):
-        return any_of(nested(spec, sizes), nested(spec, sizes[1:]))
-    return nested(spec, sizes[1:] if sizes[:1] == (1,) else sizes)
+        return any_of(nested(value, sizes), nested(value, sizes[1:]))
+    return nested(value, sizes[1:] if sizes[:1] == (1,) else sizes)

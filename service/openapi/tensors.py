@@ -31,17 +31,16 @@ def scalar(spec: TensorSpec) -> Schema:
     return {"type": "integer", "format": spec.datatype.lower(), "minimum": integers.min, "maximum": integers.max}
 
 
-def nested(spec: TensorSpec, shape: Sequence[int]) -> Schema:
-    """Return the schema of lists nested as `shape`, in which -1 is any size; a single value for an empty shape."""
-    schema = scalar(spec)
+def nested(value: Schema, shape: Sequence[int]) -> Schema:
+    """Return the schema of lists of values nested as `shape`, in which -1 is any size; of one value for no shape."""
     for size in reversed(shape):
-        schema = {"type": "array", "items": schema} | ({} if size == -1 else {"minItems": size, "maxItems": size})
-    return schema
+        value = {"type": "array", "items": value} | ({} if size == -1 else {"minItems": size, "maxItems": size})
+    return value
 
 
 def flat(spec: TensorSpec) -> Schema:
     """Return the schema of all values as one list."""
-    return nested(spec, [-1 if -1 in spec.shape else prod(spec.shape)])
+    return nested(scalar(spec), [-1 if -1 in spec.shape else prod(spec.shape)])
 
 
 def sizes(spec: TensorSpec) -> Schema:

@@ -73,7 +73,7 @@ def _input(spec: TensorSpec) -> Schema:
     if not spec.shape:
         ways.append(scalar(spec))
     elif len(spec.shape) > 1:
-        ways.append(nested(spec, spec.shape))
+        ways.append(nested(scalar(spec), spec.shape))
     datatype = {"const": spec.datatype} if spec.narrow is None else {"enum": [spec.datatype, "FP32"]}
     return _tensor(spec, datatype, any_of(*ways))
 

@@ -1,0 +1,55 @@
+"""The bodies of KServe's V1 as JSON Schema."""
+
+from typing import Any
+
+from snooze.service.openapi.plain import by_name, draw_rows, row_of, rows_of
+from snooze.service.openapi.tensors import Schema, any_of, nested, scalar
+from snooze.service.protocols.tensors import Signature, TensorSpec
+
+
+def request(signature: Signature) -> Schema:
+    """Return the schema of a request: by row in `instances`, or by column in `inputs`."""
+    specs = list(signature.inputs.values())
+    rows = {spec.name: row_of(spec, _value(spec)) for spec in specs}
+    columns = {spec.name: rows_of([spec], rows[spec.name]) if spec.shape else _value(spec) for spec in specs}
+    return {
+        "type": "object",
+        "properties": {
+            "instances": any_of(*(rows_of(specs, row) for row in _one_or_by_name(rows))),
+            "inputs": any_of(*_one_or_by_name(columns)),
+            "signature_name": {"enum": ["serving_default", "", None]},
+        },
+        "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+    }
+
+
+def response(signature: Signature) -> Schema:
+    """Return the schema of a response: `predictions` by row, or `outputs` by column."""
+    specs = signature.outputs.values()
+    rows = {spec.name: nested(scalar(spec), spec.shape[1:]) for spec in specs}
+    columns = {spec.name: nested(scalar(spec), spec.shape) for spec in specs}
+    predictions = {"type": "array", "items": _one_or_by_name(rows)[0]}
+    return {
+        "type": "object",
+        "properties": {"predictions": predictions, "outputs": _one_or_by_name(columns)[0]},
+        "oneOf": [{"required": ["predictions"]}, {"required": ["outputs"]}],
+    }
+
+
+def example(signature: Signature) -> Any:
+    """Return a drawn request, or None if it would be too large."""
+    rows = draw_rows(signature)
+    return None if rows is None else {"instances": rows}
+
+
+def _value(spec: TensorSpec) -> Schema:
+    """Return the schema of one value; a string may be in base64."""
+    value = scalar(spec)
+    return (
+        any_of(value, by_name({"b64": {"type": "string", "contentEncoding": "base64"}})) if spec.kind == "O" else value
+    )
+
+
+def _one_or_by_name(schemas: dict[str, Schema]) -> list[Schema]:
+    """Return the schemas of what holds all of these: an object, and before it the only one by itself."""
+    return [*schemas.values(), by_name(schemas)] if len(schemas) == 1 else [by_name(schemas)]

@@ -18,7 +18,7 @@ from snooze.service.messages import Handler, Pending, Request, Response, Route
 from snooze.service.metrics import Metrics
 from snooze.service.process.cpu import allowed
 from snooze.service.process.locate import locate
-from snooze.service.protocols import plain, v2
+from snooze.service.protocols import plain, v1, v2
 from snooze.service.responses import JSON, RETRY_AFTER, error_response
 from snooze.service.runtime.repository import Entry, Repository, check, load, prove
 from snooze.service.runtime.scheduler import Scheduler
@@ -37,9 +37,10 @@ ROUTES: Final = (
     Route("GET", "/metrics", "metrics"),
     Route("GET", "/openapi.json", "openapi"),
     *v2.ROUTES,
+    *v1.ROUTES,
     *plain.ROUTES,
 )
-CODECS: Final = (v2, plain)
+CODECS: Final = (v2, v1, plain)
 
 
 class Disconnected(Exception):

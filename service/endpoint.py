@@ -25,7 +25,7 @@ from snooze.service.state import ServerState
 
 
 class Codec(Protocol):
-    """A protocol of predictions: the modules `protocols.v2` and `protocols.plain`."""
+    """A protocol of predictions: the modules `protocols.v2`, `protocols.v1` and `protocols.plain`."""
 
     PROTOCOL: str
     ROUTES: tuple[Route, ...]

@@ -12,6 +12,7 @@ Errors between a bundle, a request and its response. `responses.py` says which H
     - InvalidTensor          one of its tensors does not fit the model's signature
     - UnknownPath            there is no such path
     - UnknownModel           there is no such model or version
+    - UnsupportedVerb        a model does not do this
     - MethodNotAllowed       the path needs another method
     - BodyTooLarge           the body exceeds the limit
     - UnsupportedEncoding    the compression of the body is not supported
@@ -124,6 +125,14 @@ class UnknownModel(RequestError):
     def __init__(self, wanted: str, known: Iterable[str]) -> None:
         super().__init__(f"no {wanted[:MAX_SHOWN]}; available: {', '.join(known)}")
         self.wanted = wanted
+
+
+class UnsupportedVerb(RequestError):
+    """A model does not do this."""
+
+    def __init__(self, verb: str) -> None:
+        super().__init__(f"':{verb[:MAX_SHOWN]}' is not supported; use ':predict'")
+        self.verb = verb
 
 
 class MethodNotAllowed(RequestError):

@@ -51,10 +51,12 @@ class Call:
     A decoded prediction: input arrays by name, and the outputs to return, in this order.
 
     `binary` says for each output whether it is returned as raw bytes; None means that none is. `timeout` is in
-    seconds: 0 means that the client sets no limit, None that it did not say.
+    seconds: 0 means that the client sets no limit, None that it did not say. `classes` says for each output as how many
+    classes it is returned, 0 for the output itself; None means that all are returned themselves. `columns` says that
+    V1 returns the outputs whole, not row by row.
     """
 
-    __slots__ = ("binary", "feeds", "id", "outputs", "timeout")
+    __slots__ = ("binary", "classes", "columns", "feeds", "id", "outputs", "timeout")
 
     def __init__(
         self,
@@ -63,9 +65,13 @@ class Call:
         binary: list[bool] | None = None,
         id: str | None = None,
         timeout: float | None = None,
+        classes: list[int] | None = None,
+        columns: bool = False,
     ) -> None:
         self.feeds = feeds
         self.outputs = outputs
         self.binary = binary
         self.id = id
         self.timeout = timeout
+        self.classes = classes
+        self.columns = columns

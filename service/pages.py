@@ -27,6 +27,7 @@ from snooze.service.errors import (
     RequestError,
     UnknownModel,
     UnknownPath,
+    UnsupportedVerb,
 )
 from snooze.service.messages import Request, Response, Route
 from snooze.service.metrics import CONTENT_TYPE
@@ -142,6 +143,24 @@ class Pages:
             raise ModelNotReady(entry.name, str(entry.error))
         return _json({"name": entry.name, "ready": True})
 
+    def models(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """List the names of all models, as KServe's V1 does."""
+        return _json({"models": list(self._repository.versions)})
+
+    def model_status(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Say whether a model can answer, as KServe's V1 does, and the state of each version, as TensorFlow Serving."""
+        entry = self._find(parameters)
+        if entry.model is None:
+            raise ModelNotReady(entry.name, str(entry.error))
+        entries = [entry] if "version" in parameters else self._repository.versions[entry.name].values()
+        status = [_status(one) for one in entries]
+        return _json({"name": entry.name, "ready": True, "model_version_status": status})
+
+    def verb(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Refuse what V1 can ask of a model besides predictions."""
+        self._find(parameters)
+        raise UnsupportedVerb(parameters["verb"])
+
     def predict(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Name the model or version that is not served."""
         self._find(parameters)
@@ -197,6 +216,12 @@ def _described(tensor: Tensor) -> dict[str, Any]:
 def _listed(entry: Entry) -> dict[str, Any]:
     state, reason = ("READY", "") if entry.model is not None else ("UNAVAILABLE", str(entry.error))
     return {"name": entry.name, "version": str(entry.version), "state": state, "reason": reason}
+
+
+def _status(entry: Entry) -> dict[str, Any]:
+    state, code = ("AVAILABLE", "OK") if entry.model is not None else ("END", "UNKNOWN")
+    status = {"error_code": code, "error_message": str(entry.error or "")}
+    return {"version": str(entry.version), "state": state, "status": status}
 
 
 def _version() -> str:

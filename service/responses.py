@@ -23,6 +23,7 @@ from snooze.service.errors import (
     UnknownModel,
     UnknownPath,
     UnsupportedEncoding,
+    UnsupportedVerb,
 )
 from snooze.service.messages import Headers, Response
 
@@ -39,6 +40,7 @@ STATUS: Final[dict[type[RequestError], int]] = {
     Overloaded: 429,
     HeadTooLarge: 431,
     RunFailed: 500,
+    UnsupportedVerb: 501,
     ModelNotReady: 503,
     TooManyConnections: 503,
     DeadlineExceeded: 504,

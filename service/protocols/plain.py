@@ -62,7 +62,7 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
             return _decode_numbers(signature, body)
         except (NotNumbers, RequestError):
             pass
-    document = parse_json(body, _binary_path(signature))
+    document = parse_json(body, binary_path(signature))
     rows = document.get("rows") if type(document) is dict else document
     if type(rows) is not list:
         raise InvalidRequest('expected {"rows": [...]} or a list of rows')
@@ -71,11 +71,11 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
     booleans = may_hold_booleans(body, body.find(b"["))
     if len(signature.inputs) == 1:
         (spec,) = signature.inputs.values()
-        return Call({spec.name: _stack(spec, rows, booleans)}, signature.output_names)
+        return Call({spec.name: stack(spec, rows, booleans)}, signature.output_names)
     for i, row in enumerate(rows):
         if type(row) is not dict or row.keys() != signature.inputs.keys():
             raise InvalidRequest(f"row {i}: expected an object with: {', '.join(signature.inputs)}")
-    feeds = {name: _stack(spec, [row[name] for row in rows], booleans) for name, spec in signature.inputs.items()}
+    feeds = {name: stack(spec, [row[name] for row in rows], booleans) for name, spec in signature.inputs.items()}
     return Call(feeds, signature.output_names)
 
 
@@ -96,12 +96,13 @@ def encode(signature: Signature, call: Call, arrays: list[Array], request_id: by
         # orjson writes NaN and Infinity as null; a string may also contain "null".
         for name, array in zip(call.outputs, arrays, strict=True):
             if not finite(array):
-                raise NotInJson(name, _binary_path(signature))
+                raise NotInJson(name, binary_path(signature))
     head = b'{"model":%s,"version":%d,"predictions":[' % (orjson.dumps(signature.model), signature.version)
     return b"".join((head, b",".join(parts), b"]}")), [JSON]
 
 
-def _binary_path(signature: Signature) -> str:
+def binary_path(signature: Signature) -> str:
+    """Return the path that accepts binary data for a model."""
     return f"/v2/models/{signature.model}/infer"
 
 
@@ -122,8 +123,13 @@ def _decode_numbers(signature: Signature, body: bytes) -> Call:
     return Call({spec.name: convert(spec, values).reshape(shape)}, signature.output_names)
 
 
-def _stack(spec: TensorSpec, rows: list[Any], booleans: bool) -> Array:
-    """Return the values of one input, one for each row, as its array."""
+def stack(spec: TensorSpec, rows: list[Any], booleans: bool) -> Array:
+    """
+    Return the values of one input, one for each of at least one row, as its array.
+
+    Raises:
+        InvalidTensor: they do not fit the model's signature.
+    """
     shape = [len(rows)]
     level: Any = rows[0]
     while type(level) is list and len(shape) < len(spec.shape):

@@ -1,9 +1,9 @@
 """
 The Open Inference Protocol (V2) with JSON and binary tensors.
 
-Extensions: `binary_tensor_data` (including the raw request, whose header length is 0) and `parameters`, of which
-`timeout` (microseconds) and `priority` are accepted. Extensions that are not supported (shared memory, sequences,
-classification) are refused by name, never ignored.
+Extensions: `binary_tensor_data` (including the raw request, whose header length is 0), `classification`, and
+`parameters`, of which `timeout` (microseconds) and `priority` are accepted. Extensions that are not supported (shared
+memory, sequences) are refused by name, never ignored.
 """
 
 import struct
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from snooze.bundle.contract import Tensor
 from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson, RequestError
 from snooze.service.messages import Call, Headers, Route
 from snooze.service.protocols.numbers import MIN_TEXT, NotNumbers, cut
@@ -49,18 +50,19 @@ ROUTES: Final = (
     Route("GET", "/v2/models/{model}/versions/{version}/stats", "statistics"),
     Route("POST", "/v2/repository/index", "index"),
 )
-EXTENSIONS: Final = ("binary_tensor_data", "parameters", "statistics")
+EXTENSIONS: Final = ("binary_tensor_data", "classification", "parameters", "statistics")
 DATA: Final = b'"data"'
+CLASSIFICATION: Final = "classification"
 HEADER_LENGTH: Final = b"inference-header-content-length"
 MAX_ID: Final = 1024
 UNSUPPORTED: Final = {
-    "shared_memory_region": "shared memory",
-    "shared_memory_offset": "shared memory",
-    "shared_memory_byte_size": "shared memory",
-    "sequence_id": "sequences",
-    "sequence_start": "sequences",
-    "sequence_end": "sequences",
-    "classification": "classification",
+    "shared_memory_region": "the extension for shared memory is not supported",
+    "shared_memory_offset": "the extension for shared memory is not supported",
+    "shared_memory_byte_size": "the extension for shared memory is not supported",
+    "sequence_id": "the extension for sequences is not supported",
+    "sequence_start": "the extension for sequences is not supported",
+    "sequence_end": "the extension for sequences is not supported",
+    CLASSIFICATION: "only an entry of 'outputs' may have it",
 }
 BINARY_TYPE: Final = (b"content-type", b"application/octet-stream")
 
@@ -112,14 +114,18 @@ def encode(signature: Signature, call: Call, arrays: list[Array], request_id: by
     Return the body of a response and the headers that describe it.
 
     Raises:
+        InvalidRequest: an output has too many classes.
         NotInJson: an output asked for as JSON holds NaN or Infinity.
     """
+    specs = signature.outputs
+    if call.classes is not None:
+        specs, arrays = _classify(signature, call, call.classes, arrays)
     raw: list[bytes] = []
     document = {
         "model_name": signature.model,
         "model_version": signature.version_text,
         "id": call.id if call.id is not None else request_id.decode(),
-        "outputs": _describe_outputs(signature, call, arrays, raw),
+        "outputs": _describe_outputs(specs, call, arrays, raw),
     }
     text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     if b"null" in text:
@@ -130,13 +136,29 @@ def encode(signature: Signature, call: Call, arrays: list[Array], request_id: by
     return b"".join((text, *raw)), [BINARY_TYPE, (HEADER_LENGTH, str(len(text)).encode())]
 
 
-def _describe_outputs(signature: Signature, call: Call, arrays: list[Array], raw: list[bytes]) -> list[dict[str, Any]]:
+def _classify(
+    signature: Signature, call: Call, classes: list[int], arrays: list[Array]
+) -> tuple[dict[str, TensorSpec], list[Array]]:
+    """Return specifications and arrays of the outputs with those replaced for which `classes` is not 0."""
+    from snooze.service.protocols.classification import classify
+
+    specs, arrays = dict(signature.outputs), list(arrays)
+    for i, (name, most) in enumerate(zip(call.outputs, classes, strict=True)):
+        if most:
+            arrays[i] = classify(signature, specs[name], arrays[i], most)
+            specs[name] = TensorSpec.of(Tensor(name, "BYTES", (-1,) * arrays[i].ndim, specs[name].role))
+    return specs, arrays
+
+
+def _describe_outputs(
+    specs: Mapping[str, TensorSpec], call: Call, arrays: list[Array], raw: list[bytes]
+) -> list[dict[str, Any]]:
     """Return the outputs as the response lists them, and append the bytes of binary outputs to `raw`."""
     outputs: list[dict[str, Any]] = []
     binary = call.binary
     value: Any
     for i, array in enumerate(arrays):
-        spec = signature.outputs[call.outputs[i]]
+        spec = specs[call.outputs[i]]
         if binary is not None and binary[i]:
             part = to_bytes(array)
             raw.append(part)
@@ -233,6 +255,7 @@ def _select_outputs(signature: Signature, document: dict[str, Any], parameters: 
         return
     names: list[str] = []
     binary: list[bool] = []
+    classes: list[int] = []
     for output in asked:
         name = output.get("name") if type(output) is dict else None
         if type(name) is not str or name not in signature.outputs:
@@ -242,20 +265,22 @@ def _select_outputs(signature: Signature, document: dict[str, Any], parameters: 
         if name in names:
             raise InvalidRequest(f"output '{name}' is duplicated")
         of_output = output.get("parameters") or {}
-        _check_parameters(of_output)
+        _check_parameters(of_output, CLASSIFICATION)
         names.append(name)
         binary.append(_read_flag(of_output, "binary_data", default))
+        classes.append(_read_classes(signature.outputs[name], of_output) if CLASSIFICATION in of_output else 0)
     call.outputs = names
+    call.classes = classes if any(classes) else None
     call.binary = binary if any(binary) else None
 
 
-def _check_parameters(parameters: object) -> None:
+def _check_parameters(parameters: object, supported: str = "") -> None:
     if type(parameters) is not dict:
         raise InvalidRequest("expected 'parameters' to be an object")
     for name, value in parameters.items():
         # Clients send sequence_id 0 when they do not use sequences.
-        if name in UNSUPPORTED and value not in (0, False, ""):
-            raise InvalidRequest(f"parameter '{name}': the extension for {UNSUPPORTED[name]} is not supported")
+        if name in UNSUPPORTED and name != supported and value not in (0, False, ""):
+            raise InvalidRequest(f"parameter '{name}': {UNSUPPORTED[name]}")
 
 
 def _read_timeout(parameters: dict[str, Any]) -> float | None:
@@ -273,6 +298,18 @@ def _read_flag(parameters: dict[str, Any], name: str, default: bool = False) -> 
     value = parameters.get(name, default)
     if type(value) is not bool:
         raise InvalidRequest(f"parameter '{name}': expected true or false, got {brief(value)}")
+    return value
+
+
+def _read_classes(spec: TensorSpec, parameters: dict[str, Any]) -> int:
+    """Return how many classes of an output are requested, 0 for the output itself."""
+    from snooze.service.protocols.classification import check_classified
+
+    value = parameters[CLASSIFICATION]
+    if type(value) is not int or value < 0:
+        raise InvalidRequest(f"parameter '{CLASSIFICATION}': expected a number of classes, got {brief(value)}")
+    if value:
+        check_classified(spec)
     return value
 
 

@@ -13,7 +13,7 @@ def test_the_server_says_who_it_is(client: Client) -> None:
         pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
         assert document["version"] == pyproject["project"]["version"]
         # `model_repository` would promise load and unload, which do not exist.
-        assert document["extensions"] == ["binary_tensor_data", "parameters", "statistics"]
+        assert document["extensions"] == ["binary_tensor_data", "classification", "parameters", "statistics"]
 
 
 def test_the_root_lives(client: Client) -> None:

@@ -118,8 +118,8 @@ def test_no_rows_are_an_answer_of_no_rows(client: Client) -> None:
         ({"inputs": [tensor()], "outputs": {}}, None),
         ({"inputs": [tensor()], "outputs": "label"}, "expected 'outputs' to be a list"),
         (
-            {"inputs": [tensor()], "outputs": [{"name": "label", "parameters": {"classification": 2}}]},
-            "parameter 'classification': the extension for classification is not supported",
+            {"inputs": [tensor()], "outputs": [{"name": "label", "parameters": {"shared_memory_region": "r"}}]},
+            "parameter 'shared_memory_region': the extension for shared memory is not supported",
         ),
         (
             {"inputs": [tensor()], "outputs": [{"name": "label", "parameters": {"binary_data": 1}}]},

@@ -113,8 +113,8 @@ class Endpoint:
     def _respond(self, request: Request, request_id: bytes, call: Call, arrays: list[Array]) -> Response:
         assert self._signature is not None
         body, headers = self._encode(self._signature, call, arrays, request_id)
-        if b"accept-encoding" in request.headers and headers[0] is JSON:
-            body, more = compress(body, request.headers)
+        if b"accept-encoding" in request.headers:
+            body, more = compress(body, request.headers, headers[0] is not JSON)
             headers += more
         if self._state.server_timing is not None:
             headers.append((b"server-timing", self._state.server_timing))

@@ -66,7 +66,7 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         if columns
         else _from_instances(signature, document["instances"])
     )
-    booleans = may_hold_booleans(body)
+    booleans = may_hold_booleans(body, 0)
     feeds = {name: _tensor(spec, values[name], booleans) for name, spec in signature.inputs.items()}
     return Call(feeds, signature.output_names, columns=columns)
 

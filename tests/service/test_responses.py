@@ -1,5 +1,6 @@
 import zlib
 
+import numpy as np
 import pytest
 
 from snooze.service.errors import MethodNotAllowed, ModelNotReady, RequestError, UnsupportedEncoding
@@ -38,6 +39,17 @@ def test_a_large_body_is_compressed_as_the_client_accepts(accepted: bytes, encod
 
     assert dict(headers).get(b"content-encoding") == encoding
     assert (zlib.decompress(body, 47) if encoding else body) == plain
+    assert (b"vary", b"accept-encoding") in headers
+
+
+@pytest.mark.parametrize(("repeat", "encoding"), [(2, b"gzip"), (1, None)])
+def test_a_binary_body_is_compressed_if_its_beginning_becomes_smaller(repeat: int, encoding: bytes | None) -> None:
+    plain = np.random.default_rng(0).bytes(MIN_COMPRESSED // repeat) * repeat
+
+    body, headers = compress(plain, {b"accept-encoding": b"gzip"}, binary=True)
+
+    assert dict(headers).get(b"content-encoding") == encoding
+    assert (len(body) < len(plain)) == (encoding is not None)
     assert (b"vary", b"accept-encoding") in headers
 
 

@@ -1,5 +1,8 @@
-"""The unmodified client of the Triton server, against a real process."""
+"""The unmodified clients of the Triton server, blocking and asynchronous, against a real process."""
 
+import asyncio
+import itertools
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,24 @@ from tests.service.conftest import ELEMENT_TYPES, Running, StartServer
 from snooze.bundle.contract import Datatype
 from snooze.bundle.datatypes import DATATYPES
 
-pytestmark = pytest.mark.process
-
 http = pytest.importorskip("tritonclient.http")
+aio = pytest.importorskip("tritonclient.http.aio")
 utils = pytest.importorskip("tritonclient.utils")
 
 pytestmark = pytest.mark.process
+
+COMPRESSIONS = [None, "gzip", "deflate"]
+WAYS = [
+    (True, None),
+    (True, False),
+    (False, True),
+    (False, False),
+]  # binary in and out; None requests no output by name
+VERSIONS = ["", "1"]
+LARGE = [
+    np.full((10_000, 2), 1.25),
+    np.random.default_rng(0).normal(size=(10_000, 2)),  # of which binary data do not become smaller
+]
 
 
 @pytest.fixture(scope="module")
@@ -53,38 +68,92 @@ def values(datatype: Datatype) -> Any:
     return np.array([[limits.min, limits.max], [0, 1]], DATATYPES[datatype])
 
 
-def ask(
-    triton: Any, datatype: Datatype, array: Any, binary_in: bool = True, binary_out: bool | None = None, **options: Any
-) -> Any:
-    tensor = http.InferInput("x", list(array.shape), datatype)
+def arguments(
+    module: Any, datatype: Datatype, array: Any, binary_in: bool = True, binary_out: bool | None = None
+) -> dict[str, Any]:
+    """Return what `infer` of either client takes."""
+    tensor = module.InferInput("x", list(array.shape), datatype)
     tensor.set_data_from_numpy(array, binary_data=binary_in)
-    outputs = None if binary_out is None else [http.InferRequestedOutput("y", binary_data=binary_out)]
-    return triton.infer(f"identity-{datatype.lower()}", [tensor], outputs=outputs, **options)
+    outputs = None if binary_out is None else [module.InferRequestedOutput("y", binary_data=binary_out)]
+    return {"model_name": f"identity-{datatype.lower()}", "inputs": [tensor], "outputs": outputs}
 
 
-@pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
-@pytest.mark.parametrize(("binary_in", "binary_out"), [(True, None), (True, False), (False, True), (False, False)])
-@pytest.mark.parametrize("datatype", ELEMENT_TYPES)
-def test_every_datatype_goes_through_every_way(
-    triton: Any, datatype: Datatype, binary_in: bool, binary_out: bool | None, compression: str | None
-) -> None:
-    array = values(datatype)
-    answer = ask(
-        triton,
-        datatype,
-        array,
-        binary_in,
-        binary_out,
-        request_compression_algorithm=compression,
-        response_compression_algorithm=compression,
-    )
-
+def check(answer: Any, datatype: Datatype, array: Any) -> None:
     got = answer.as_numpy("y")
+    assert answer.get_output("y")["datatype"] == datatype
     if datatype == "BYTES":
         got = np.array([text.encode() if isinstance(text, str) else text for text in got.ravel()], object)
         assert got.tolist() == array.ravel().tolist()
     else:
         np.testing.assert_array_equal(got, array)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize(("binary_in", "binary_out"), WAYS)
+@pytest.mark.parametrize("datatype", ELEMENT_TYPES)
+def test_every_datatype_goes_through_every_way(
+    triton: Any, datatype: Datatype, binary_in: bool, binary_out: bool | None, compression: str | None
+) -> None:
+    array = values(datatype)
+    for version in VERSIONS:
+        answer = triton.infer(
+            **arguments(http, datatype, array, binary_in, binary_out),
+            model_version=version,
+            request_compression_algorithm=compression,
+            response_compression_algorithm=compression,
+        )
+
+        check(answer, datatype, array)
+
+
+@pytest.mark.parametrize("datatype", ELEMENT_TYPES)
+def test_every_datatype_goes_through_every_way_of_the_asynchronous_client(server: Running, datatype: Datatype) -> None:
+    array = values(datatype)
+
+    async def ask(client: Any, binary_in: bool, binary_out: bool | None, compression: str | None, version: str) -> None:
+        answer = await client.infer(
+            **arguments(aio, datatype, array, binary_in, binary_out),
+            model_version=version,
+            request_compression_algorithm=compression,
+            response_compression_algorithm=compression,
+        )
+        check(answer, datatype, array)
+
+    async def ask_all() -> None:
+        async with aio.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+            for (binary_in, binary_out), compression, version in itertools.product(WAYS, COMPRESSIONS, VERSIONS):
+                await ask(client, binary_in, binary_out, compression, version)
+
+    asyncio.run(ask_all())
+
+
+def test_one_input_may_be_binary_and_another_json(triton: Any) -> None:
+    inputs = []
+    for i, (name, datatype) in enumerate({"age": "INT64", "weight": "INT64", "note": "BYTES"}.items()):
+        inputs.append(http.InferInput(name, [2], datatype))
+        data = np.array([b"a", b"b"], object) if datatype == "BYTES" else np.array([i, 10])
+        inputs[-1].set_data_from_numpy(data, binary_data=name != "weight")
+    outputs = [http.InferRequestedOutput("said", False), http.InferRequestedOutput("total", True)]
+
+    answer = triton.infer("person", inputs, outputs=outputs)
+
+    assert answer.as_numpy("total").tolist() == [1, 20]
+    assert answer.as_numpy("said").tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("binary_out", [True, False])
+def test_classes_come_with_their_labels(triton: Any, binary_out: bool) -> None:
+    tensor = http.InferInput("features", [2, 30], "FP32")
+    tensor.set_data_from_numpy(np.ones((2, 30), np.float32))
+    scores = triton.infer("tumour", [tensor]).as_numpy("probabilities")
+
+    asked = http.InferRequestedOutput("probabilities", binary_data=binary_out, class_count=1)
+    classes = triton.infer("tumour", [tensor], outputs=[asked]).as_numpy("probabilities")
+
+    highest = int(scores[0].argmax())
+    text = f"{scores[0][highest]:f}:{highest}:{('malignant', 'benign')[highest]}"
+    assert [str(one.decode() if binary_out else one) for one in classes.ravel()] == [text, text]
+    assert classes.shape == (2, 1)
 
 
 def test_a_version_an_id_and_a_timeout_go_through(triton: Any) -> None:
@@ -98,18 +167,20 @@ def test_a_version_an_id_and_a_timeout_go_through(triton: Any) -> None:
     assert answer.as_numpy("probabilities").shape == (2, 2)
 
 
-def test_a_large_answer_is_compressed_if_asked_for(triton: Any) -> None:
-    array = np.full((10_000, 2), 1.25, np.float64)
+@pytest.mark.parametrize("binary_out", [True, False])
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("array", LARGE)
+def test_large_answers_go_through_compressed_and_plain(
+    triton: Any, server: Running, array: Any, compression: str | None, binary_out: bool
+) -> None:
+    asked = {"response_compression_algorithm": compression, "request_compression_algorithm": compression}
 
-    answer = ask(triton, "FP64", array, binary_out=False, response_compression_algorithm="gzip")
+    async def ask() -> Any:
+        async with aio.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+            return await client.infer(**arguments(aio, "FP64", array, True, binary_out), **asked)
 
-    np.testing.assert_array_equal(answer.as_numpy("y"), array)
-
-
-def test_many_values_go_through_as_binary(triton: Any) -> None:
-    array = np.random.default_rng(0).normal(size=(75_000, 2)).astype(np.float32)
-
-    np.testing.assert_array_equal(ask(triton, "FP32", array).as_numpy("y"), array)
+    check(triton.infer(**arguments(http, "FP64", array, True, binary_out), **asked), "FP64", array)
+    check(asyncio.run(ask()), "FP64", array)
 
 
 def test_health_and_metadata(triton: Any) -> None:
@@ -119,7 +190,32 @@ def test_health_and_metadata(triton: Any) -> None:
     assert not triton.is_model_ready("none")
     assert triton.get_server_metadata()["name"] == "snooze"
     assert triton.get_model_metadata("tumour")["platform"] == "onnx_onnxv1"
+    assert "classification" in triton.get_server_metadata()["extensions"]
     assert {"name": "tumour", "version": "2", "state": "READY", "reason": ""} in triton.get_model_repository_index()
+
+
+def test_health_and_metadata_of_the_asynchronous_client(server: Running) -> None:
+    async def ask() -> None:
+        async with aio.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+            assert await client.is_server_live()
+            assert await client.is_server_ready()
+            assert await client.is_model_ready("tumour", "1")
+            assert not await client.is_model_ready("tumour", "7")
+            metadata = await client.get_model_metadata("tumour", "1")
+            assert (metadata["name"], metadata["versions"]) == ("tumour", ["1", "2"])
+            names = {one["name"] for one in await client.get_model_repository_index()}
+            assert {"tumour", "person"} <= names
+
+    asyncio.run(ask())
+
+
+def test_a_grpc_client_is_answered_400(server: Running) -> None:
+    """gRPC begins with the preface of HTTP/2; a client of gRPC reports the status of the answer as UNAVAILABLE."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
 
 
 def test_statistics_by_name_and_version(triton: Any) -> None:

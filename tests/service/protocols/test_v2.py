@@ -271,6 +271,18 @@ def test_large_json_is_compressed_as_the_client_accepts(client: Client, accepted
     assert int(answer.headers["content-length"]) == len(answer.body)
 
 
+def test_a_compressed_binary_answer_has_the_length_of_its_plain_header(client: Client) -> None:
+    asked = {"inputs": [tensor([1.5] * 9000, [4500, 2], "FP64", "x")], "parameters": {"binary_data_output": True}}
+
+    answer = infer(client, asked, "identity-fp64", accept_encoding="gzip")
+
+    assert answer.headers["content-encoding"] == "gzip"
+    plain = gzip.decompress(answer.body)
+    end = int(answer.headers["inference-header-content-length"])
+    assert json.loads(plain[:end])["outputs"][0]["parameters"] == {"binary_data_size": 72_000}
+    assert plain[end:] == struct.pack("<d", 1.5) * 9000
+
+
 def test_several_inputs_of_several_kinds(client: Client) -> None:
     numbers = [tensor([1, 2], [2], "INT64", name) for name in ("age", "weight")]
 

@@ -22,6 +22,8 @@ WITHOUT_OWN_MODULE = {
     "knative/test_cluster.py",
     "service/http/test_paths.py",
     "service/http/test_uvicorn.py",
+    "service/test_kserve.py",
+    "service/test_mlserver.py",
     "service/test_triton.py",
 }
 

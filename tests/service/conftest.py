@@ -286,6 +286,19 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             one.process.wait(DEADLINE)
 
 
+@pytest.fixture
+def find_client() -> Callable[[str], Path]:
+    """Find the Python of an environment that holds one client, which `scripts/test --clients` prepares."""
+    folder = os.environ.get("SNOOZE_CLIENTS")
+
+    def find(name: str) -> Path:
+        if folder is None:
+            pytest.skip(f"{name} needs an environment of its own: scripts/test --clients")
+        return Path(folder, name, "bin", "python").absolute()
+
+    return find
+
+
 class Client:
     """Asks an application in memory, one event loop for each request."""
 

@@ -61,11 +61,7 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         got = brief(document["signature_name"])
         raise InvalidRequest(f"signature_name: the only one is '{SIGNATURE_NAME}', got {got}")
     columns = "inputs" in document
-    values = (
-        _by_name(signature, document["inputs"], "inputs")
-        if columns
-        else _from_instances(signature, document["instances"])
-    )
+    values = _read_columns(signature, document["inputs"]) if columns else _read_rows(signature, document["instances"])
     booleans = may_hold_booleans(body, 0)
     feeds = {name: _tensor(spec, values[name], booleans) for name, spec in signature.inputs.items()}
     return Call(feeds, signature.output_names, columns=columns)
@@ -95,30 +91,40 @@ def encode(signature: Signature, call: Call, arrays: list[Array], request_id: by
     return body, [JSON]
 
 
-def _from_instances(signature: Signature, rows: object) -> Mapping[str, list[Any]]:
+def _read_rows(signature: Signature, rows: object) -> Mapping[str, list[Any]]:
     """Return the values of each input, one for each row."""
     if type(rows) is not list or not rows:
         raise InvalidRequest(f"expected 'instances' to be a list of at least one row, got {brief(rows)}")
-    if len(signature.inputs) == 1 and type(rows[0]) is not dict:
-        return dict.fromkeys(signature.inputs, rows)
-    by_name = [_by_name(signature, row, "instances") for row in rows]
-    return {name: [row[name] for row in by_name] for name in signature.inputs}
+    inputs = signature.inputs.keys()
+    if _is_only_value(signature, rows[0]):
+        return dict.fromkeys(inputs, rows)
+    for i, row in enumerate(rows):
+        if type(row) is not dict or row.keys() != inputs:
+            raise InvalidRequest(f"instance {i}: expected an object with: {', '.join(inputs)}")
+    return {name: [row[name] for row in rows] for name in inputs}
 
 
-def _by_name(signature: Signature, value: Any, key: str) -> Mapping[str, Any]:
-    if type(value) is dict and value.keys() == signature.inputs.keys():
-        return value
-    if len(signature.inputs) == 1 and (type(value) is not dict or value.keys() == BASE64):
-        return dict.fromkeys(signature.inputs, value)
-    names = ", ".join(signature.inputs)
-    if key == "inputs":
-        raise InvalidRequest(f"expected 'inputs' to be an object with: {names}")
-    raise InvalidRequest(f"expected each of 'instances' to be an object with: {names}")
+def _read_columns(signature: Signature, columns: Any) -> Mapping[str, Any]:
+    """Return the value of each input."""
+    inputs = signature.inputs.keys()
+    if _is_only_value(signature, columns):
+        return dict.fromkeys(inputs, columns)
+    if type(columns) is not dict or columns.keys() != inputs:
+        raise InvalidRequest(f"expected 'inputs' to be an object with: {', '.join(inputs)}")
+    return columns
+
+
+def _is_only_value(signature: Signature, value: Any) -> bool:
+    """Return whether this is a value of the only input, not an object with inputs by name."""
+    inputs = signature.inputs.keys()
+    return len(inputs) == 1 and (type(value) is not dict or value.keys() == BASE64 != inputs)
 
 
 def _tensor(spec: TensorSpec, value: object, booleans: bool) -> Array:
     if spec.kind == "O":
-        value = _decode_base64(spec, value, len(spec.shape))
+        values = [value]
+        _decode_base64(spec, values, len(spec.shape))
+        value = values[0]
     if not spec.shape:
         return from_json(spec, [], 1, value, booleans)
     if type(value) is not list or not value:
@@ -126,18 +132,19 @@ def _tensor(spec: TensorSpec, value: object, booleans: bool) -> Array:
     return stack(spec, value, booleans)
 
 
-def _decode_base64(spec: TensorSpec, value: Any, depth: int) -> Any:
-    """Return a value, nested up to `depth`, with the strings that were objects with the key `b64`."""
-    if type(value) is list and depth:
-        return [_decode_base64(spec, one, depth - 1) for one in value]
-    if type(value) is not dict or value.keys() != BASE64:
-        return value
-    from binascii import a2b_base64
+def _decode_base64(spec: TensorSpec, values: list[Any], depth: int) -> None:
+    """Replace the objects with the key `b64` in `values`, and in lists up to `depth` below them, by their strings."""
+    for i, value in enumerate(values):
+        if type(value) is list and depth:
+            _decode_base64(spec, value, depth - 1)
+        elif type(value) is dict and value.keys() == BASE64:
+            from binascii import a2b_base64
 
-    try:
-        return str(a2b_base64(value["b64"], strict_mode=True), "utf-8")
-    except (TypeError, ValueError) as error:  # those of binascii and of UTF-8 are ValueErrors
-        raise InvalidTensor(spec.name, f"b64: expected UTF-8 in base64, got {brief(value['b64'])} ({error})") from None
+            try:
+                values[i] = str(a2b_base64(value["b64"], strict_mode=True), "utf-8")
+            except (TypeError, ValueError) as error:  # those of binascii and of UTF-8 are ValueErrors
+                problem = f"b64: expected UTF-8 in base64, got {brief(value['b64'])} ({error})"
+                raise InvalidTensor(spec.name, problem) from None
 
 
 def _dump(array: Array) -> bytes:
@@ -147,7 +154,8 @@ def _dump(array: Array) -> bytes:
     if array.dtype.kind != "O":
         return orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
     if array.ndim == 1:
-        return orjson.dumps(flat(array))
+        # orjson reserves a kilobyte for each text that it returns; a part of it takes what it needs.
+        return b"[%s]" % orjson.dumps(flat(array))[1:-1]
     return b"[%s]" % b",".join(map(_dump, array))
 
 

@@ -16,7 +16,7 @@ from snooze.service.endpoint import Endpoint
 from snooze.service.messages import Request, Response
 
 SIZE = 24_000  # bytes of a hostile body: large beside what every request allocates
-PATHS = {"v2": "/v2/models/{}/infer", "plain": "/models/{}/predict"}
+PATHS = {"v2": "/v2/models/{}/infer", "v1": "/v1/models/{}:predict", "plain": "/models/{}/predict"}
 
 
 def dump(document: Any) -> bytes:
@@ -49,6 +49,9 @@ HOSTILE: dict[str, Callable[[int], list[Any]]] = {
     "empty strings in lists": lambda size: [[""]] * (size // 5),
     "empty lists between escapes": lambda size: ["\n", *[[]] * (size // 3), ""],
     "objects of one": lambda size: [{"": 0}] * (size // 7),
+    "strings in base64": lambda size: [{"b64": ""}] * (size // 11),
+    "rows of strings in base64": lambda size: [[{"b64": "YQ=="}, {"b64": ""}]] * (size // 30),
+    "objects with an input": lambda size: [{"x": 0}] * (size // 8),
 }
 
 
@@ -94,6 +97,8 @@ def write(protocol: str, datatype: str, data: bytes) -> tuple[str, bytes]:
     path = PATHS[protocol].format(f"{'pairs' if pairs else 'values'}-{datatype.lower()}")
     if protocol == "plain":
         return path, data
+    if protocol == "v1":
+        return path, b'{"instances":%s}' % data
     count = len(json.loads(data))
     tensor = {"name": "x", "shape": [count, 2] if pairs else [count], "datatype": datatype, "data": None}
     return path, dump({"inputs": [tensor]}).replace(b"null", data)
@@ -125,8 +130,9 @@ def test_a_compressed_body_counts_with_its_decompressed_size(application: Applic
 def test_memory_of_rows_with_several_inputs_is_bounded(application: Application) -> None:
     rows = [{"age": 0, "weight": 0, "note": ""}] * (SIZE // 32)
     for body in (dump(rows), dump([*rows, {"age": "a" * SIZE, "weight": 0, "note": ""}])):
-        _, peak = ask(application, "/models/person/predict", body)
-        assert peak <= MEMORY_FACTOR * len(body)
+        for path, text in (("/models/person/predict", body), ("/v1/models/person:predict", b'{"instances":%s}' % body)):
+            _, peak = ask(application, path, text)
+            assert peak <= MEMORY_FACTOR * len(body), path
 
 
 @pytest.mark.parametrize(

@@ -134,17 +134,17 @@ def test_what_is_not_a_number_has_no_classes(client: Client, datatype: Datatype)
 
 def test_too_many_texts_are_refused(client: Client) -> None:
     output = {"name": "y", "parameters": {"classification": 2}}
-    tensor = {"name": "x", "shape": [32_769, 2], "datatype": "UINT8", "parameters": {"binary_data_size": 65_538}}
+    tensor = {"name": "x", "shape": [4_097, 2], "datatype": "UINT8", "parameters": {"binary_data_size": 8_194}}
     text = json.dumps({"inputs": [tensor], "outputs": [output]}).encode()
 
     answer = client.ask(
         "POST",
         "/v2/models/identity-uint8/infer",
-        text + bytes(65_538),
+        text + bytes(8_194),
         inference_header_content_length=str(len(text)),
     )
 
-    problem = "32769 x 2 classes are more than 65536; send fewer rows or request fewer classes"
+    problem = "4097 x 2 classes are more than 8192; send fewer rows or request fewer classes"
     assert (answer.status, answer.error) == (400, f"output 'y': {problem}")
 
 

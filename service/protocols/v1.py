@@ -125,10 +125,11 @@ def _tensor(spec: TensorSpec, value: object, booleans: bool) -> Array:
         values = [value]
         _decode_base64(spec, values, len(spec.shape))
         value = values[0]
-    if not spec.shape:
+    if not spec.shape and type(value) is not list:
         return from_json(spec, [], 1, value, booleans)
-    if type(value) is not list or not value:
-        raise InvalidTensor(spec.name, f"expected a list of at least one row, got {brief(value)}")
+    if type(value) is not list or not value or not spec.shape:
+        expected = "a list of at least one row" if spec.shape else "one value, as one of 'inputs'"
+        raise InvalidTensor(spec.name, f"expected {expected}, got {brief(value)}")
     return stack(spec, value, booleans)
 
 

@@ -110,6 +110,12 @@ def test_columns_may_have_no_rows(scalars: Client) -> None:
     assert answer.json() == {"outputs": {"twice": 3.0, "matrix": [["a"], ["b"]]}}
 
 
+def test_a_single_value_is_no_instance(scalars: Client) -> None:
+    answer = scalars.post("/v1/models/scalar:predict", {"instances": [1.5]})
+
+    assert (answer.status, answer.error) == (400, "input 'x': expected one value, as one of 'inputs', got [1.5]")
+
+
 def test_a_model_without_rows_takes_a_fixed_number_of_instances(scalars: Client) -> None:
     answer = scalars.post("/v1/models/fixed:predict", {"instances": [1, 2, 3]})
 

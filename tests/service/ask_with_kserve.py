@@ -40,6 +40,13 @@ async def ask_v2(url: str) -> dict[str, Any]:
                     came[key] = bool(
                         answer.id == "mine" and got.dtype.kind == array.dtype.kind and (got == array).all()
                     )
+        large = np.full((10_000, 2), 1.25)
+        for wanted in (True, False):
+            headers: dict[str, str] = {}
+            asked = _request("FP64", large, True, wanted)
+            answer = await client.infer(url, asked, "identity-fp64", response_headers=headers)
+            same = bool((answer.outputs[0].as_numpy() == large).all())
+            came[f"large {wanted}"] = same and headers["content-encoding"] == "gzip"
         came["error"] = await _error(client.infer(url, _request("FP32", np.zeros((1, 2), "f"), True, None), "none"))
     return came
 

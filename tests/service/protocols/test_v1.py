@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import helper
 from tests.service.conftest import ELEMENT_TYPES, Client, Graph, identity, publish
 
@@ -260,3 +262,20 @@ def test_other_paths_are_refused(client: Client, method: str, path: str, status:
 
     assert answer.status == status
     assert answer.error.startswith(error)
+
+
+JSON_VALUES = st.recursive(
+    st.sampled_from([None, True, 0, -1, 1.5, 2**70, "", "a", "null", {"b64": "YQ=="}, {"b64": 5}]),
+    lambda value: (
+        st.lists(value, max_size=3) | st.dictionaries(st.sampled_from(["x", "b64", "age"]), value, max_size=2)
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    model=st.sampled_from(["sum", "person", "identity-bytes", "identity-bool", "identity-uint8"]),
+    document=st.dictionaries(st.sampled_from(["instances", "inputs"]), JSON_VALUES, min_size=1, max_size=1),
+)
+def test_any_value_is_an_answer_or_a_refusal(client: Client, model: str, document: Any) -> None:
+    assert client.post(f"/v1/models/{model}:predict", document).status in (200, 400)

@@ -22,7 +22,7 @@ UNUSED_IN_SITE: Final = (
     "onnxruntime/capi/libonnxruntime.so*",  # the C library; the Python module links its own copy
     "onnxruntime/backend", "onnxruntime/datasets", "onnxruntime/quantization", "onnxruntime/tools",
     "onnxruntime/transformers", "numpy/_core/include", "numpy/_core/lib", "numpy/_pyinstaller", "numpy/f2py",
-    "numpy/random/lib", "numpy/random/_examples", "**/tests", "**/*.pyi", "**/*.pyx", "**/*.pxd",
+    "numpy/random/lib", "numpy/random/_examples", "**/tests", "**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.cpp",
     "**/*.[cha]", "snooze/convert", "snooze/knative", "snooze/benchmarks", "snooze/client",
 )  # fmt: skip
 

@@ -146,7 +146,7 @@ def _classify(
     for i, (name, most) in enumerate(zip(call.outputs, classes, strict=True)):
         if most:
             arrays[i] = classify(signature, specs[name], arrays[i], most)
-            specs[name] = TensorSpec.of(Tensor(name, "BYTES", (-1,) * arrays[i].ndim, specs[name].role))
+            specs[name] = TensorSpec(Tensor(name, "BYTES", (-1,) * arrays[i].ndim, specs[name].role))
     return specs, arrays
 
 

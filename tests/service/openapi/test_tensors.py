@@ -19,7 +19,7 @@ VALUES = st.one_of(
 
 
 def spec_of(datatype: Datatype, *shape: int) -> TensorSpec:
-    return TensorSpec.of(Tensor("x", datatype, shape))
+    return TensorSpec(Tensor("x", datatype, shape))
 
 
 def fits(schema: Any, value: Any) -> bool:

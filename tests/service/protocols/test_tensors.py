@@ -87,7 +87,7 @@ def test_a_scalar_needs_no_list() -> None:
 
 def test_a_scalar_is_no_boolean_either() -> None:
     with pytest.raises(InvalidTensor):
-        from_json(TensorSpec.of(Tensor("x", "FP32", ())), [], 1, True, booleans=False)
+        from_json(TensorSpec(Tensor("x", "FP32", ())), [], 1, True, booleans=False)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """
 Long lists of numbers in JSON, read into arrays without a Python object for each number.
 
-`cut` takes them out of a body, so that what remains is short, and `read` parses each with pysimdjson (16,384 numbers:
-0.3 ms; orjson and `struct` take 0.6 ms, with nested lists 0.8 ms). Neither says what is wrong: where a body is not of
-the plain form that is expected here, the caller decodes all of it the other way, which accepts more and explains its
-errors. So both ways give the same answers.
+`cut` takes them out of a body, so that what remains is short, and `NumberList` parses each with pysimdjson (16,384
+numbers: 0.3 ms; orjson and `struct` take 0.6 ms, with nested lists 0.8 ms). Neither says what is wrong: where a body is
+not of the plain form that is expected here, the caller decodes all of it the other way, which accepts more and explains
+its errors. So both ways give the same answers.
 
 pysimdjson is imported with the first long list (1 ms, 1 MiB). Without it, every body is decoded the other way.
 """
@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import chain
 from math import prod
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+from snooze.service.protocols.tensors import LONG_LIST, Array, TensorSpec
 
-MIN_TEXT: Final = 5000  # bytes of a list from which on it pays
 MAX_GAP: Final = 4096  # bytes before a list in which its key is looked for
 MAX_KEPT: Final = 512 * 1024  # bytes of a list up to which a parser keeps its buffers, at most 13 times as large
 MAX_SPACE: Final = 16  # bytes between a key and its list
@@ -32,7 +31,7 @@ class NotNumbers(Exception):
     """A body is not of the form that is read here."""
 
 
-def cut(body: bytes, key: bytes) -> tuple[bytes, dict[str, bytes]]:
+def cut(body: bytes, key: bytes) -> tuple[bytes, "dict[str, NumberList]"]:
     """
     Return a JSON text without the long lists of numbers that it holds under `key`, and these lists.
 
@@ -43,17 +42,17 @@ def cut(body: bytes, key: bytes) -> tuple[bytes, dict[str, bytes]]:
         NotNumbers: there is no such list, or the text contains escapes.
     """
     parts: list[bytes] = []
-    lists: dict[str, bytes] = {}
+    lists: dict[str, NumberList] = {}
     done = 0
     start = 0 if body[:1] == b"[" else _find_list(body, key, 0)
     for _ in range(MAX_LISTS):
         if start < 0:
             break
         end = _find_end(body, start)
-        if end - start >= MIN_TEXT:
+        if end - start >= LONG_LIST:
             mark = MARK + b"%d" % len(lists)
             parts += (body[done:start], b'"%s"' % mark)
-            lists[mark.decode()] = body[start:end]
+            lists[mark.decode()] = NumberList(body[start:end])
             done = end
         start = _find_list(body, key, max(start, end))
     parts.append(body[done:])
@@ -64,36 +63,64 @@ def cut(body: bytes, key: bytes) -> tuple[bytes, dict[str, bytes]]:
     return text, lists
 
 
-def read(text: bytes, kind: str) -> tuple[list[int], Array]:
-    """
-    Return the shape of a list of numbers, nested or flat, and its values in one dimension, with 8 bytes each.
+class NumberList:
+    """A JSON list of numbers, nested or flat, that has not been parsed yet."""
 
-    `kind` is numpy's kind of the array. Integers are accepted for floating point.
+    def __init__(self, text: bytes) -> None:
+        self._text = text
 
-    Raises:
-        NotNumbers: it is not JSON, holds anything but numbers of this kind, is not nested regularly, or holds integers
-            of more than 64 bits; or there is no parser.
-    """
-    new_parser = _import_parser()
-    if new_parser is None or kind not in TYPES:
-        raise NotNumbers
-    code, dtype = TYPES[kind]
-    lists = 1
-    if text.find(b"[", 1) >= 0:
-        lists = int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("[")))
-        # The other parser decides whether many short lists take too much memory.
-        if lists * 4 > len(text):
+    def to_array(self, spec: TensorSpec, shape: list[int], number: int) -> Array:
+        """
+        Return what `tensors.from_json` returns for this list.
+
+        Raises:
+            NotNumbers: this is left to `from_json`.
+        """
+        nesting, values = self.read(spec)
+        if nesting not in ([number], shape):
             raise NotNumbers
-    parser = _kept_parser() if len(text) <= MAX_KEPT else new_parser()
-    try:
-        array = parser.parse(text)
-        shape = _measure_shape(array, lists)
-        values = np.frombuffer(array.as_buffer(of_type=code), dtype)
-    except (ValueError, TypeError, RuntimeError):
-        raise NotNumbers from None
-    if len(values) != prod(shape):
-        raise NotNumbers
-    return shape, values
+        return values.reshape(shape)
+
+    def read(self, spec: TensorSpec) -> tuple[list[int], Array]:
+        """
+        Return the shape of the list, and its values in one dimension, in the datatype of a tensor.
+
+        Raises:
+            NotNumbers: it is not JSON, holds anything but numbers that fit the tensor, is not nested regularly, or
+                holds integers of more than 64 bits; or there is no parser.
+        """
+        text = self._text
+        new_parser = _import_parser()
+        if new_parser is None or spec.kind not in TYPES:
+            raise NotNumbers
+        lists = 1
+        if text.find(b"[", 1) >= 0:
+            lists = int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("[")))
+            # The other parser decides whether many short lists take too much memory.
+            if lists * 4 > len(text):
+                raise NotNumbers
+        code, dtype = TYPES[spec.kind]
+        parser = _kept_parser() if len(text) <= MAX_KEPT else new_parser()
+        try:
+            array = parser.parse(text)
+            shape = _measure_shape(array, lists)
+            values = _convert(np.frombuffer(array.as_buffer(of_type=code), dtype), spec)
+        except (ValueError, TypeError, RuntimeError, ArithmeticError):
+            raise NotNumbers from None
+        if len(values) != prod(shape):
+            raise NotNumbers
+        return shape, values
+
+
+def _convert(values: Array, spec: TensorSpec) -> Array:
+    """Return numbers of 8 bytes each in the datatype of a tensor. Numbers out of its range are an ArithmeticError."""
+    if values.dtype == spec.dtype:
+        return values
+    with np.errstate(over="raise"):
+        array: Array = values.astype(spec.dtype)
+    if spec.kind != "f" and not np.array_equal(array, values):
+        raise OverflowError
+    return array
 
 
 def _find_list(body: bytes, key: bytes, at: int) -> int:

@@ -25,13 +25,12 @@ import orjson
 
 from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson, RequestError
 from snooze.service.messages import Call, Headers, Route
-from snooze.service.protocols.numbers import MIN_TEXT, NotNumbers, cut, read
 from snooze.service.protocols.tensors import (
+    LONG_LIST,
     Array,
     Signature,
     TensorSpec,
     brief,
-    convert,
     count,
     finite,
     from_json,
@@ -57,11 +56,8 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         InvalidRequest: the body is not a list of rows.
         InvalidTensor: the rows do not fit the model's signature.
     """
-    if len(body) > MIN_TEXT and len(signature.inputs) == 1:
-        try:
-            return _decode_numbers(signature, body)
-        except (NotNumbers, RequestError):
-            pass
+    if len(body) > LONG_LIST and len(signature.inputs) == 1 and (call := _decode_numbers(signature, body)) is not None:
+        return call
     document = parse_json(body, binary_path(signature))
     rows = document.get("rows") if type(document) is dict else document
     if type(rows) is not list:
@@ -106,21 +102,24 @@ def binary_path(signature: Signature) -> str:
     return f"/v2/models/{signature.model}/infer"
 
 
-def _decode_numbers(signature: Signature, body: bytes) -> Call:
-    """Return the call of rows that are one long list of numbers."""
-    text, lists = cut(body, b'"rows"')
-    document = parse_json(text)
-    rows = document.get("rows") if type(document) is dict else document
-    ((mark, numbers), *more) = lists.items()
-    if rows != mark or more:
-        raise NotNumbers
+def _decode_numbers(signature: Signature, body: bytes) -> Call | None:
+    """Return the call of rows that are one long list of numbers; None where `decode` has to look closer."""
+    from snooze.service.protocols.numbers import NotNumbers, cut
+
     (spec,) = signature.inputs.values()
-    shape, values = read(numbers, spec.kind)
-    if spec.shape[1:] == (1,) and len(shape) == 1:  # a column of a table
-        shape.append(1)
-    if not shape[0] or count(spec, shape) != len(values):
-        raise NotNumbers
-    return Call({spec.name: convert(spec, values).reshape(shape)}, signature.output_names)
+    try:
+        text, lists = cut(body, b'"rows"')
+        document = parse_json(text)
+        rows = document.get("rows") if type(document) is dict else document
+        ((mark, numbers), *more) = lists.items()
+        shape, values = numbers.read(spec)
+        if spec.shape[1:] == (1,) and len(shape) == 1:  # a column of a table
+            shape.append(1)
+        if rows != mark or more or not shape[0] or count(spec, shape) != len(values):
+            return None
+    except (NotNumbers, RequestError):
+        return None
+    return Call({spec.name: values.reshape(shape)}, signature.output_names)
 
 
 def stack(spec: TensorSpec, rows: list[Any], booleans: bool) -> Array:

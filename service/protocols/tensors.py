@@ -22,7 +22,6 @@ import orjson
 from snooze.bundle.contract import Bundle, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.service.errors import InvalidTensor
-from snooze.service.protocols.numbers import NotNumbers, read
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -32,6 +31,7 @@ CODES: Final = dict(zip(DATATYPES, "?BHIQbhiqefdO", strict=True))
 EXPECTED: Final = {"f": "numbers", "i": "integers", "u": "integers", "b": "true or false", "O": "strings"}
 MAX_VALUES: Final = 2**40
 MAX_SHOWN: Final = 40
+LONG_LIST: Final = 5000  # bytes of a list of numbers in JSON from which on `numbers` reads it faster
 CHUNK_STRINGS: Final = 1024
 
 
@@ -120,38 +120,6 @@ def from_json(spec: TensorSpec, shape: list[int], number: int, data: object, boo
         _check_types(spec, data)
         raise InvalidTensor(spec.name, _describe_overflow(spec, data)) from None
     return np.ndarray(shape, spec.dtype, raw)
-
-
-def from_text(spec: TensorSpec, shape: list[int], number: int, text: bytes) -> Array:
-    """
-    Return what `from_json` returns for the JSON list `text`.
-
-    Raises:
-        NotNumbers: this is left to `from_json`.
-    """
-    nesting, values = read(text, spec.kind)
-    if nesting not in ([number], shape):
-        raise NotNumbers
-    return convert(spec, values).reshape(shape)
-
-
-def convert(spec: TensorSpec, values: Array) -> Array:
-    """
-    Return numbers of 8 bytes each in the datatype of a tensor.
-
-    Raises:
-        NotNumbers: one is out of range.
-    """
-    if values.dtype == spec.dtype:
-        return values
-    try:
-        with np.errstate(over="raise"):
-            array: Array = values.astype(spec.dtype)
-    except FloatingPointError:
-        raise NotNumbers from None
-    if spec.kind != "f" and not np.array_equal(array, values):
-        raise NotNumbers
-    return array
 
 
 def from_bytes(spec: TensorSpec, shape: list[int], number: int, raw: memoryview) -> Array:

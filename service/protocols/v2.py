@@ -8,15 +8,15 @@ memory, sequences) are refused by name, never ignored.
 
 import struct
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from snooze.bundle.contract import Tensor
 from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson, RequestError
 from snooze.service.messages import Call, Headers, Route
-from snooze.service.protocols.numbers import MIN_TEXT, NotNumbers, cut
 from snooze.service.protocols.tensors import (
+    LONG_LIST,
     Array,
     Signature,
     TensorSpec,
@@ -26,12 +26,14 @@ from snooze.service.protocols.tensors import (
     flat,
     from_bytes,
     from_json,
-    from_text,
     may_hold_booleans,
     to_bytes,
 )
 from snooze.service.requests import MAX_TIMEOUT, parse_json
 from snooze.service.responses import JSON
+
+if TYPE_CHECKING:
+    from snooze.service.protocols.numbers import NumberList
 
 PROTOCOL: Final = "v2"
 ROUTES: Final = (
@@ -83,17 +85,31 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
             return _decode_raw(signature, body)
         tail = memoryview(body)[end:]
         body = body[:end]
-    if len(body) > MIN_TEXT:
-        try:
-            text, lists = cut(body, DATA)
-            return _decode_document(signature, text, tail, lists)
-        except (NotNumbers, RequestError):
-            pass
+    if len(body) > LONG_LIST and (call := _decode_numbers(signature, body, tail)) is not None:
+        return call
     return _decode_document(signature, body, tail, {})
 
 
-def _decode_document(signature: Signature, body: bytes, tail: memoryview | None, lists: dict[str, bytes]) -> Call:
-    """Return the call of a request whose JSON is `body`, out of which `lists` were cut; `tail` is after it."""
+def _decode_numbers(signature: Signature, body: bytes, tail: memoryview | None) -> Call | None:
+    """Return what `_decode_document` returns for a request with long lists of numbers; None where it has to decide."""
+    from snooze.service.protocols.numbers import NotNumbers, cut
+
+    try:
+        text, lists = cut(body, DATA)
+        call = _decode_document(signature, text, tail, lists)
+    except (NotNumbers, RequestError):
+        return None
+    return None if lists else call  # a list that belongs to no input has not been parsed
+
+
+def _decode_document(
+    signature: Signature, body: bytes, tail: memoryview | None, lists: "dict[str, NumberList]"
+) -> Call:
+    """
+    Return the call of a request whose JSON is `body`, with the binary tensors `tail`.
+
+    What is replaced by one of `lists` is removed from them.
+    """
     document = parse_json(body)
     if type(document) is not dict:
         raise InvalidRequest("expected a JSON object with 'inputs'")
@@ -170,7 +186,7 @@ def _describe_outputs(
 
 
 def _decode_inputs(
-    signature: Signature, document: dict[str, Any], body: bytes, tail: memoryview | None, lists: dict[str, bytes]
+    signature: Signature, document: dict[str, Any], body: bytes, tail: memoryview | None, lists: "dict[str, NumberList]"
 ) -> dict[str, Array]:
     """Return the inputs of a request whose JSON is `body`; `tail` are the binary tensors after it."""
     inputs = document.get("inputs")
@@ -199,7 +215,7 @@ def _decode_inputs(
             raise InvalidTensor(spec.name, "has neither data nor binary_data_size")
         data = tensor["data"]
         if lists and type(data) is str and data in lists:
-            feeds[spec.name] = from_text(spec, shape, number, lists.pop(data))
+            feeds[spec.name] = lists.pop(data).to_array(spec, shape, number)
             continue
         if booleans is None:
             start = body.find(DATA)
@@ -207,8 +223,6 @@ def _decode_inputs(
             hidden = start < 0 or body.find(b"\\", 0, start) >= 0
             booleans = may_hold_booleans(body, 0 if hidden else start)
         feeds[spec.name] = from_json(spec, shape, number, data, booleans)
-    if lists:
-        raise NotNumbers  # a list belongs to no input, so nothing has parsed it
     if tail is not None and at != len(tail):
         raise InvalidRequest(f"{len(tail) - at} bytes after the JSON belong to no input")
     if len(feeds) != len(signature.inputs):

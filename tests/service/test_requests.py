@@ -1,11 +1,15 @@
 import gzip
+import json
+import subprocess
+import sys
 import zlib
 from typing import Any
 
 import pytest
 
+from snooze.bundle.limits import MEMORY_FACTOR
 from snooze.service.errors import BodyTooLarge, InvalidRequest, RequestError, UnsupportedEncoding
-from snooze.service.requests import check_length, decompress, parse_json, read_timeout
+from snooze.service.requests import check_length, decompress, memory_needed, parse_json, read_timeout
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,43 @@ def test_an_invalid_timeout_is_refused(header: bytes) -> None:
 
     expected = f"X-Request-Timeout: expected seconds from 0 (no limit) to 86400, got {header.decode()!r}"
     assert str(caught.value) == expected
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("protocol", "datatype", "unit", "most"),
+    [
+        ("v2", "FP32", "1.2345678", 10),
+        ("v2", "FP32", "0", MEMORY_FACTOR),
+        ("plain", "INT8", "300", MEMORY_FACTOR),
+        ("plain", "INT64", "0.5", MEMORY_FACTOR),
+        ("plain", "BYTES", '"a"', MEMORY_FACTOR),
+        ("v2", "BYTES", '"ü"', MEMORY_FACTOR),
+        ("v2", "FP32", "[]", MEMORY_FACTOR),
+        ("plain", "FP32", "[[0]]", MEMORY_FACTOR),
+        ("plain", "FP32", '{"":0,"b":0,"c":0,"d":0,"e":0,"f":0}', MEMORY_FACTOR),
+        ("plain", "FP32", '"aaaaaaaaaaaaaaa\U0001f600"', MEMORY_FACTOR),
+        ("binary", "BYTES", "", 19),
+        ("binary", "BYTES", "aa", 19),
+        ("binary", "FP32", "aaaa", 5),
+    ],
+)
+def test_decoding_takes_no_more_memory_than_stated(protocol: str, datatype: str, unit: str, most: int) -> None:
+    command = [sys.executable, "-m", "tests.service.measure_decoding", protocol, datatype, unit, "2000000"]
+
+    taken, size, needed, _ = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+    assert taken <= needed <= most * size
+
+
+def test_the_content_counts_where_the_size_alone_would_be_too_much() -> None:
+    numbers = b"[" + b",".join([b"1.2345678"] * 1000) + b"]"
+    most = MEMORY_FACTOR * len(numbers)
+
+    assert memory_needed(numbers, len(numbers), False, most) == most
+    assert memory_needed(numbers, len(numbers), False, most - 1) < most / 4
+    assert memory_needed(numbers, 10, False, 0) < memory_needed(numbers, 10, True, 0) < most / 2
+    assert memory_needed(b"", 0, True, 0) == 0
 
 
 def test_an_announced_length_over_the_limit_is_refused() -> None:

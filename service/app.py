@@ -14,7 +14,7 @@ import orjson
 from snooze.service.endpoint import Endpoint
 from snooze.service.errors import BodyTooLarge, MethodNotAllowed, UnknownModel
 from snooze.service.logs import Log
-from snooze.service.messages import Handler, Pending, Request, Response, Route
+from snooze.service.messages import Handler, Request, Response, Route
 from snooze.service.metrics import Metrics
 from snooze.service.process.cpu import allowed
 from snooze.service.process.locate import locate
@@ -73,28 +73,32 @@ class Application:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         endpoint.in_flight.value += 1
         try:
-            response: Response | Pending | None = endpoint.check(scope["method"], headers, arrived)
+            response = endpoint.check(scope["method"], headers, arrived)
             if response is None:
-                message = await receive()
-                if message.get("more_body") or "body" not in message:
-                    body = await read_body(message, receive, self.state.max_body)
-                else:
-                    body = message["body"]
-                response = endpoint(Request("POST", scope["path"], headers, body, arrived, arrived))
-                if type(response) is not Response:
-                    response = await response  # type: ignore[misc]
+                body = await read_body(await receive(), receive, self.state.max_body)
+                response = await self._answer(endpoint, Request("POST", scope["path"], headers, body, arrived, arrived))
         except BodyTooLarge as error:
             response = endpoint.refuse(error, headers, arrived)
         except Disconnected:
             response = None
         try:
             if response is not None:
-                status, described, body = response  # type: ignore[misc]
+                status, described, body = response
                 await send({"type": "http.response.start", "status": status, "headers": described})
                 await send({"type": "http.response.body", "body": body})
         finally:
             endpoint.in_flight.value -= 1
             self.state.touched = perf_counter()
+
+    async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
+        response = endpoint(request)
+        if isinstance(response, Response):
+            return response
+        self.state.budget.used += response.size
+        try:
+            return await response.response
+        finally:
+            self.state.budget.used -= response.size
 
     def find(self, path: str) -> Endpoint | Handler | None:
         """Return what answers requests for a path at once; None leaves them to the application."""

@@ -11,17 +11,22 @@ A caller (the ASGI application, or an HTTP protocol that answers by itself) does
 from collections.abc import Awaitable, Mapping
 from math import inf
 from time import perf_counter
-from typing import Protocol
+from typing import Final, Protocol
 
-from snooze.service.errors import BodyTooLarge, MethodNotAllowed, ModelNotReady, RequestError
+from snooze.bundle.limits import MEMORY_FACTOR
+from snooze.service.errors import BodyTooLarge, MethodNotAllowed, ModelNotReady, Overloaded, RequestError
 from snooze.service.messages import Call, Headers, Pending, Request, Response, Route
 from snooze.service.metrics import Histogram, Value
 from snooze.service.protocols.tensors import Array, Signature
-from snooze.service.requests import decompress, read_timeout
+from snooze.service.protocols.v2 import PROTOCOL as V2
+from snooze.service.protocols.v2 import json_size
+from snooze.service.requests import decompress, memory_needed, read_timeout
 from snooze.service.responses import INTERNAL, JSON, REASONS, compress, error_response
 from snooze.service.runtime.repository import Entry
 from snooze.service.runtime.scheduler import Scheduler
 from snooze.service.state import ServerState
+
+TEXT_BYTES: Final = 72  # what a short string takes as an object, and its place in an array
 
 
 class Codec(Protocol):
@@ -51,6 +56,7 @@ class Endpoint:
         self._decode = codec.decode
         self._encode = codec.encode
         self._max_body = state.max_body
+        self._budget = state.budget
         self._seconds = state.settings.timeout or inf
         self._labels = (entry.name, str(entry.version))
         metrics = state.metrics
@@ -82,11 +88,13 @@ class Endpoint:
         body = request.body
         try:
             if b"content-encoding" in headers:
-                body = decompress(body, headers[b"content-encoding"], self._max_body)
+                body = self._decompress(headers, body)
             elif len(body) > self._max_body:
                 raise BodyTooLarge(self._max_body)
             assert self._signature is not None
             assert self._scheduler is not None
+            if MEMORY_FACTOR * len(body) > self._budget.limit - self._budget.used:
+                self._check_memory(headers, body)
             call = self._decode(self._signature, headers, body)
             seconds = call.timeout
             if seconds is None:
@@ -94,13 +102,42 @@ class Endpoint:
             arrays = self._scheduler.submit(call, request.began, seconds or self._seconds)
             if type(arrays) is list:
                 return self._respond(request, request_id, call, arrays)
-            return self._finish(request, request_id, call, arrays)  # type: ignore[arg-type]
+            # What waits is the call; the body is kept only as far as its arrays are parts of it.
+            finish = self._finish(request._replace(body=b""), request_id, call, arrays)  # type: ignore[arg-type]
+            return Pending(finish, _size(call.feeds, body))
         except Exception as error:
             return self._fail(error, headers, request.arrived, request_id)
 
     def refuse(self, error: RequestError, headers: dict[bytes, bytes], arrived: float) -> Response:
         """Return the response to a request that is not passed to the endpoint."""
         return self._fail(error, headers, arrived, self._state.request_id(headers))
+
+    def _decompress(self, headers: Mapping[bytes, bytes], body: bytes) -> bytes:
+        free = self._budget.limit - self._budget.used
+        try:
+            return decompress(body, headers[b"content-encoding"], min(free, self._max_body))
+        except BodyTooLarge:
+            if free < self._max_body:
+                raise Overloaded(self._budget.problem) from None
+            raise
+
+    def _check_memory(self, headers: Mapping[bytes, bytes], body: bytes) -> None:
+        """
+        Check that a request can be decoded within the budget.
+
+        Raises:
+            BodyTooLarge: it could not even if it were the only one.
+            Overloaded: it does not fit now.
+        """
+        assert self._signature is not None
+        texts = any(spec.kind == "O" for spec in self._signature.inputs.values())
+        free = self._budget.limit - self._budget.used
+        size = json_size(headers, len(body)) if self._protocol == V2 else len(body)
+        needed = memory_needed(body, size, texts, free)
+        if needed > self._budget.limit:
+            raise BodyTooLarge(self._budget.limit, f"the memory that this body needs ({needed} bytes)")
+        if needed > free:
+            raise Overloaded(self._budget.problem)
 
     async def _finish(
         self, request: Request, request_id: bytes, call: Call, arrays: Awaitable[list[Array]]
@@ -157,3 +194,11 @@ class Endpoint:
         self._last.value = now = perf_counter()
         self._request_seconds.observe(now - arrived)
         return Response(status, headers, body)
+
+
+def _size(feeds: Mapping[str, Array], body: bytes) -> int:
+    """Return the bytes that a decoded request holds; an array of strings points to objects of its own."""
+    size = len(body)
+    for array in feeds.values():
+        size += array.nbytes if array.dtype.kind != "O" else TEXT_BYTES * array.size + len(body)
+    return size

@@ -33,8 +33,13 @@ class Response(NamedTuple):
     body: bytes
 
 
-# A response that is still being made: to be awaited exactly once.
-Pending: TypeAlias = Coroutine[Any, Any, Response]
+class Pending(NamedTuple):
+    """A response that is still being made: to be awaited exactly once. Until then the request holds `size` bytes."""
+
+    response: Coroutine[Any, Any, Response]
+    size: int
+
+
 Handler: TypeAlias = Callable[[Request], Response]
 
 

@@ -108,7 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._parser: Any = httptools.HttpRequestParser(self)
         self._waiting: deque[Exchange] = deque()
-        self._task: tuple[asyncio.Task[Response], Exchange] | None = None
+        self._task: tuple[asyncio.Task[Response], Exchange, int] | None = None  # with its bytes in the budget
         self._discarder: Discarder | None = None
         self._state = IDLE
         self._headers: dict[bytes, bytes] = {}
@@ -177,10 +177,8 @@ class Connection(asyncio.BufferedProtocol):
         self._shared.budget.used -= self._unsent
         self._unsent = 0
         if self._task is not None:
-            task, exchange = self._task
-            self._task = None
-            task.cancel()
-            self._leave(exchange.target)
+            self._task[0].cancel()
+            self._leave(self._end_task().target)
         while self._waiting:
             self._leave(self._take().target)
         self._forget()
@@ -314,20 +312,20 @@ class Connection(asyncio.BufferedProtocol):
             response = target(request)
         else:
             addresses = {name: self._transport.get_extra_info(f"{name}name") for name in ("peer", "sock")}
-            response = ask(self._shared.app, request, query, addresses)
-        if type(response) is Response:
+            response = Pending(ask(self._shared.app, request, query, addresses), len(request.body))
+        if isinstance(response, Response):
             self._write(response, request.method, target, keep_alive)
             return
-        task = self._loop.create_task(cast(Pending, response))
-        self._task = task, Exchange(request, target, query, None, keep_alive)
+        task = self._loop.create_task(response.response)
+        self._task = task, Exchange(request._replace(body=b""), target, query, None, keep_alive), response.size
+        self._shared.budget.used += response.size
         task.add_done_callback(self._finish)
 
     def _finish(self, task: "asyncio.Task[Response]") -> None:
         """Write the answer of a task, unless the client is gone."""
         if self._task is None:
             return
-        _, exchange = self._task
-        self._task = None
+        exchange = self._end_task()
         error = task.exception()
         if error is None:
             response = task.result()
@@ -336,6 +334,13 @@ class Connection(asyncio.BufferedProtocol):
             response = self._shared.app.complete(exchange.request.headers, Response(500, [JSON], INTERNAL))
         self._write(response, exchange.request.method, exchange.target, exchange.keep_alive)
         self._continue()
+
+    def _end_task(self) -> Exchange:
+        assert self._task is not None
+        _, exchange, size = self._task
+        self._task = None
+        self._shared.budget.used -= size
+        return exchange
 
     def _write(self, response: Response, method: str, target: Endpoint | Handler | None, keep_alive: bool) -> None:
         status, headers, body = response

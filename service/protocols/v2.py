@@ -77,10 +77,9 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         InvalidRequest: it does not follow the protocol.
         InvalidTensor: an input does not fit the model's signature.
     """
-    header = headers.get(HEADER_LENGTH)
     tail = None
-    if header is not None:
-        end = _header_length(header, len(body))
+    if HEADER_LENGTH in headers:
+        end = json_size(headers, len(body))
         if end == 0:
             return _decode_raw(signature, body)
         tail = memoryview(body)[end:]
@@ -123,6 +122,24 @@ def _decode_document(
     if parameters or "outputs" in document:
         _select_outputs(signature, document, parameters or {}, call)
     return call
+
+
+def json_size(headers: Mapping[bytes, bytes], size: int) -> int:
+    """
+    Return how many bytes of a body of `size` bytes are JSON; binary tensors follow.
+
+    Raises:
+        InvalidRequest: the header that says so is not a number up to `size`.
+    """
+    header = headers.get(HEADER_LENGTH)
+    if header is None:
+        return size
+    if not header.isdigit() or len(header) > 18 or int(header) > size:
+        value = header[:40].decode("latin-1")
+        raise InvalidRequest(
+            f"Inference-Header-Content-Length: expected 0 to {size}, the size of the body, got {value!r}"
+        )
+    return int(header)
 
 
 def encode(signature: Signature, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:
@@ -331,15 +348,6 @@ def _check_id(value: object) -> str:
     if type(value) is not str or len(value) > MAX_ID:
         raise InvalidRequest(f"expected 'id' to be a string of at most {MAX_ID} characters, got {brief(value)}")
     return value
-
-
-def _header_length(header: bytes, size: int) -> int:
-    if not header.isdigit() or len(header) > 18 or int(header) > size:
-        value = header[:40].decode("latin-1")
-        raise InvalidRequest(
-            f"Inference-Header-Content-Length: expected 0 to {size}, the size of the body, got {value!r}"
-        )
-    return int(header)
 
 
 def _decode_raw(signature: Signature, body: bytes) -> Call:

@@ -50,9 +50,9 @@ class Echo(Application):
 
     def find(self, path: str) -> Handler | None:
         """Return what answers at once."""
-        return self._answer if path == "/now" else None
+        return self._echo if path == "/now" else None
 
-    def _answer(self, request: Request) -> Response:
+    def _echo(self, request: Request) -> Response:
         self.requests.append((request.method, request.headers, request.body))
         return Response(200, [(b"content-length", b"%d" % len(request.body))], request.body)
 

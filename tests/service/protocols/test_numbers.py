@@ -45,7 +45,7 @@ def decode_both_ways(protocol: ModuleType, of: Signature, body: bytes) -> Any:
 def is_read(text: str, datatype: Datatype) -> bool:
     """Return whether pysimdjson reads a list."""
     try:
-        NumberList(text.encode()).read(TensorSpec.of(Tensor("x", datatype, (-1,))))
+        NumberList(text.encode()).read(TensorSpec(Tensor("x", datatype, (-1,))))
     except NotNumbers:
         return False
     return True

@@ -62,7 +62,7 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         raise InvalidRequest(f"signature_name: the only one is '{SIGNATURE_NAME}', got {got}")
     columns = "inputs" in document
     values = _read_columns(signature, document["inputs"]) if columns else _read_rows(signature, document["instances"])
-    booleans = may_hold_booleans(body, 0)
+    booleans = may_hold_booleans(body, body.find(b"["))
     feeds = {name: _tensor(spec, values[name], booleans) for name, spec in signature.inputs.items()}
     return Call(feeds, signature.output_names, columns=columns)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from snooze.service.endpoint import Endpoint
-from snooze.service.errors import BodyTooLarge, MethodNotAllowed, UnknownModel
+from snooze.service.errors import BodyTooLarge, MethodNotAllowed, RequestError, UnknownModel
 from snooze.service.logs import Log
 from snooze.service.messages import Handler, Request, Response, Route
 from snooze.service.metrics import Metrics
@@ -185,7 +185,10 @@ class Application:
         return self.complete(request.headers, response)
 
     def _choose_model(self, request: Request) -> Response:
+        error: RequestError
         error = UnknownModel("single model behind /predict: use /models/NAME/predict", self.repository.versions)
+        if request.method != "POST":
+            error = MethodNotAllowed(request.method, ("POST",))
         return self.complete(request.headers, error_response(error))
 
 

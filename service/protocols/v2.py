@@ -116,7 +116,7 @@ def _decode_document(
     if document.get("id") is not None:
         call.id = _check_id(document["id"])
     parameters = document.get("parameters")
-    if parameters:
+    if parameters is not None:
         _check_parameters(parameters)
         call.timeout = _read_timeout(parameters)
     if parameters or "outputs" in document:
@@ -218,7 +218,7 @@ def _decode_inputs(
         number = count(spec, shape)
         parameters = tensor.get("parameters")
         size = None
-        if parameters:
+        if parameters is not None:
             _check_parameters(parameters)
             size = parameters.get("binary_data_size")
         if size is not None:
@@ -278,7 +278,9 @@ def _slice_tail(spec: TensorSpec, tensor: dict[str, Any], size: object, tail: me
 def _select_outputs(signature: Signature, document: dict[str, Any], parameters: dict[str, Any], call: Call) -> None:
     """Set which outputs the call returns, and which as binary. A missing or empty list means all of them."""
     default = _read_flag(parameters, "binary_data_output")
-    asked = document.get("outputs") or []
+    asked = document.get("outputs")
+    if asked is None:
+        asked = []
     if type(asked) is not list:
         raise InvalidRequest("expected 'outputs' to be a list")
     if not asked:
@@ -295,7 +297,9 @@ def _select_outputs(signature: Signature, document: dict[str, Any], parameters: 
             )
         if name in names:
             raise InvalidRequest(f"output '{name}' is duplicated")
-        of_output = output.get("parameters") or {}
+        of_output = output.get("parameters")
+        if of_output is None:
+            of_output = {}
         _check_parameters(of_output, CLASSIFICATION)
         names.append(name)
         binary.append(_read_flag(of_output, "binary_data", default))

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from tests.service.conftest import Answer, Client, Graph, identity, publish, regressor, two_inputs
 
 from snooze.service import Settings, create_app
-from snooze.service.app import ROUTES
+from snooze.service.app import CODECS, ROUTES
 from snooze.service.openapi.document import ERRORS
 from snooze.service.responses import STATUS
 
@@ -58,8 +58,7 @@ def check_answer(document: Schema, operation: Schema, answer: Answer) -> None:
 def test_each_route_has_an_operation_and_each_operation_a_route(document: Schema) -> None:
     described = {(method, path) for method, path, _ in operations(document)}
     patterns = {
-        (route.method.lower(), re.compile(re.sub(r"\\{(model|version)\\}", "[^/]+", re.escape(route.path))))
-        for route in ROUTES
+        (route.method.lower(), re.compile(re.sub(r"\\{\w+\\}", "[^/:]+", re.escape(route.path)))) for route in ROUTES
     }
 
     for method, path in described:
@@ -83,7 +82,7 @@ def test_every_schema_is_a_schema(document: Schema) -> None:
         Draft202012Validator.check_schema(schema)
 
 
-@pytest.mark.parametrize("path", [route.path for route in ROUTES if route.handler not in ("predict", "index")])
+@pytest.mark.parametrize("path", [route.path for route in ROUTES if route.method == "GET"])
 def test_pages_answer_as_described(client: Client, document: Schema, path: str) -> None:
     for version in ("1", "9"):
         answer = client.ask("GET", path.format(model="tumour", version=version))
@@ -92,10 +91,12 @@ def test_pages_answer_as_described(client: Client, document: Schema, path: str) 
         check_answer(document, document["paths"][path]["get"], answer)
 
 
-def test_the_index_answers_as_described(client: Client, document: Schema) -> None:
-    for body in (b"", b'{"ready":true}', b'{"ready":1}'):
-        path = "/v2/repository/index"
-        check_answer(document, document["paths"][path]["post"], client.ask("POST", path, body))
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"ready":true}', b'{"ready":1}'])
+def test_pages_with_a_body_answer_as_described(client: Client, document: Schema, body: bytes) -> None:
+    for route in ROUTES:
+        if route.method == "POST" and route.handler != "predict":
+            answer = client.ask("POST", route.path.format(model="sum", version="1", verb="explain"), body)
+            check_answer(document, document["paths"][route.path]["post"], answer)
 
 
 def test_examples_fit_and_work(client: Client, document: Schema) -> None:
@@ -109,8 +110,8 @@ def test_examples_fit_and_work(client: Client, document: Schema) -> None:
             assert answer.status == 200, (path, answer.body)
             check_answer(document, operation, answer)
             examples += 1
-    models = len(client.app.repository.versions)
-    assert examples == 2 * (models + len(client.app.repository.entries))
+    repository = client.app.repository  # each version has a path, and the highest of each model another
+    assert examples == len(CODECS) * (len(repository.versions) + len(repository.entries))
 
 
 def test_the_only_model_is_also_behind_predict(tmp_path: Path) -> None:
@@ -127,6 +128,7 @@ def test_predict_of_several_models_is_described_as_404(client: Client, document:
 
     assert "200" not in operation["responses"]
     check_answer(document, operation, client.post("/predict", [[1, 2, 3]]))
+    assert client.ask("GET", "/predict").status == 405
 
 
 def test_an_error_is_described(client: Client, document: Schema) -> None:

@@ -104,7 +104,9 @@ def test_no_rows_are_an_answer_of_no_rows(client: Client) -> None:
             {"inputs": [tensor()], "parameters": {"sequence_id": 4}},
             "parameter 'sequence_id': the extension for sequences is not supported",
         ),
-        ({"inputs": [tensor()], "parameters": []}, None),
+        ({"inputs": [tensor()], "parameters": None, "outputs": None}, None),
+        ({"inputs": [tensor()], "parameters": False}, "expected 'parameters' to be an object"),
+        ({"inputs": [tensor(parameters=[])]}, "expected 'parameters' to be an object"),
         ({"inputs": [tensor()], "parameters": [1]}, "expected 'parameters' to be an object"),
         (
             {"inputs": [tensor()], "parameters": {"timeout": "1"}},
@@ -115,7 +117,11 @@ def test_no_rows_are_an_answer_of_no_rows(client: Client) -> None:
             "unknown output 'x'; the model returns: label, probabilities",
         ),
         ({"inputs": [tensor()], "outputs": [{"name": "label"}] * 2}, "output 'label' is duplicated"),
-        ({"inputs": [tensor()], "outputs": {}}, None),
+        ({"inputs": [tensor()], "outputs": {}}, "expected 'outputs' to be a list"),
+        (
+            {"inputs": [tensor()], "outputs": [{"name": "label", "parameters": ""}]},
+            "expected 'parameters' to be an object",
+        ),
         ({"inputs": [tensor()], "outputs": "label"}, "expected 'outputs' to be a list"),
         (
             {"inputs": [tensor()], "outputs": [{"name": "label", "parameters": {"shared_memory_region": "r"}}]},

@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol
 
 from snooze.service.messages import Route
 from snooze.service.openapi import plain, v1, v2
-from snooze.service.openapi.pages import COUNT, NEVER, PAGES, TEXT, Page, Schema
+from snooze.service.openapi.pages import NEVER, PAGES, TEXT, Page
+from snooze.service.openapi.tensors import COUNT, Schema
 from snooze.service.protocols.tensors import Signature
 from snooze.service.requests import MAX_TIMEOUT
 from snooze.service.runtime.repository import Entry, Repository
@@ -97,7 +98,7 @@ def describe(
         for entry in repository.entries:
             if entry.model is None:
                 continue
-            reference = f"{protocol}-{entry.version}.{entry.name}"
+            reference = f"{entry.name}-{entry.version}-{protocol}"
             signature = Signature(entry.model.bundle, entry.model.probabilities)
             _add_bodies(components, reference, bodies, signature, binary)
             for route in own:
@@ -148,10 +149,10 @@ def _add_bodies(
     components: dict[str, dict[str, Any]], name: str, bodies: Bodies, signature: Signature, binary: bool
 ) -> None:
     """Add what requests and responses of one version of a model look like."""
-    request, response = f"{name}.request", f"{name}.response"
+    request, response = f"{name}-request", f"{name}-response"
     components["schemas"][request] = bodies.request(signature)
     components["schemas"][response] = bodies.response(signature)
-    raw: Schema = {"application/octet-stream": {}} if binary else {}
+    raw: Schema = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}} if binary else {}
     taken = _json(_reference("schemas", request))
     example = bodies.example(signature)
     if example is not None:

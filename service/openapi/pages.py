@@ -1,8 +1,8 @@
 """What the handlers answer that are not predictions, by their names in the routing table."""
 
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-Schema: TypeAlias = dict[str, Any]
+from snooze.service.openapi.tensors import COUNT, Schema
 
 
 class Page(NamedTuple):
@@ -32,7 +32,6 @@ def _list(items: Schema) -> Schema:
 
 
 TEXT: Final[Schema] = {"type": "string"}
-COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 DURATION: Final = _object(count=COUNT, ns=COUNT)
 TENSORS: Final = _list(_object(name=TEXT, datatype=TEXT, shape=_list({"type": "integer"})))
 STATISTICS: Final = _object(

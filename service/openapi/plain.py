@@ -11,13 +11,13 @@ NUMBERS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "nu
 
 
 def request(signature: Signature) -> Schema:
-    """Return the schema of a request: rows in an object, or the bare list."""
+    """Return the schema of a request: rows in an object."""
     specs = list(signature.inputs.values())
     row = row_of(specs[0], scalar(specs[0]))
     if len(specs) > 1:
         row = by_name({spec.name: row_of(spec, scalar(spec)) for spec in specs})
-    rows = rows_of(specs, row)
-    return {"anyOf": [{"type": "object", "required": ["rows"], "properties": {"rows": rows}}, rows]}
+    rows = rows_of(specs, row) | {"description": "The server also takes the bare list, without an object around it."}
+    return {"type": "object", "required": ["rows"], "properties": {"rows": rows}}
 
 
 def response(signature: Signature) -> Schema:

@@ -10,6 +10,7 @@ from snooze.service.protocols.tensors import Array, Signature, TensorSpec
 
 Schema: TypeAlias = dict[str, Any]
 
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 FORMATS: Final = {"FP32": "float", "FP64": "double"}
 MAX_DRAWN: Final = 4096  # values; an example of a large picture would be most of the document
 DRAWN_SIZE: Final = 4  # of a variable dimension that is not the rows
@@ -45,12 +46,10 @@ def flat(spec: TensorSpec) -> Schema:
 
 def sizes(spec: TensorSpec) -> Schema:
     """Return the schema of a shape that fits."""
-    dimensions: list[Schema] = [
-        {"type": "integer", "minimum": 0} if size == -1 else {"const": size} for size in spec.shape
-    ]
-    rank = len(dimensions)
-    schema: Schema = {"type": "array", "items": {"type": "integer"}, "minItems": rank, "maxItems": rank}
-    return schema | ({"prefixItems": dimensions} if dimensions else {})
+    # Not `const`, which openapi-python-client then expects in the other positions, too.
+    fitting = [COUNT if size == -1 else {"type": "integer", "minimum": size, "maximum": size} for size in spec.shape]
+    schema: Schema = {"type": "array", "items": COUNT, "minItems": len(fitting), "maxItems": len(fitting)}
+    return schema | ({"prefixItems": fitting} if fitting else {})
 
 
 def any_of(*schemas: Schema) -> Schema:

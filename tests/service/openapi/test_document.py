@@ -140,14 +140,14 @@ def test_an_error_is_described(client: Client, document: Schema) -> None:
         (504, {}, {"x_request_timeout": "1e-9"}),
     ):
         if status == 504:
-            body = document["components"]["examples"]["v2-1.sum"]["value"]
+            body = document["components"]["examples"]["sum-1-v2"]["value"]
         answer = client.post("/v2/models/sum/infer", body, **headers)
         assert answer.status == status
         check_answer(document, operation, answer)
 
 
 def test_a_binary_answer_is_described(client: Client, document: Schema) -> None:
-    body = document["components"]["examples"]["v2-1.sum"]["value"] | {"parameters": {"binary_data_output": True}}
+    body = document["components"]["examples"]["sum-1-v2"]["value"] | {"parameters": {"binary_data_output": True}}
     answer = client.post("/v2/models/sum/infer", body)
 
     assert answer.headers["content-type"] == "application/octet-stream"

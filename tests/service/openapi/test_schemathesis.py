@@ -1,7 +1,8 @@
 """
 Schemathesis draws requests from the document, valid and invalid ones, and holds a real server to what it says.
 
-`SNOOZE_SCHEMATHESIS` is the number of seconds; without it, each operation gets a few requests.
+`SNOOZE_SCHEMATHESIS` is the number of seconds. Without it, each operation gets a few requests, and the paths of a
+version none: their endpoints are those of the paths of the model.
 """
 
 import json
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 from tests.service.conftest import DEADLINE, Running, StartServer, classifier, identity, publish, two_inputs
+
+from snooze.service.app import CODECS
 
 pytestmark = pytest.mark.process
 
@@ -66,7 +69,7 @@ def adapt(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document without what Schemathesis 4.32 stumbles over."""
     components = document["components"]
     # It converts `prefixItems` of responses to an older draft, and validates by the newer one.
-    responses = {name: schema for name, schema in components["schemas"].items() if name.endswith(".response")}
+    responses = {name: schema for name, schema in components["schemas"].items() if name.endswith("-response")}
     components["schemas"] |= json.loads(json.dumps(responses).replace('"prefixItems"', '"x-prefix-items"'))
     return document
 
@@ -76,7 +79,8 @@ def test_the_server_keeps_to_its_document(server: Running, tmp_path: Path) -> No
     document.write_text(json.dumps(adapt(json.loads(read(server.url + "/openapi.json")))))
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     seconds = os.environ.get("SNOOZE_SCHEMATHESIS")
-    amount = ["--max-time", seconds, "-n", "100000"] if seconds else ["-n", "3", "--seed", "1"]
+    few = ["-n", "3", "--seed", "1", "--exclude-path-regex", "/versions/1"]
+    amount = ["--max-time", seconds, "-n", "100000"] if seconds else few
 
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), "--url", server.url, "--no-color"]
     done = subprocess.run(
@@ -88,6 +92,6 @@ def test_the_server_keeps_to_its_document(server: Running, tmp_path: Path) -> No
 
     assert done.returncode == 0, done.stdout
     answered = read(server.url + "/metrics").decode().splitlines()
-    for protocol in ("v2", "plain"):
-        counts = [line.rsplit(" ", 1)[1] for line in answered if f'protocol="{protocol}",code="200"' in line]
-        assert sum(map(int, counts)) >= 50  # valid requests were among them
+    for codec in CODECS:
+        counts = [line.rsplit(" ", 1)[1] for line in answered if f'protocol="{codec.PROTOCOL}",code="200"' in line]
+        assert sum(map(int, counts)) >= 25  # valid requests were among them

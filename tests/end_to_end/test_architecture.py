@@ -24,13 +24,14 @@ MAY_IMPORT = {
 THIRD_PARTY = {
     "bundle": {"numpy"},
     "convert": {"numpy", "onnx", "onnxruntime"} | FRAMEWORKS,
-    "service": {"numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson"},
+    "service": {"numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "simdjson"},
     "client": {"numpy"},
     "knative": {"numpy", "yaml"},
     "benchmarks": {"numpy", "locust", "gevent", "geventhttpclient", "psutil"},
 }
 # The servers that we compare with, each in a process of its own.
 PEERS = {"fastapi", "pydantic", "onnxruntime", "uvicorn"}
+LATER_STANDARD = {"_sha2"}  # in the standard library from Python 3.12 on
 RE_EXPORTING = {"convert/__init__.py", "service/__init__.py"}
 
 
@@ -83,7 +84,7 @@ def test_third_parties_are_those_of_the_package(module: str) -> None:
     allowed = THIRD_PARTY[module.split("/")[0]] | (PEERS if module.startswith("benchmarks/peers/") else set())
     for name, _ in imports(modules()[module]):
         top = name.split(".")[0]
-        if top != "snooze" and top not in sys.stdlib_module_names:
+        if top != "snooze" and top not in sys.stdlib_module_names | LATER_STANDARD:
             assert top in allowed, f"{module} imports {name}"
 
 

@@ -24,6 +24,7 @@ WITHOUT_OWN_MODULE = {
     "service/http/test_uvicorn.py",
     "service/test_kserve.py",
     "service/test_mlserver.py",
+    "service/openapi/test_schemathesis.py",
     "service/test_triton.py",
 }
 

@@ -148,6 +148,24 @@ def throughput(arguments: argparse.Namespace) -> int:
     return results.publish(arguments.output)
 
 
+def overload_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench overload`."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the model; the requests are its golden rows")
+    parser.add_argument("--rows", type=integer(1, 65536), default=1, metavar="N", help="rows per request (1)")
+    parser.add_argument("--deadline", type=duration, default=0.25, metavar="TIME", help="of each request (250ms)")
+    parser.add_argument("--duration", type=duration, default=10.0, metavar="TIME", help="of each rate (10s)")
+    parser.add_argument("--python", default=sys.executable, metavar="PATH", help="the server's interpreter")
+    parser.add_argument("--output", type=Path, metavar="STEM", help="also write STEM.json and STEM.md")
+
+
+def overload(arguments: argparse.Namespace) -> int:
+    """Measure the curve of goodput over load and print it."""
+    from snooze.benchmarks.overload import run
+
+    results = run(arguments.bundle, arguments.rows, arguments.deadline, arguments.duration, arguments.python)
+    return results.publish(arguments.output)
+
+
 def _comparison_arguments(parser: argparse.ArgumentParser, servers: str) -> None:
     parser.add_argument("--servers", default=servers, metavar="NAMES", help=f"some of {SERVERS} ({servers})")
     parser.add_argument(
@@ -178,5 +196,6 @@ COMMANDS: Final[
     "load": (load_arguments, load, "offer a fixed rate of requests to a running server and report the outcomes"),
     "cold": (cold_arguments, cold, "compare the time from spawn to the first right answer with other servers"),
     "throughput": (throughput_arguments, throughput, "compare requests per second on one core with other servers"),
+    "overload": (overload_arguments, overload, "offer up to three times of what a server can handle, with a deadline"),
     "sizing": (sizing_arguments, sizing, "calibrate 'snooze size' on this machine, and measure its errors"),
 }

@@ -105,7 +105,9 @@ class Metrics:
         )
         self.failed = Family("snooze_failed_seconds", "histogram", "Time of requests answered with an error.", of_model)
         self.run = Family("snooze_run_seconds", "histogram", "Time of session.run.", of_model, SECONDS)
-        self.queue = Family("snooze_queue_seconds", "histogram", "Wait for a thread.", of_model, SECONDS)
+        self.queue = Family(
+            "snooze_queue_seconds", "histogram", "Wait of a prediction that did not run at once.", of_model, SECONDS
+        )
         self.rows = Family("snooze_batch_rows", "histogram", "Rows of one run.", of_model, ROWS)
         self.refused = Family("snooze_refused_total", "counter", "Requests refused without a run.", ("model", "reason"))
         self.in_flight = Family("snooze_in_flight", "gauge", "Predictions not yet answered.", of_model)

@@ -15,7 +15,7 @@ from snooze.service.errors import InvalidSetting
 Ready = Literal["all", "any"]
 Log = Literal["text", "json", "off"]
 
-CHOICES: Final = {"ready": ("all", "any"), "log": ("text", "json", "off")}
+CHOICES: Final = {"ready": ("all", "any"), "log": ("text", "json", "off"), "batching": ("auto", "off")}
 INTEGERS: Final = {
     "port": (0, 65535),
     "memory": (0, 0),
@@ -59,9 +59,17 @@ class Settings(NamedTuple):
     client_timeout: float = _setting(
         10.0, "SNOOZE_CLIENT_TIMEOUT", "longest wait for the rest of a request, or for a client to read its answer"
     )
-    max_in_flight: int = _setting(1024, "SNOOZE_MAX_IN_FLIGHT", "concurrent predictions; one more is answered 429")
+    max_in_flight: int = _setting(
+        1024, "SNOOZE_MAX_IN_FLIGHT", "predictions that wait or run in threads; one more is answered 429"
+    )
     timeout: float = _setting(
         0.0, "SNOOZE_TIMEOUT", "limit for a request that states none, such as 500ms; 0 is no limit"
+    )
+    max_wait: float = _setting(
+        30.0, "SNOOZE_MAX_WAIT", "longest predicted wait for a run, such as 500ms; one more is answered 429"
+    )
+    batching: Literal["auto", "off"] = _setting(
+        "auto", "SNOOZE_BATCHING", "'auto' joins requests where the bundle's profile promises a gain; or 'off'"
     )
     grace: float = _setting(30.0, "SNOOZE_GRACE", "longest wait for running requests after SIGTERM")
     idle: float = _setting(0.0, "SNOOZE_IDLE", "end after so long without a request, such as 5min; 0 is never")
@@ -119,7 +127,7 @@ def _parse(name: str, text: str) -> Any:
             from snooze.bundle.units import parse_size  # here, because most cold starts set no such variable
 
             return parse_size(text)
-        case "timeout" | "grace" | "idle" | "client_timeout":
+        case "timeout" | "max_wait" | "grace" | "idle" | "client_timeout":
             from snooze.bundle.units import parse_duration
 
             return parse_duration(text)

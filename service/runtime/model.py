@@ -43,22 +43,28 @@ class Model:
         # The wrapper's checks of names and types are made here already, and cost as much as a small model.
         self._run = getattr(session, "_sess", session).run
 
-    def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+    def run(self, names: Sequence[str], feeds: Mapping[str, Array], options: Any = None) -> list[Array]:
         """
-        Return the outputs `names` for inputs that fit the signature.
+        Return the outputs `names` for inputs that fit the signature. `options` are those of `run_options`, if any.
 
         Raises:
             InvalidRequest: the model does not accept these values.
             RunFailed: the run failed for another reason.
         """
         try:
-            return self._run(names, feeds, None)  # type: ignore[no-any-return]
+            return self._run(names, feeds, options)  # type: ignore[no-any-return]
         except Exception as error:
             # ONNX Runtime has a class for each kind of failure, and no base class but this.
             problem = _one_line(error)
             if type(error).__name__ == "InvalidArgument":
                 raise InvalidRequest(f"model '{self.name}' does not accept this input: {problem}") from None
             raise RunFailed(self.name, problem) from None
+
+    def run_options(self) -> Any:
+        """Return options for one run: to set their `terminate` ends it before its next node begins."""
+        import onnxruntime
+
+        return onnxruntime.RunOptions()
 
     def rows(self, feeds: Mapping[str, Array]) -> int:
         """Return the number of rows of a request."""

@@ -31,6 +31,8 @@ def test_the_environment_wins_over_the_defaults_of_the_caller() -> None:
         ("SNOOZE_IDLE", "5min", "idle", 300.0),
         ("SNOOZE_TIMEOUT", "250ms", "timeout", 0.25),
         ("SNOOZE_GRACE", "5", "grace", 5.0),
+        ("SNOOZE_MAX_WAIT", "2s", "max_wait", 2.0),
+        ("SNOOZE_BATCHING", "off", "batching", "off"),
         ("SNOOZE_READY", "any", "ready", "any"),
         ("SNOOZE_LOG", "json", "log", "json"),
         ("K_REVISION", "tumour-00001", "revision", "tumour-00001"),

@@ -145,6 +145,7 @@ class Endpoint:
         try:
             return self._respond(request, request_id, call, await arrays)
         except Exception as error:
+            del arrays  # it holds the error, and the error's traceback this frame: a cycle that would hold the body
             return self._fail(error, request.headers, request.arrived, request_id)
 
     def _respond(self, request: Request, request_id: bytes, call: Call, arrays: list[Array]) -> Response:

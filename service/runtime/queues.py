@@ -141,7 +141,8 @@ class Run:
         try:
             return self.line.model.run(job.call.outputs, job.call.feeds, self.options)
         except Exception as error:
-            return error
+            error.__context__ = None  # the frames of tracebacks hold the job, which will hold the error
+            return error.with_traceback(None)
 
 
 Finish = Callable[[Run, list[Outcome]], None]  # called on the event loop
@@ -236,17 +237,18 @@ class Threads(Place):
 
     def _work(self) -> None:
         while True:
-            with self._lock:
-                run = self._take()
-                while run is None:
-                    self._lock.wait()
-                    run = self._take()
-            outcomes = run.execute()
-            with self._lock:
-                self._runs.remove(run)
-                self._lock.notify_all()  # a run that needs several slots may fit now
-            with suppress(RuntimeError):  # the loop is closed: nobody waits
-                run.jobs[0].future.get_loop().call_soon_threadsafe(run.line.finish, run, outcomes)
+            self._run_next()  # a function, so that no arrays are kept while nothing runs
+
+    def _run_next(self) -> None:
+        with self._lock:
+            while (run := self._take()) is None:
+                self._lock.wait()
+        outcomes = run.execute()
+        with self._lock:
+            self._runs.remove(run)
+            self._lock.notify_all()  # a run that needs several slots may fit now
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            run.jobs[0].future.get_loop().call_soon_threadsafe(run.line.finish, run, outcomes)
 
 
 class Turns(Place):

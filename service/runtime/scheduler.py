@@ -197,3 +197,4 @@ class Scheduler:
         for job, outcome in zip(run.jobs, outcomes, strict=True):
             self._queue_seconds.observe(run.begin - job.queued)
             job.finish(outcome)
+        run.jobs = ()  # its jobs refer to it: without this cycle their arrays are freed at once

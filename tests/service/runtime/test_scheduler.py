@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from math import inf
@@ -418,3 +420,27 @@ def test_results_never_mix(tmp_path: Path, loop: str, run_in: RunIn, seconds: Ma
 
     run(main(), loop)
     assert answered > 100
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("run_in", "seconds"), [("loop", GAIN_ON_LOOP), ("executor", GAIN_IN_THREAD)])
+def test_arrays_are_freed_without_the_garbage_collector(
+    tmp_path: Path, run_in: RunIn, seconds: Mapping[int, float], fails: bool
+) -> None:
+    table = Bench(publish(tmp_path, "lookup", lookup(), run_in=run_in, seconds=seconds))
+    arrays = [np.array([1000 if fails else 1]) for _ in range(3)]
+    alive = [weakref.ref(array) for array in arrays]
+
+    async def main() -> None:
+        pending = [table.scheduler.submit(Call({"x": array}, ["value"]), perf_counter(), inf) for array in arrays]
+        arrays.clear()
+        await asyncio.gather(*cast("list[Any]", pending), return_exceptions=True)
+        pending.clear()
+        await until(lambda: not any(ref() is not None for ref in alive))
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(main())
+    finally:
+        gc.enable()

@@ -149,15 +149,15 @@ class Scheduler:
     def _enqueue(
         self, place: "Place", line: "Line", call: Call, rows: int, began: float, seconds: float, start: float
     ) -> Awaitable[list[Array]]:
-        from snooze.service.runtime.joining import find_group
-        from snooze.service.runtime.queues import Job
-
         capacity = self._capacity
         if capacity.count >= capacity.limit:
             raise Overloaded(f"{capacity.limit} predictions are running or waiting, the limit of this server")
         joined_rows = max(rows, line.join_rows)
         run_seconds = self._cost.predict(joined_rows)
         self._check_wait(place.predict_wait(line, run_seconds), run_seconds, start - began, seconds)
+        from snooze.service.runtime.joining import find_group
+        from snooze.service.runtime.queues import Job
+
         group = find_group(self._model.bundle, call, rows) if line.join_rows > 1 else None
         job = Job(call, rows, run_seconds * rows / joined_rows, began, seconds, group)
         timer = None

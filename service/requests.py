@@ -48,6 +48,8 @@ def decompress(body: bytes, header: bytes, limit: int) -> bytes:
     """
     Return a body without the compression that Content-Encoding names; never more than `limit` bytes are produced.
 
+    At its peak it takes twice the memory of what it returns.
+
     Raises:
         BodyTooLarge: the decompressed body exceeds `limit`.
         UnsupportedEncoding: neither gzip, deflate nor identity.
@@ -58,7 +60,12 @@ def decompress(body: bytes, header: bytes, limit: int) -> bytes:
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise UnsupportedEncoding(encoding)
-    unpacker = zlib.decompressobj(15 if encoding == "deflate" else 31)
+    window = 31
+    if encoding == "deflate":
+        # RFC 9110: a zlib stream, whose header is method 8 and a multiple of 31. Some clients send raw deflate.
+        header_bytes = int.from_bytes(body[:2])
+        window = 15 if header_bytes % 31 == 0 and header_bytes >> 8 & 15 == 8 else -15
+    unpacker = zlib.decompressobj(window)
     try:
         plain = unpacker.decompress(body, limit + 1)
     except zlib.error as error:

@@ -11,10 +11,18 @@ from snooze.bundle.limits import MEMORY_FACTOR
 from snooze.service.errors import BodyTooLarge, InvalidRequest, RequestError, UnsupportedEncoding
 from snooze.service.requests import check_length, decompress, memory_needed, parse_json, read_timeout
 
+EMPTY_BLOCKS = b"\x1f\x8b\x08" + bytes(7) + b"\0\0\0\xff\xff" * 100_000  # gzip that never ends and holds nothing
+
 
 @pytest.mark.parametrize(
     ("encoding", "pack"),
-    [(b"gzip", gzip.compress), (b"X-GZIP", gzip.compress), (b"deflate", zlib.compress), (b"identity", bytes)],
+    [
+        (b"gzip", gzip.compress),
+        (b"X-GZIP", gzip.compress),
+        (b"deflate", zlib.compress),
+        (b"deflate", lambda body: zlib.compress(body, 9, wbits=-15)),
+        (b"identity", bytes),
+    ],
 )
 def test_a_body_is_decompressed(encoding: bytes, pack: Any) -> None:
     assert decompress(pack(b"text"), encoding, 4) == b"text"
@@ -28,6 +36,10 @@ def test_a_body_is_decompressed(encoding: bytes, pack: Any) -> None:
         (b"gzip", gzip.compress(b"{}", mtime=0) + b"x", InvalidRequest("the body is not one complete gzip stream")),
         (b"gzip", gzip.compress(b" " * 10_000_000, mtime=0), BodyTooLarge(1000, "the decompressed body")),
         (b"deflate", zlib.compress(b" " * 10_000_000), BodyTooLarge(1000, "the decompressed body")),
+        (b"deflate", zlib.compress(b"{}")[:-1], InvalidRequest("the body is not one complete deflate stream")),
+        (b"deflate", b"", InvalidRequest("the body is not one complete deflate stream")),
+        (b"gzip", gzip.compress(b"") * 10_000, InvalidRequest("the body is not one complete gzip stream")),
+        (b"gzip", EMPTY_BLOCKS, InvalidRequest("the body is not one complete gzip stream")),
     ],
 )
 def test_says_what_is_wrong_with_compression(encoding: bytes, body: bytes, error: RequestError) -> None:

@@ -81,8 +81,9 @@ def count(spec: TensorSpec, shape: object) -> int:
     if type(shape) is not list or len(shape) != len(expected):
         raise InvalidTensor(spec.name, f"expected shape {shown(expected)}, got {brief(shape)}")
     number = 1
-    for want, got in zip(expected, shape, strict=True):
-        if type(got) is not int or got < 0 or (got != want and want >= 0):
+    for i, got in enumerate(shape):
+        want = expected[i]
+        if type(got) is not int or (got != want if want >= 0 else got < 0):
             raise InvalidTensor(spec.name, f"expected shape {shown(expected)}, got {brief(shape)}")
         number *= got
     if number > MAX_VALUES:
@@ -167,12 +168,12 @@ def finite(array: Array) -> bool:
 def may_hold_booleans(body: bytes, start: int) -> bool:
     """Return whether a list of a JSON text may hold `true` or `false` from `start` on."""
     end = body.rfind(b"]", start)
+    # Finding a byte is a hundred times faster than finding a word (180 KB: 2 us and 330 us).
+    if body.find(b"u", start, end) < 0 and body.find(b"l", start, end) < 0:
+        return False
     # A list of numbers goes on to the next quote, after that of a key at `start`.
     quote = body.find(b'"', start + 6, end)
-    if quote < 0:
-        quote = end
-    # Finding a byte is a hundred times faster than finding a word (180 KB: 2 us and 330 us).
-    if body.find(b"u", start, quote) >= 0 or body.find(b"l", start, quote) >= 0:
+    if quote < 0 or body.find(b"u", start, quote) >= 0 or body.find(b"l", start, quote) >= 0:
         return True
     return body.find(b"true", quote, end) >= 0 or body.find(b"false", quote, end) >= 0
 

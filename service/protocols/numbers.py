@@ -17,7 +17,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from snooze.service.protocols.tensors import LONG_LIST, Array, TensorSpec
+from snooze.service.errors import RequestError
+from snooze.service.protocols.tensors import LONG_LIST, Array, TensorSpec, count
+from snooze.service.requests import parse_json
 
 MAX_GAP: Final = 4096  # bytes before a list in which its key is looked for
 MAX_KEPT: Final = 512 * 1024  # bytes of a list up to which a parser keeps its buffers, at most 13 times as large
@@ -61,6 +63,29 @@ def cut(body: bytes, key: bytes) -> tuple[bytes, "dict[str, NumberList]"]:
     if not lists or b"\\" in text or text.count(MARK) != len(lists):
         raise NotNumbers
     return text, lists
+
+
+def read_rows(spec: TensorSpec, body: bytes, key: str) -> tuple[Any, Array] | None:
+    """
+    Return the document of a body, and the long list of numbers under its `key` as the rows of an input.
+
+    In the document a string stands for the list; where the whole body is the list, it is this string. None means that
+    the body is not of this form or does not fit: the other parser decides.
+    """
+    try:
+        text, lists = cut(body, b'"%s"' % key.encode())
+        document = parse_json(text)
+        ((mark, numbers), *more) = lists.items()
+        if more or mark != (document.get(key) if type(document) is dict else document):
+            return None
+        shape, values = numbers.read(spec)
+        if spec.shape[1:] == (1,) and len(shape) == 1:  # a column of a table
+            shape.append(1)
+        if not shape[0] or count(spec, shape) != len(values):
+            return None
+    except (NotNumbers, RequestError):
+        return None
+    return document, values.reshape(shape)
 
 
 class NumberList:

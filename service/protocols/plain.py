@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson, RequestError
+from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson
 from snooze.service.messages import Call, Headers, Route
 from snooze.service.protocols.tensors import (
     LONG_LIST,
@@ -56,8 +56,13 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         InvalidRequest: the body is not a list of rows.
         InvalidTensor: the rows do not fit the model's signature.
     """
-    if len(body) > LONG_LIST and len(signature.inputs) == 1 and (call := _decode_numbers(signature, body)) is not None:
-        return call
+    if len(body) > LONG_LIST and len(signature.inputs) == 1:
+        from snooze.service.protocols.numbers import read_rows
+
+        (spec,) = signature.inputs.values()
+        found = read_rows(spec, body, "rows")
+        if found is not None:
+            return Call({spec.name: found[1]}, signature.output_names)
     document = parse_json(body, binary_path(signature))
     rows = document.get("rows") if type(document) is dict else document
     if type(rows) is not list:
@@ -100,26 +105,6 @@ def encode(signature: Signature, call: Call, arrays: list[Array], request_id: by
 def binary_path(signature: Signature) -> str:
     """Return the path that accepts binary data for a model."""
     return f"/v2/models/{signature.model}/infer"
-
-
-def _decode_numbers(signature: Signature, body: bytes) -> Call | None:
-    """Return the call of rows that are one long list of numbers; None where `decode` has to look closer."""
-    from snooze.service.protocols.numbers import NotNumbers, cut
-
-    (spec,) = signature.inputs.values()
-    try:
-        text, lists = cut(body, b'"rows"')
-        document = parse_json(text)
-        rows = document.get("rows") if type(document) is dict else document
-        ((mark, numbers), *more) = lists.items()
-        shape, values = numbers.read(spec)
-        if spec.shape[1:] == (1,) and len(shape) == 1:  # a column of a table
-            shape.append(1)
-        if rows != mark or more or not shape[0] or count(spec, shape) != len(values):
-            return None
-    except (NotNumbers, RequestError):
-        return None
-    return Call({spec.name: values.reshape(shape)}, signature.output_names)
 
 
 def stack(spec: TensorSpec, rows: list[Any], booleans: bool) -> Array:

@@ -213,17 +213,17 @@ def _flatten(spec: TensorSpec, shape: list[int], number: int, data: list[Any]) -
             break
         values = list(chain.from_iterable(values))
     if not fits:
-        nesting = _nesting(data)
+        nesting = _nesting(data, len(shape) + 1)
         if nesting == shape:
             raise InvalidTensor(spec.name, "the lists in the data have different lengths or depths")
         raise InvalidTensor(spec.name, f"the data are nested as {shown(nesting)}, but the shape is {shown(shape)}")
     return values
 
 
-def _nesting(data: object) -> list[int]:
-    """Return the lengths of the first list of each level."""
-    lengths = []
-    while type(data) is list:
+def _nesting(data: object, levels: int) -> list[int]:
+    """Return the lengths of the first list of each level, up to so many."""
+    lengths: list[int] = []
+    while type(data) is list and len(lengths) < levels:
         lengths.append(len(data))
         data = data[0] if data else None
     return lengths

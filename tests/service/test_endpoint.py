@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 import json
 import tracemalloc
@@ -81,13 +82,17 @@ def ask(application: Application, path: str, body: bytes, **headers: bytes) -> t
         perf_counter(),
         perf_counter(),
     )
+
+    async def answer() -> Response:
+        response = endpoint(request)
+        return response if isinstance(response, Response) else await response.response
+
     tracemalloc.start()
     try:
-        response = endpoint(request)
+        response = asyncio.run(answer())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert isinstance(response, Response)
     return response, peak
 
 

@@ -123,6 +123,12 @@ def test_looks_for_booleans_in_lists_only(body: bytes, start: int, expected: boo
         ("FP32", [2, 2], [[1, 2], [3]], "the lists in the data have different lengths or depths"),
         ("FP32", [2, 2], [[1, 2], 3], "the lists in the data have different lengths or depths"),
         ("FP32", [2], [[1], [2]], "expected numbers for FP32, got [1]"),
+        (
+            "FP32",
+            [2, 2],
+            json.loads("[" * 900 + "]" * 900),
+            "the data are nested as [1, 1, 1], but the shape is [2, 2]",
+        ),
         ("FP32", [2, 2], [[1, 2, 3, 4]], "the data are nested as [1, 4], but the shape is [2, 2]"),
         ("FP32", [2], [1, -1e39], "-1e+39 is out of the range of FP32"),
         ("FP16", [1], [70000], "70000 is out of the range of FP16"),

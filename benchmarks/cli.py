@@ -190,6 +190,26 @@ def sizing(arguments: argparse.Namespace) -> int:
     return run(arguments.models, arguments.rounds, arguments.duration, arguments.output)
 
 
+def events_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench events`."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a small model, so that many requests are open")
+    parser.add_argument(
+        "--requests", type=integer(1, 10**7), default=20_000, metavar="N", help="for each event (20000)"
+    )
+    parser.add_argument("--output", type=Path, metavar="STEM", help="also write STEM.json and STEM.md")
+
+
+def events(arguments: argparse.Namespace) -> int:
+    """Count the requests that are lost around events, and print the table."""
+    from snooze.benchmarks.events import run
+
+    results, wrong = run(arguments.bundle, arguments.requests)
+    results.publish(arguments.output)
+    if wrong:
+        print(f"snooze: {wrong} requests were lost or answered wrong", file=sys.stderr)
+    return 1 if wrong else 0
+
+
 COMMANDS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]]
 ] = {
@@ -197,5 +217,6 @@ COMMANDS: Final[
     "cold": (cold_arguments, cold, "compare the time from spawn to the first right answer with other servers"),
     "throughput": (throughput_arguments, throughput, "compare requests per second on one core with other servers"),
     "overload": (overload_arguments, overload, "offer up to three times of what a server can handle, with a deadline"),
+    "events": (events_arguments, events, "count the requests that are lost while a server stops, sleeps and reloads"),
     "sizing": (sizing_arguments, sizing, "calibrate 'snooze size' on this machine, and measure its errors"),
 }

@@ -137,11 +137,22 @@ def find(path: Path) -> list[Found]:
     Raises:
         NotABundle: the folder does not exist or contains no bundle.
     """
+    found = [_open(folder) for folder in find_folders(path)]
+    return sorted(found, key=lambda one: (one.name, one.version))
+
+
+def find_folders(path: Path) -> list[Path]:
+    """
+    Return the folders of the bundles at `path`, without reading a contract.
+
+    Raises:
+        NotABundle: the folder does not exist or contains no bundle.
+    """
     try:
         if not path.is_dir():
             raise NotABundle(path, "it is not a folder" if path.exists() else "the folder does not exist")
         if (path / CONTRACT).exists():
-            return [_open(path, path.absolute().parent.name, path.absolute().name)]
+            return [path]
         folders = _versions(path) or [
             version for model in sorted(path.iterdir()) if model.is_dir() for version in _versions(model)
         ]
@@ -149,8 +160,7 @@ def find(path: Path) -> list[Found]:
         raise NotABundle(path, f"{error.filename or path} cannot be read: {error.strerror}") from None
     if not folders:
         raise NotABundle(path, "it contains no model; 'snooze convert ... --target' writes one")
-    found = [_open(folder, folder.absolute().parent.name, folder.name) for folder in folders]
-    return sorted(found, key=lambda one: (one.name, one.version))
+    return folders
 
 
 def latest(path: Path, version: int | None = None) -> Found:
@@ -185,10 +195,11 @@ def _hash_small(data: bytes) -> str:
     return str(sha256(data).hexdigest())
 
 
-def _open(folder: Path, name: str, number: str) -> Found:
+def _open(folder: Path) -> Found:
     try:
         bundle = read(folder)
     except BundleError as error:
+        name, number = folder.absolute().parent.name, folder.absolute().name
         return Found(name, int(number) if _is_version(number) else 1, folder, error)
     return Found(bundle.name, bundle.version, folder, bundle)
 

@@ -5,9 +5,9 @@ The table lists every path. Predictions and probes are expanded to exact paths a
 a Starlette application that is imported with its first request: the import would cost each cold start 10 to 20 ms.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -20,10 +20,14 @@ from snooze.service.process.cpu import allowed
 from snooze.service.process.locate import locate
 from snooze.service.protocols import plain, v1, v2
 from snooze.service.responses import JSON, RETRY_AFTER, error_response
+from snooze.service.runtime.model import Model
 from snooze.service.runtime.repository import Entry, Repository, check, load, prove
 from snooze.service.runtime.scheduler import Scheduler
 from snooze.service.settings import Settings
 from snooze.service.state import ServerState
+
+if TYPE_CHECKING:
+    from snooze.service.runtime.reload import Reloader
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,14 +58,40 @@ class Application:
         self.repository = repository
         self.settings = settings
         self.state = state
+        self._routes = [route for route in ROUTES if settings.allow_load or route.handler not in ("load", "unload")]
         self._pages: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
+        self._reloader: Reloader | None = None
         self._hot: dict[str, Endpoint | Handler] = {}
-        for route in ROUTES:
-            if route.handler in ("alive", "ready"):
-                self._hot[route.path] = self._alive if route.handler == "alive" else self._ready
-        for entry in repository.entries:
-            self._add(entry)
-        self.refresh()
+        self._endpoints: dict[Model, list[Endpoint]] = {}  # by protocol, as CODECS
+        self._ready_if = settings.ready
+        self._serve()
+
+    @property
+    def reloader(self) -> "Reloader":
+        """What loads and unloads models; made when it is first needed."""
+        if self._reloader is None:
+            from snooze.service.runtime.reload import Reloader
+
+            self._reloader = Reloader(self, processors(self.settings))
+        return self._reloader
+
+    @property
+    def has_reloaded(self) -> bool:
+        """Whether there is a thread that may load a model at this moment."""
+        return self._reloader is not None
+
+    def replace(self, repository: Repository) -> None:
+        """
+        Serve other models from now on. A model that was served before keeps its endpoints.
+
+        The server stays ready as long as any model can answer: a bundle that is refused changes nothing.
+        """
+        for entry in self.repository.entries:
+            self.state.metrics.ready.value(entry.name, str(entry.version)).value = 0
+        self.repository = repository
+        self._ready_if = "any"
+        self._serve()
+        self.state.fit_budget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -112,7 +142,7 @@ class Application:
 
     def refresh(self) -> None:
         """Compute the answer to readiness probes, which are frequent and must not touch a model."""
-        problem = "the server is stopping" if self.state.draining else self.repository.unready(self.settings.ready)
+        problem = "the server is stopping" if self.state.draining else self.repository.unready(self._ready_if)
         if problem is None:
             self._readiness = Response(200, [JSON], b'{"ready":true,"live":true}')
         else:
@@ -130,31 +160,54 @@ class Application:
     def drain(self) -> None:
         """Stop being ready, and ask clients to close their connections; requests are still answered."""
         self.state.draining = True
+        if self._reloader is not None:
+            self._reloader.end()
         self.refresh()
 
     def idle_for(self) -> float:
         """Return the seconds since the last request ended, 0 while one is open. Probes do not count."""
         return 0.0 if self.state.in_flight else perf_counter() - self.state.touched
 
-    def _add(self, entry: Entry) -> None:
-        """Add the exact paths of one model's predictions."""
-        state, name = self.state, entry.name
+    def _serve(self) -> None:
+        """Make the table of exact paths, and look at the models anew."""
+        hot: dict[str, Endpoint | Handler] = {}
+        for route in self._routes:
+            if route.handler in ("alive", "ready"):
+                hot[route.path] = self._alive if route.handler == "alive" else self._ready
+        endpoints: dict[Model, list[Endpoint]] = {}
+        for entry in self.repository.entries:
+            of_entry = self._endpoints.get(entry.model) if entry.model is not None else None
+            of_entry = of_entry or self._create_endpoints(entry)
+            if entry.model is not None:
+                endpoints[entry.model] = of_entry
+            for codec, endpoint in zip(CODECS, of_entry, strict=True):
+                self._add(hot, entry, codec.ROUTES, endpoint)
+        # The table is replaced as a whole, so that no request finds a part of it.
+        self._hot, self._endpoints = hot, endpoints
+        self.refresh()
+
+    def _create_endpoints(self, entry: Entry) -> list[Endpoint]:
+        state = self.state
         scheduler = None
         if entry.model is not None:
             scheduler = Scheduler(entry.model, state)
-        default = self.repository.default(name) is entry
-        for codec in CODECS:
-            endpoint = Endpoint(state, entry, codec, scheduler)
-            for route in codec.ROUTES:
-                if route.handler != "predict":
-                    continue
-                if "{version}" in route.path:
-                    self._hot[route.path.format(model=name, version=entry.version)] = endpoint
-                elif "{model}" in route.path and default:
-                    self._hot[route.path.format(model=name)] = endpoint
-                elif default:
-                    self._hot[route.path] = endpoint if len(self.repository.versions) == 1 else self._choose_model
-        state.gauges.append(state.metrics.in_flight.value(name, str(entry.version)))
+        gauge = state.metrics.in_flight.value(entry.name, str(entry.version))
+        if gauge not in state.gauges:
+            state.gauges.append(gauge)
+        return [Endpoint(state, entry, codec, scheduler) for codec in CODECS]
+
+    def _add(self, hot: dict[str, Endpoint | Handler], entry: Entry, routes: Sequence[Route], to: Endpoint) -> None:
+        """Add the exact paths of one version's predictions by one protocol."""
+        default = self.repository.default(entry.name) is entry
+        for route in routes:
+            if route.handler != "predict":
+                continue
+            if "{version}" in route.path:
+                hot[route.path.format(model=entry.name, version=entry.version)] = to
+            elif "{model}" in route.path and default:
+                hot[route.path.format(model=entry.name)] = to
+            elif default:
+                hot[route.path] = to if len(self.repository.versions) == 1 else self._choose_model
 
     async def _answer_other(
         self, handler: Endpoint | Handler | None, scope: Scope, receive: Receive, send: Send
@@ -169,7 +222,7 @@ class Application:
         if self._pages is None:
             from snooze.service.pages import create_pages
 
-            self._pages = create_pages(ROUTES, self.repository, self.state)
+            self._pages = create_pages(self._routes, self)
         self.state.touched = perf_counter()
         await self._pages(scope, receive, send)
 

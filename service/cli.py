@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from snooze.service.settings import Settings
 
-# Option, setting, placeholder and help of what an environment variable can set as well.
+# Option, setting, placeholder and help of what an environment variable can set as well. Switches have no placeholder.
 OPTIONS = (
     ("--host", "host", "ADDRESS", "address to listen on (default: 127.0.0.1; 0.0.0.0 for every address)"),
     ("--port", "port", "N", "port to listen on (default: $PORT or 8080; 0 takes a free one)"),
@@ -26,6 +26,8 @@ OPTIONS = (
     ("--max-wait", "max_wait", "TIME", "longest predicted wait for a run; one more is answered 429 (default: 30s)"),
     ("--batching", "batching", "WHICH", "auto: join requests where the profile promises a gain (default); or off"),
     ("--grace", "grace", "TIME", "longest wait for running requests after a signal to stop (default: 30s)"),
+    ("--watch", "watch", None, "load new versions when they appear, and unload what was removed, as SIGHUP does once"),
+    ("--allow-load", "allow_load", None, "let clients load and unload models (POST /v2/repository/models/NAME/load)"),
     ("--threads", "threads", "N", "most threads of one run (default: those of the bundle, within the CPU limit)"),
     ("--log", "log", "FORMAT", "lines on stderr: text (default), json or off"),
 )
@@ -43,7 +45,10 @@ def serve_arguments(parser: "argparse.ArgumentParser") -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a repository, a model's folder or a bundle")
     for option, setting, placeholder, text in OPTIONS:
-        parser.add_argument(option, dest=setting, metavar=placeholder, help=text)
+        if placeholder is None:
+            parser.add_argument(option, dest=setting, action="store_const", const="on", help=text)
+        else:
+            parser.add_argument(option, dest=setting, metavar=placeholder, help=text)
 
 
 def read_plain(words: "Sequence[str]") -> "dict[str, Any] | None":
@@ -122,5 +127,5 @@ def _hold_socket(settings: "Settings") -> "NoReturn":
     command = [python, "-I", "-S", idle.__file__, format_url(listener), python, "-P", "-m", "snooze.service"]
     if sys.stdout is not None:
         sys.stdout.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, idle.SIGNALS)  # until the new program has its handlers
+    signal.pthread_sigmask(signal.SIG_BLOCK, idle.HANDLED)  # until the new program has its handlers
     os.execve(python, command, environ)  # noqa: S606  (a list, no shell)

@@ -7,6 +7,8 @@ Errors between a bundle, a request and its response. `responses.py` says which H
   - CannotListen             the address is in use or not available
   - UnusableModel            ONNX Runtime cannot load or run the model of an intact bundle
   - GoldenMismatch           a model does not give its golden outputs on this CPU
+  - NotEnoughMemory          a model does not fit beside those that are loaded
+  - Unloaded                 a client has unloaded the model
   - RequestError             one request is answered with an error
     - InvalidRequest         it does not follow the protocol
     - InvalidTensor          one of its tensors does not fit the model's signature
@@ -91,6 +93,26 @@ class GoldenMismatch(ServiceError):
         self.path = path
         self.output = output
         self.difference = difference
+
+
+class NotEnoughMemory(ServiceError):
+    """A model does not fit into the memory limit beside those that are loaded."""
+
+    def __init__(self, path: Path, needed: int, free: int) -> None:
+        super().__init__(
+            f"{path} needs {_mebibytes(needed)} beside what is loaded, but only {_mebibytes(free)} of the memory limit "
+            "are free; raise the limit or unload another model"
+        )
+        self.path = path
+        self.needed = needed
+        self.free = free
+
+
+class Unloaded(ServiceError):
+    """A client has unloaded the model."""
+
+    def __init__(self) -> None:
+        super().__init__("unloaded")
 
 
 class RequestError(ServiceError):
@@ -222,3 +244,7 @@ class RunFailed(RequestError):
         super().__init__(f"model '{model}' failed: {problem}")
         self.model = model
         self.problem = problem
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"

@@ -6,9 +6,9 @@ Imported with the first such request.
 
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from starlette.applications import Starlette
@@ -31,20 +31,23 @@ from snooze.service.errors import (
 )
 from snooze.service.messages import Request, Response, Route
 from snooze.service.metrics import CONTENT_TYPE
-from snooze.service.protocols.v2 import EXTENSIONS
+from snooze.service.protocols.v2 import EXTENSIONS, LOAD_EXTENSIONS
 from snooze.service.requests import check_length, decompress, parse_json
 from snooze.service.responses import INTERNAL, JSON, compress, error_response
-from snooze.service.runtime.repository import Entry, Repository
-from snooze.service.state import ServerState
+from snooze.service.runtime.repository import Entry
 from snooze.service.statistics import collect
 
+if TYPE_CHECKING:
+    from snooze.service.app import Application
+
 PLATFORM: Final = "onnx_onnxv1"
-Page = Callable[[Request, Mapping[str, str]], Response]
+Page = Callable[[Request, Mapping[str, str]], Response | Awaitable[Response]]
 
 
-def create_pages(routes: Sequence[Route], repository: Repository, state: ServerState) -> ASGIApp:
+def create_pages(routes: Sequence[Route], served: "Application") -> ASGIApp:
     """Return the application for every path of the table; predictions of served models never reach it."""
-    pages = Pages(routes, repository, state)
+    state = served.state
+    pages = Pages(routes, served)
     runtime = getattr(sys.modules.get("onnxruntime"), "__version__", "unknown")
     state.metrics.build.value(_version(), runtime, platform.python_version()).value = 1
 
@@ -52,12 +55,11 @@ def create_pages(routes: Sequence[Route], repository: Repository, state: ServerS
         async def endpoint(request: StarletteRequest) -> StarletteResponse:
             headers = dict(request.headers.raw)
             body = b""
-            if request.method == "POST" and page == pages.index:
+            if request.method == "POST" and page != pages.predict:
                 check_length(headers, state.max_body)
                 body = await read_body(await request.receive(), request.receive, state.max_body)
-            return complete(
-                request, page(Request(request.method, request.url.path, headers, body, 0.0, 0.0), request.path_params)
-            )
+            answer = page(Request(request.method, request.url.path, headers, body, 0.0, 0.0), request.path_params)
+            return complete(request, answer if isinstance(answer, Response) else await answer)
 
         return endpoint
 
@@ -73,7 +75,7 @@ def create_pages(routes: Sequence[Route], repository: Repository, state: ServerS
                 allowed = (error.headers or {}).get("Allow", "").replace(" ", "").split(",")
                 error = MethodNotAllowed(request.method, sorted(allowed))
             else:
-                error = UnknownPath(request.url.path, list(repository.versions))
+                error = UnknownPath(request.url.path, list(served.repository.versions))
         assert isinstance(error, RequestError)
         return complete(request, error_response(error))
 
@@ -96,10 +98,10 @@ def create_pages(routes: Sequence[Route], repository: Repository, state: ServerS
 class Pages:
     """The handlers of the routing table, by their names there."""
 
-    def __init__(self, routes: Sequence[Route], repository: Repository, state: ServerState) -> None:
+    def __init__(self, routes: Sequence[Route], served: "Application") -> None:
         self._routes = routes
-        self._repository = repository
-        self._state = state
+        self._served = served  # its repository changes, and the old one must not be kept in memory
+        self._state = served.state
         self._described: tuple[list[object], bytes] | None = None  # of what it is, and the document
 
     def root(self, request: Request, parameters: Mapping[str, str]) -> Response:
@@ -108,17 +110,27 @@ class Pages:
 
     def server(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Describe the server."""
-        return _json({"name": "snooze", "version": _version(), "extensions": EXTENSIONS})
+        extensions = EXTENSIONS + LOAD_EXTENSIONS if self._state.settings.allow_load else EXTENSIONS
+        return _json({"name": "snooze", "version": _version(), "extensions": extensions})
 
     def index(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """List all versions of all models; `{"ready": true}` leaves out those that cannot answer."""
-        body = request.body
-        if b"content-encoding" in request.headers:
-            body = decompress(body, request.headers[b"content-encoding"], self._state.max_body)
-        asked = parse_json(body) if body.strip() else {}
+        asked = self._parse_body(request)
         if type(asked) is not dict or type(asked.get("ready", False)) is not bool:
             raise InvalidRequest('expected an empty body or {"ready": true}')
-        return _json([_listed(one) for one in self._repository.entries if one.model or not asked.get("ready")])
+        return _json([_listed(one) for one in self._served.repository.entries if one.model or not asked.get("ready")])
+
+    async def load(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Load what is on disk of a model, and answer when it is proved."""
+        self._check_load_parameters(request, ())
+        await self._served.reloader.load(parameters["model"])
+        return _json({})
+
+    async def unload(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Stop serving a model. No model depends on another, so `unload_dependents` changes nothing."""
+        self._check_load_parameters(request, ("unload_dependents",))
+        await self._served.reloader.unload(parameters["model"])
+        return _json({})
 
     def model(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Describe the signature of a model."""
@@ -126,10 +138,11 @@ class Pages:
         if entry.model is None:
             raise ModelNotReady(entry.name, str(entry.error))
         bundle = entry.model.bundle
+        versions = self._served.repository.versions[entry.name].values()
         return _json(
             {
                 "name": entry.name,
-                "versions": [str(number) for number in self._repository.versions[entry.name]],
+                "versions": [str(one.version) for one in versions if one.model],
                 "platform": PLATFORM,
                 "inputs": [_described(tensor) for tensor in bundle.inputs],
                 "outputs": [_described(tensor) for tensor in bundle.outputs],
@@ -145,14 +158,14 @@ class Pages:
 
     def models(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """List the names of all models, as KServe's V1 does."""
-        return _json({"models": list(self._repository.versions)})
+        return _json({"models": list(self._served.repository.versions)})
 
     def model_status(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Say whether a model can answer, as KServe's V1 does, and the state of each version, as TensorFlow Serving."""
         entry = self._find(parameters)
         if entry.model is None:
             raise ModelNotReady(entry.name, str(entry.error))
-        entries = [entry] if "version" in parameters else self._repository.versions[entry.name].values()
+        entries = [entry] if "version" in parameters else self._served.repository.versions[entry.name].values()
         status = [_status(one) for one in entries]
         return _json({"name": entry.name, "ready": True, "model_version_status": status})
 
@@ -164,7 +177,7 @@ class Pages:
     def predict(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Name the model or version that is not served."""
         self._find(parameters)
-        raise UnknownPath(request.path, list(self._repository.versions))
+        raise UnknownPath(request.path, list(self._served.repository.versions))
 
     def metrics(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Return the metrics in Prometheus' text format."""
@@ -175,30 +188,48 @@ class Pages:
         if "version" in parameters:
             entries = [self._find(parameters)]
         elif "model" in parameters:
-            entries = list(self._repository.versions[self._find(parameters).name].values())
+            entries = list(self._served.repository.versions[self._find(parameters).name].values())
         else:
-            entries = self._repository.entries
+            entries = self._served.repository.entries
         return _json({"model_stats": [collect(entry, self._state.metrics) for entry in entries]})
 
     def openapi(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Return the OpenAPI document of the models that are loaded now."""
-        entries = self._repository.entries
+        entries = self._served.repository.entries
         loaded: list[object] = [one.model.bundle if one.model else (one.name, one.version) for one in entries]
         if self._described is None or self._described[0] != loaded:
             from snooze.service.openapi.document import describe
 
             protocols = {codec.PROTOCOL: codec.ROUTES for codec in CODECS}
-            self._described = loaded, orjson.dumps(describe(self._routes, protocols, self._repository, _version()))
+            self._described = (
+                loaded,
+                orjson.dumps(describe(self._routes, protocols, self._served.repository, _version())),
+            )
         body, headers = compress(self._described[1], request.headers)
         return Response(200, [JSON, *headers], body)
 
+    def _parse_body(self, request: Request) -> Any:
+        body = request.body
+        if b"content-encoding" in request.headers:
+            body = decompress(body, request.headers[b"content-encoding"], self._state.max_body)
+        return parse_json(body) if body.strip() else {}
+
+    def _check_load_parameters(self, request: Request, known: Sequence[str]) -> None:
+        asked = self._parse_body(request)
+        parameters = asked.get("parameters") or {} if type(asked) is dict else None
+        if type(parameters) is not dict:
+            raise InvalidRequest("expected an empty body or an object whose 'parameters' are an object")
+        for name in parameters:
+            if name not in known:
+                raise InvalidRequest(f"parameter '{name}' is not supported: a model is served as its bundle says")
+
     def _find(self, parameters: Mapping[str, str]) -> Entry:
         name, number = parameters["model"], parameters.get("version")
-        versions = self._repository.versions.get(name)
+        versions = self._served.repository.versions.get(name)
         if versions is None:
-            raise UnknownModel(f"model '{name}'", self._repository.versions)
+            raise UnknownModel(f"model '{name}'", self._served.repository.versions)
         if number is None:
-            return self._repository.default(name)
+            return self._served.repository.default(name)
         entry = versions.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
         if entry is None or str(entry.version) != number:
             raise UnknownModel(f"version '{number}' of model '{name}'", map(str, versions))
@@ -214,7 +245,8 @@ def _described(tensor: Tensor) -> dict[str, Any]:
 
 
 def _listed(entry: Entry) -> dict[str, Any]:
-    state, reason = ("READY", "") if entry.model is not None else ("UNAVAILABLE", str(entry.error))
+    state = "READY" if entry.model is not None else "UNAVAILABLE"
+    reason = "" if entry.error is None else str(entry.error)
     return {"name": entry.name, "version": str(entry.version), "state": state, "reason": reason}
 
 

@@ -16,6 +16,7 @@ Ready = Literal["all", "any"]
 Log = Literal["text", "json", "off"]
 
 CHOICES: Final = {"ready": ("all", "any"), "log": ("text", "json", "off"), "batching": ("auto", "off")}
+SWITCHES: Final = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 INTEGERS: Final = {
     "port": (0, 65535),
     "memory": (0, 0),
@@ -73,6 +74,10 @@ class Settings(NamedTuple):
     )
     grace: float = _setting(30.0, "SNOOZE_GRACE", "longest wait for running requests after SIGTERM")
     idle: float = _setting(0.0, "SNOOZE_IDLE", "end after so long without a request, such as 5min; 0 is never")
+    watch: bool = _setting(False, "SNOOZE_WATCH", "'on': load new versions when they appear on disk, or 'off'")
+    allow_load: bool = _setting(
+        False, "SNOOZE_ALLOW_LOAD", "'on': clients may load and unload models over HTTP, or 'off'"
+    )
     threads: int = _setting(0, "SNOOZE_THREADS", "most threads of one run; 0 is the container's CPU limit")
     log: Literal["text", "json", "off"] = _setting(
         "text", "SNOOZE_LOG", "lines on stderr as 'text' or 'json', or 'off'; bodies are never logged"
@@ -131,6 +136,10 @@ def _parse(name: str, text: str) -> Any:
             from snooze.bundle.units import parse_duration
 
             return parse_duration(text)
+        case "watch" | "allow_load":
+            if text.lower() not in SWITCHES:
+                raise ValueError("expected one of: on, off")
+            return SWITCHES[text.lower()]
     if name in CHOICES and text not in CHOICES[name]:
         raise ValueError(f"expected one of: {', '.join(CHOICES[name])}")
     if name in INTEGERS:
@@ -146,4 +155,6 @@ def _parse(name: str, text: str) -> Any:
 def _format(value: object) -> str:
     if isinstance(value, tuple):
         return os.pathsep.join(map(str, cast("tuple[Path, ...]", value)))
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -33,7 +33,8 @@ class ServerState:
         self.metrics = metrics
         self.log = log
         self.capacity = Capacity(settings.max_in_flight)
-        self.budget = Budget(settings.memory or find_budget())
+        self.budget = Budget(0)
+        self.fit_budget()
         self.max_body = settings.max_body or min(MAX_BODY, self.budget.limit // COPIES)
         self.draining = False
         self.touched = perf_counter()
@@ -41,6 +42,10 @@ class ServerState:
         self.gauges: list[Value] = []
         self._id_prefix = os.urandom(6).hex().encode() + b"-"
         self._ids = 0
+
+    def fit_budget(self) -> None:
+        """Give requests the memory that the loaded models leave, together with what they hold now."""
+        self.budget.limit = self.settings.memory or find_budget() + self.budget.used
 
     @property
     def in_flight(self) -> int:

@@ -25,7 +25,8 @@ REQUEST_WAIT = 1.0  # seconds in which a connection may send its request, to be 
 SO_ATTACH_FILTER = 26  # socket(7); Python has no name for it
 FAILED = "the server does not start; its log says why"
 STOPPING = "the server is stopping"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # they end the process
+HANDLED = (*SIGNALS, signal.SIGHUP)
 
 
 class SocketHolder:
@@ -36,6 +37,8 @@ class SocketHolder:
         self._command = command
         self._child = 0
         self._was_ready = False
+        self._signalled = -1
+        self._on_terminal = os.isatty(2)
         self._refusal: Refusal | None = None
 
     def run(self) -> None:
@@ -43,13 +46,18 @@ class SocketHolder:
         for number in SIGNALS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGALRM, self._kill)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the command blocked them before it became this program
-        poll = select.poll()
-        poll.register(LISTENER, select.POLLIN)
+        signal.signal(signal.SIGHUP, self._hang_up)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)  # only to wake up
+        self._signalled, write = os.pipe()
+        for end in (self._signalled, write):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # the command blocked them before it became this program
         pause = MIN_PAUSE
         while True:
             write_log(f"asleep, waiting on {self._url}")
-            poll.poll()
+            while not self._wait(LISTENER):
+                pass
             code = self._run_server()
             if code == 0 or self._was_ready:
                 if code:
@@ -65,14 +73,15 @@ class SocketHolder:
     def _run_server(self) -> int:
         """Run the server until it ends; return its exit code, negative for a signal."""
         # A signal between the fork and the assignment would not be passed on to the child.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
             try:
                 for number in SIGNALS:
                     signal.signal(number, signal.SIG_DFL)
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server has its handler
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
                 os.dup2(write, READY)
                 os.set_inheritable(READY, True)  # dup2 does not do so where both are the same
                 environ = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": NAMES}
@@ -81,12 +90,34 @@ class SocketHolder:
                 os._exit(127)
         self._child = child
         os.close(write)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        status = os.waitpid(child, 0)[1]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        while (status := os.waitpid(child, os.WNOHANG))[0] == 0:
+            self._wait()
         self._child = 0
         self._was_ready = os.read(read, 1) != b""
         os.close(read)
-        return os.waitstatus_to_exitcode(status)
+        return os.waitstatus_to_exitcode(status[1])
+
+    def _wait(self, *descriptors: int) -> bool:
+        """
+        Wait until a descriptor can be read or a signal has come; return whether it was a descriptor.
+
+        A signal that came just before counts: its handler has not run yet, and a call that blocks would not notice it.
+        """
+        poll = select.poll()
+        for descriptor in (self._signalled, *descriptors):
+            poll.register(descriptor, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if self._signalled in ready:
+            os.read(self._signalled, 4096)
+        return bool(ready - {self._signalled})
+
+    def _hang_up(self, number: int, frame: object) -> None:
+        """Let the server reload, if there is one (the next one reads all anew), or stop if the terminal was closed."""
+        if self._on_terminal and not os.isatty(2):
+            self._stop(number, frame)
+        elif self._child:
+            self._send(number)
 
     def _stop(self, number: int, frame: object) -> None:
         """Stop the server, answer 503 to all that it does not take any more, and exit."""

@@ -42,6 +42,7 @@ class Server(UvicornServer):
         self._stop = asyncio.Event()
         self._parent = os.getppid()
         self._started_at = 0.0
+        self._reload_asked = False
         self.reason = IDLE
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -52,12 +53,21 @@ class Server(UvicornServer):
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
 
+    def reload(self) -> None:
+        """Look for other versions of the models soon. May be called by a signal handler, and before the start."""
+        self._reload_asked = True
+        if self._loop is not None and not self._app.state.draining:
+            self._loop.call_soon_threadsafe(self._begin_reload)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept requests, and report it."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._on_ready()
         self._started_at = self._app.begin()
+        if self._app.settings.watch:
+            self._app.reloader.begin()
+        self._begin_reload()
 
     async def main_loop(self) -> None:
         """Serve until a signal comes or nothing is asked. It wakes up once a second, uvicorn's ten times."""
@@ -102,6 +112,11 @@ class Server(UvicornServer):
             for connection in self._connections():
                 connection.stop(waited)
             await asyncio.sleep(MIN_TICK)
+
+    def _begin_reload(self) -> None:
+        if self._reload_asked:
+            self._reload_asked = False
+            self._app.reloader.ask()
 
     def _is_idle(self, idle: float) -> bool:
         """Return whether nothing was asked for so long. A client that woke us has a second to ask."""

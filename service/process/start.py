@@ -12,6 +12,7 @@ No garbage is collected meanwhile, and what was made is never looked at again (`
 import gc
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -60,13 +61,27 @@ def serve(settings: Settings, timer: StartupTimer) -> int:
         finally:
             os._exit(130 if number == signal.SIGINT else 0)
 
+    reload: Callable[[], None] | None = None
+    must_reload = False
+    on_terminal = os.isatty(2)
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        """Reload the models (after the start, if it comes before its end), or stop if the terminal was closed."""
+        nonlocal must_reload
+        must_reload = True
+        if on_terminal and not os.isatty(2):
+            signal.raise_signal(signal.SIGTERM)
+        elif reload is not None:
+            reload()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, hang_up)
     timer.mark("imports")
     listener, holder = open_listener(settings.host, settings.port, os.environ)
     timer.mark("listen")
-    repository = _load_or_name_missing_package(settings, timer)
-    app = _create_application(repository, settings)
+    # No name for the repository: what is replaced later must not be kept here.
+    app = _create_application(_load_or_name_missing_package(settings, timer), settings)
     log = app.state.log
 
     def ready() -> None:
@@ -74,7 +89,7 @@ def serve(settings: Settings, timer: StartupTimer) -> int:
         gc.enable()
         timer.mark("listen")
         _publish(app, timer)
-        served = ", ".join(f"{entry.name}/{entry.version}" for entry in repository.entries if entry.model)
+        served = ", ".join(f"{entry.name}/{entry.version}" for entry in app.repository.entries if entry.model)
         took = f"{timer.total * 1e3:.0f} ms"
         cold = f"serving {served} on {url} after {took}"
         message = cold if holder == "nobody" else f"woke in {took}, serving {served} on {url}"
@@ -86,10 +101,13 @@ def serve(settings: Settings, timer: StartupTimer) -> int:
 
     url = format_url(listener)
     server = Server(app, holder, ready)
+    reload = server.reload
+    if must_reload:
+        reload()
     server.run([listener])
     log.write("stop", f"stopped ({server.reason})")
-    if app.state.capacity.uses_threads:
-        # A run that was given up cannot be stopped, and the interpreter would wait for its thread.
+    if app.state.capacity.uses_threads or app.has_reloaded:
+        # A run that was given up, or a model that is loaded, cannot be stopped; the interpreter would wait for it.
         os._exit(0)
     return 0
 

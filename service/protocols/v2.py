@@ -51,8 +51,11 @@ ROUTES: Final = (
     Route("GET", "/v2/models/{model}/stats", "statistics"),
     Route("GET", "/v2/models/{model}/versions/{version}/stats", "statistics"),
     Route("POST", "/v2/repository/index", "index"),
+    Route("POST", "/v2/repository/models/{model}/load", "load"),
+    Route("POST", "/v2/repository/models/{model}/unload", "unload"),
 )
 EXTENSIONS: Final = ("binary_tensor_data", "classification", "parameters", "statistics")
+LOAD_EXTENSIONS: Final = ("model_repository", "model_repository(unload_dependents)")  # only with --allow-load
 DATA: Final = b'"data"'
 CLASSIFICATION: Final = "classification"
 HEADER_LENGTH: Final = b"inference-header-content-length"

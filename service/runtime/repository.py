@@ -1,6 +1,8 @@
 """The models of one server: loaded and proved; which of them can answer, and why the others cannot."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeAlias
 
 from snooze.bundle.errors import BundleError
 from snooze.bundle.store import Found
@@ -9,23 +11,35 @@ from snooze.service.runtime import model as models
 from snooze.service.runtime.model import Model
 from snooze.service.settings import Ready
 
+Problem: TypeAlias = BundleError | ServiceError
+
 
 class Entry:
-    """One version of one model: its model, or the error that prevents it from being served."""
+    """
+    One version of one model: its model, or the error that prevents it from being served.
 
-    __slots__ = ("error", "model", "name", "version")
+    With both, the model is served, and the error is that of another bundle which was to replace it.
+    """
+
+    __slots__ = ("error", "folder", "model", "name", "version")
 
     def __init__(
-        self, name: str, version: int, model: Model | None, error: BundleError | ServiceError | None = None
+        self,
+        name: str,
+        version: int,
+        model: Model | None,
+        error: Problem | None = None,
+        folder: Path = Path(),
     ) -> None:
         self.name = name
         self.version = version
         self.model = model
         self.error = error
+        self.folder = folder
 
 
 class Repository:
-    """All entries by name and version. The highest version of a name is its default."""
+    """All entries by name and version. The highest version of a name that can answer is its default."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.versions: dict[str, dict[int, Entry]] = {}
@@ -38,9 +52,8 @@ class Repository:
         return [entry for versions in self.versions.values() for entry in versions.values()]
 
     def default(self, name: str) -> Entry:
-        """Return the highest version of a model."""
-        versions = self.versions[name]
-        return versions[max(versions)]
+        """Return the highest version of a model that can answer, or if none can, the highest."""
+        return max(self.versions[name].values(), key=lambda one: (one.model is not None, one.version))
 
     def unready(self, ready: Ready) -> str | None:
         """Return why the server is not ready, or None: 'all' models must be proved, or 'any' of them."""
@@ -68,7 +81,7 @@ def prove(repository: Repository, mark: Callable[[str], None]) -> None:
             mark("warm_up")
             entry.model.prove(samples)
         except (BundleError, ServiceError) as error:
-            entry.model, entry.error = None, error
+            entry.model, entry.error = None, _without_frames(error)
         mark("golden")
 
 
@@ -87,6 +100,12 @@ def check(repository: Repository, ready: Ready) -> None:
 
 def _load(one: Found, processors: int) -> Entry:
     try:
-        return Entry(one.name, one.version, models.load(one.folder, one.bundle, processors))
+        return Entry(one.name, one.version, models.load(one.folder, one.bundle, processors), None, one.folder)
     except (BundleError, ServiceError) as error:
-        return Entry(one.name, one.version, None, error)
+        return Entry(one.name, one.version, None, _without_frames(error), one.folder)
+
+
+def _without_frames(error: Problem) -> Problem:
+    """Return an error that is kept, without the frames of its traceback: they would keep the model in memory."""
+    error.__context__ = None
+    return error.with_traceback(None)

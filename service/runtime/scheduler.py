@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from snooze.service.errors import DeadlineExceeded, Overloaded
 from snooze.service.messages import Call
+from snooze.service.metrics import Histogram
 from snooze.service.process.cpu import allowed
 from snooze.service.protocols.tensors import Array
 from snooze.service.runtime.cost import Cost
@@ -144,7 +145,9 @@ class Scheduler:
         from snooze.service.runtime.queues import Line
 
         slots = min(self._model.bundle.session.intra_op_threads, place.slots)
-        return Line(self._model, slots, self._join_rows, self._cost.predict, self._finish)
+        # Not a method of ours: in a cycle a model that is replaced would stay until the garbage collector comes.
+        finish = partial(_finish, self._capacity, self._cost, self._run_seconds, self._queue_seconds, self._rows)
+        return Line(self._model, slots, self._join_rows, self._cost.predict, finish)
 
     def _enqueue(
         self, place: "Place", line: "Line", call: Call, rows: int, began: float, seconds: float, start: float
@@ -186,15 +189,24 @@ class Scheduler:
         if job.run is None:
             self._capacity.count -= 1
 
-    def _finish(self, run: "Run", outcomes: "list[Outcome]") -> None:
-        """Learn from a run, and hand over its outcomes."""
-        self._capacity.count -= len(run.jobs)
-        took = run.end - run.begin
-        if took > run.seconds or all(isinstance(outcome, list) for outcome in outcomes):
-            self._cost.learn(run.rows, took)
-        self._run_seconds.observe(took)
-        self._rows.observe(run.rows)
-        for job, outcome in zip(run.jobs, outcomes, strict=True):
-            self._queue_seconds.observe(run.begin - job.queued)
-            job.finish(outcome)
-        run.jobs = ()  # its jobs refer to it: without this cycle their arrays are freed at once
+
+def _finish(
+    capacity: Capacity,
+    cost: Cost,
+    run_seconds: Histogram,
+    queue_seconds: Histogram,
+    rows: Histogram,
+    run: "Run",
+    outcomes: "list[Outcome]",
+) -> None:
+    """Learn from a run, and hand over its outcomes."""
+    capacity.count -= len(run.jobs)
+    took = run.end - run.begin
+    if took > run.seconds or all(isinstance(outcome, list) for outcome in outcomes):
+        cost.learn(run.rows, took)
+    run_seconds.observe(took)
+    rows.observe(run.rows)
+    for job, outcome in zip(run.jobs, outcomes, strict=True):
+        queue_seconds.observe(run.begin - job.queued)
+        job.finish(outcome)
+    run.jobs = ()  # its jobs refer to it: without this cycle their arrays are freed at once

@@ -231,4 +231,4 @@ def test_every_named_file_and_module_exists(name: str) -> None:
 def test_every_block_of_python_is_run_by_a_test() -> None:
     """Those of bundle.md by tests/bundle, the others by test_docs_examples.py."""
     with_python = {name: len(python_blocks(text)) for name, text in MARKDOWN.items() if python_blocks(text)}
-    assert with_python == {"docs/bundle.md": 1, "docs/convert.md": 1, "docs/http.md": 1}
+    assert with_python == {"docs/bundle.md": 1, "docs/convert.md": 1, "docs/http.md": 2}

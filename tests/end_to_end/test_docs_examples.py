@@ -40,7 +40,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(models: Path) -> Iterator[str]:
     """The URL of a server of that repository."""
-    command = [sys.executable, "-m", "snooze.cli", "serve", str(models), "--port", "0"]
+    command = [sys.executable, "-m", "snooze.cli", "serve", str(models), "--port", "0", "--allow-load"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stderr is not None
@@ -85,9 +85,9 @@ def test_the_examples_of_http_are_answered_as_shown(url: str, method: str, path:
     assert headers - {"connection"} <= documented | HEADERS_OF_ANY_SERVER
 
 
-def test_the_client_of_triton_runs_as_shown(url: str) -> None:
+@pytest.mark.parametrize("example", python_blocks(HTTP), ids=("infer", "load"))
+def test_the_client_of_triton_runs_as_shown(url: str, example: str) -> None:
     pytest.importorskip("tritonclient.http")
-    (example,) = python_blocks(HTTP)
     run: Callable[..., None] = exec
 
     run(example.replace("127.0.0.1:8080", url.removeprefix("http://")), {})

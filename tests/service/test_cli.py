@@ -75,6 +75,7 @@ def test_an_option_wins_over_the_environment(
     assert (settings.grace, settings.timeout, settings.max_body) == (7.0, 120.0, 2**20)
     assert settings.models == (Path("models"), Path("more"))
     assert settings.host == "127.0.0.1"
+    assert not settings.watch
     assert timer.wall["imports"] > 0
 
 
@@ -92,3 +93,11 @@ def test_a_bad_option_is_named(served: list[tuple[Settings, StartupTimer]], opti
 
     assert (caught.value.variable, caught.value.value) == (option, value)
     assert served == []
+
+
+def test_a_switch_needs_no_value(served: list[tuple[Settings, StartupTimer]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNOOZE_ALLOW_LOAD", "on")
+
+    run("models", "--watch")
+    ((settings, _),) = served
+    assert (settings.watch, settings.allow_load) == (True, True)

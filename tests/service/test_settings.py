@@ -36,6 +36,9 @@ def test_the_environment_wins_over_the_defaults_of_the_caller() -> None:
         ("SNOOZE_READY", "any", "ready", "any"),
         ("SNOOZE_LOG", "json", "log", "json"),
         ("K_REVISION", "tumour-00001", "revision", "tumour-00001"),
+        ("SNOOZE_WATCH", "on", "watch", True),
+        ("SNOOZE_WATCH", "0", "watch", False),
+        ("SNOOZE_ALLOW_LOAD", "True", "allow_load", True),
         ("PORT", "", "port", 8080),
     ],
 )
@@ -55,6 +58,7 @@ def test_reads_each_kind_of_value(variable: str, text: str, field: str, value: o
         ("SNOOZE_IDLE", "-1s", "expected a duration such as 500ms, 60s or 5m"),
         ("SNOOZE_READY", "some", "expected one of: all, any"),
         ("SNOOZE_LOG", "loud", "expected one of: text, json, off"),
+        ("SNOOZE_WATCH", "yes", "expected one of: on, off"),
         ("SNOOZE_MAX_IN_FLIGHT", "0", "expected an integer from 1 to 1000000"),
         ("K_REVISION", "a\nb", "expected printable ASCII"),
     ],
@@ -68,7 +72,9 @@ def test_a_bad_value_names_the_variable(variable: str, text: str, problem: str) 
 
 
 def test_what_is_written_to_an_environment_is_read_back() -> None:
-    settings = Settings(host="::1", port=1, models=(Path("/a"), Path("/b")), idle=2.5, timeout=0.25, revision="r")
+    settings = Settings(
+        host="::1", port=1, models=(Path("/a"), Path("/b")), idle=2.5, watch=True, timeout=0.25, revision="r"
+    )
 
     assert Settings.from_environ(settings.to_environ()) == settings
 

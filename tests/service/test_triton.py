@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.service.conftest import ELEMENT_TYPES, Running, StartServer
+from tests.service.conftest import ELEMENT_TYPES, Running, StartServer, publish, regressor
 
 from snooze.bundle.contract import Datatype
 from snooze.bundle.datatypes import DATATYPES
@@ -247,3 +247,28 @@ def test_errors_reach_the_client(triton: Any, model: str, shape: list[int], data
         triton.infer(model, [tensor])
 
     assert caught.value.message().startswith(message)
+
+
+def test_a_model_is_unloaded_and_loaded(start_server: StartServer, tmp_path: Path) -> None:
+    publish(tmp_path, "sum", regressor())
+    running = start_server(tmp_path, SNOOZE_ALLOW_LOAD="on")
+    running.wait_for("serving")
+    with http.InferenceServerClient(f"127.0.0.1:{running.port}") as triton:
+        assert "model_repository" in triton.get_server_metadata()["extensions"]
+        triton.unload_model("sum", unload_dependents=True)
+        unloaded = {"name": "sum", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded"}
+        assert triton.get_model_repository_index() == [unloaded]
+        assert not triton.is_model_ready("sum")
+        triton.load_model("sum")
+        assert triton.is_model_ready("sum", "1")
+        assert triton.get_model_repository_index()[0]["state"] == "READY"
+        with pytest.raises(utils.InferenceServerException, match="parameter 'config' is not supported"):
+            triton.load_model("sum", config="{}")
+        with pytest.raises(utils.InferenceServerException, match="model 'none' cannot be loaded"):
+            triton.load_model("none")
+
+
+def test_nobody_loads_where_it_is_not_allowed(triton: Any) -> None:
+    with pytest.raises(utils.InferenceServerException, match="no path '/v2/repository/models/sum/unload'"):
+        triton.unload_model("sum")
+    assert "model_repository" not in triton.get_server_metadata()["extensions"]

@@ -309,3 +309,17 @@ def test_queued_connections_are_refused_until_the_end(monkeypatch: pytest.Monkey
         assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 3\r\n")
         assert answer.endswith(b'{"error":"the server is stopping"}')
     assert listener.fileno() == -1
+
+
+def test_a_hangup_reaches_the_server_and_nobody_else(start_server: StartServer, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    publish(models, "tumour", classifier())
+    server = start_idle(start_server, models, "60s")
+    server.process.send_signal(signal.SIGHUP)  # nobody is there to reload
+    assert server.post("/predict", ROWS)["version"] == 1
+    publish(models, "tumour", classifier())
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("reloaded, serving tumour/1, tumour/2")
+
+    assert server.post("/predict", ROWS)["version"] == 2
+    assert server.stop() == 0

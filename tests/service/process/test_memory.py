@@ -3,9 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from snooze.service.process.memory import LEAST, PAGES, anonymous, find_budget, find_limit
+from snooze.service.process.memory import LEAST, PAGES, anonymous, find_budget, free
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+LIMIT = 112 * 2**20
+BUDGET = LIMIT * 7 // 8 - PAGES - 800 * PAGE
+V2_STAT = "anon 700\nfile 250\nfile_mapped 50\ninactive_file 150\nactive_file 100\n"
+V1_STAT = "cache 1\ntotal_mapped_file 50\ntotal_inactive_file 150\ntotal_active_file 100\n"
 
 
 @pytest.fixture
@@ -18,45 +22,42 @@ def proc(tmp_path: Path) -> Path:
     return folder
 
 
-def limit(tmp_path: Path, group: str, text: str, name: str = "memory.max") -> Path:
-    (tmp_path / "cgroup" / group).mkdir(parents=True, exist_ok=True)
-    (tmp_path / "cgroup" / group / name).write_text(text)
+def write(tmp_path: Path, group: str, **files: str) -> Path:
+    """Write the files of a control group; `memory_max` is `memory.max`."""
+    folder = tmp_path / "cgroup" / group
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("memory_", "memory.", 1)).write_text(text)
     return tmp_path / "cgroup"
 
 
 def test_the_least_limit_around_counts(tmp_path: Path, proc: Path) -> None:
-    limit(tmp_path, "a/b", "max\n")
-    limit(tmp_path, "a", "200000000\n")
+    write(tmp_path, "a/b", memory_max="max\n")
+    write(tmp_path, "a", memory_max=f"{LIMIT}\n")
 
-    assert find_limit(limit(tmp_path, "", "900000000\n"), proc) == 200_000_000
+    assert find_budget(write(tmp_path, "", memory_max="900000000\n"), proc) == BUDGET
 
 
 def test_a_container_sees_its_own_group_as_the_root(tmp_path: Path, proc: Path) -> None:
     (proc / "cgroup").write_text("0::/\n")
 
-    assert find_limit(limit(tmp_path, "", "117440512\n"), proc) == 112 * 2**20
+    assert find_budget(write(tmp_path, "", memory_max=f"{LIMIT}\n"), proc) == BUDGET
 
 
 def test_version_1_has_a_tree_of_its_own_for_memory(tmp_path: Path, proc: Path) -> None:
     (proc / "cgroup").write_text("5:cpu,cpuacct:/x\n4:memory:/a\n")
 
-    assert find_limit(limit(tmp_path, "memory/a", "117440512\n", "memory.limit_in_bytes"), proc) == 112 * 2**20
+    assert find_budget(write(tmp_path, "memory/a", memory_limit_in_bytes=f"{LIMIT}\n"), proc) == BUDGET
 
 
 def test_without_a_limit_a_quarter_of_the_machine_is_free(tmp_path: Path, proc: Path) -> None:
-    assert find_limit(tmp_path, proc) is None
-    assert find_limit(tmp_path, tmp_path) is None
     assert find_budget(tmp_path, proc) == PAGE * os.sysconf("SC_PHYS_PAGES") // 4
-
-
-def test_the_budget_is_what_the_process_and_a_reserve_leave(tmp_path: Path, proc: Path) -> None:
-    cgroup = limit(tmp_path, "a/b", "117440512\n")
-
-    assert find_budget(cgroup, proc) == 112 * 2**20 * 7 // 8 - PAGES - 800 * PAGE
+    assert free(tmp_path, proc) is None
+    assert free(tmp_path, tmp_path) is None
 
 
 def test_a_process_that_fills_its_limit_has_a_little(tmp_path: Path, proc: Path) -> None:
-    assert find_budget(limit(tmp_path, "a/b", "4096\n"), proc) == LEAST
+    assert find_budget(write(tmp_path, "a/b", memory_max="4096\n"), proc) == LEAST
 
 
 def test_anonymous_memory_of_this_process_is_counted() -> None:
@@ -65,3 +66,19 @@ def test_anonymous_memory_of_this_process_is_counted() -> None:
 
     assert anonymous() - before > 15_000_000
     assert len(held) == 20_000_000
+
+
+@pytest.mark.parametrize(("limit", "used", "expected"), [(2000, 1000, 1200), (900, 1200, 0)])
+def test_page_cache_that_nothing_maps_is_free(tmp_path: Path, proc: Path, limit: int, used: int, expected: int) -> None:
+    group = write(tmp_path, "a/b", memory_max=f"{limit}\n", memory_current=f"{used}\n", memory_stat=V2_STAT)
+
+    assert free(group, proc) == expected
+
+
+def test_page_cache_of_version_1(tmp_path: Path, proc: Path) -> None:
+    (proc / "cgroup").write_text("4:memory:/\n")
+    group = write(
+        tmp_path, "memory", memory_limit_in_bytes="2000\n", memory_usage_in_bytes="1000\n", memory_stat=V1_STAT
+    )
+
+    assert free(group, proc) == 1200

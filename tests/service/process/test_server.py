@@ -1,16 +1,21 @@
 """How a server serves and stops: in a process, or in a thread where a test changes how long it waits."""
 
+import re
+import shutil
 import signal
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tests.service.conftest import DEADLINE, StartServer
+from onnx import helper
+from tests.service.conftest import DEADLINE, Graph, StartServer, classifier, publish
 from tests.service.process.processes import (
     COMMAND,
     HEAD,
@@ -23,6 +28,7 @@ from tests.service.process.processes import (
     wait_for_refusal,
 )
 
+from snooze.bundle.contract import Tensor
 from snooze.service.app import Application, create_app
 from snooze.service.http import connection as connection_module
 from snooze.service.process.listener import listen
@@ -176,3 +182,84 @@ def test_half_a_body_is_no_prediction_and_holds_up_no_end(
 
         assert server.process.wait(DEADLINE) == 0  # not after the grace
         assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_signal_and_a_watch_load_what_is_new_while_requests_are_answered(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """No answer is missing or wrong while versions come and go, one of which is bad."""
+    models = tmp_path / "models"
+    publish(models, "tumour", classifier())
+    server = start_server(models, SNOOZE_WATCH="on")
+    server.wait_for("serving")
+    stop = threading.Event()
+
+    def ask() -> list[int]:
+        versions = []
+        while not stop.is_set():
+            versions.append(server.post("/predict", ROWS)["version"])
+        return versions
+
+    with ThreadPoolExecutor(4) as pool:
+        clients = [pool.submit(ask) for _ in range(4)]
+        try:
+            publish(models, "tumour", classifier())
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for("reloaded, serving tumour/1, tumour/2")
+            bad = publish(models, "tumour", classifier())
+            (bad / "model.onnx").write_bytes(b"")
+            server.wait_for("refused tumour/3")
+            shutil.rmtree(models / "tumour" / "1")
+            server.wait_for("unloaded tumour/1")
+        finally:
+            stop.set()
+    answered = [client.result() for client in clients]
+
+    assert all(versions == sorted(versions) and set(versions) == {1, 2} for versions in answered)
+    with urllib.request.urlopen(f"{server.url}/readyz", timeout=DEADLINE) as answer:
+        assert answer.status == 200
+    assert server.stop() == 0
+
+
+def test_a_replaced_model_is_released(start_server: StartServer, tmp_path: Path) -> None:
+    models, size = tmp_path / "models", 32 * 2**20
+    publish(models, "table", table(size))
+    server = start_server(models, SNOOZE_ALLOW_LOAD="on")
+    server.wait_for("serving")
+
+    def resident() -> int:
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
+
+    loaded = resident()
+    server.post("/v2/repository/models/table/unload", {})
+    assert resident() < loaded - 0.75 * size
+    server.post("/v2/repository/models/table/load", {})
+    for version in range(2, 8):
+        publish(models, "table", table(size))
+        shutil.rmtree(models / "table" / str(version - 1))
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for(f"reloaded, serving table/{version}")
+        assert server.post("/predict", [0])["version"] == version
+    assert resident() < loaded + size
+
+
+def table(size: int) -> Graph:
+    """A row of a table of `size` bytes for each number."""
+    nodes = [helper.make_node("Gather", ["table", "row"], ["value"])]
+    inputs, outputs = [Tensor("row", "INT64", (-1,))], [Tensor("value", "FP32", (-1, 4), "value")]
+    weights = {"table": np.random.default_rng(7).random((size // 16, 4), np.float32)}
+    return Graph(nodes, inputs, outputs, {"row": np.arange(3)}, weights)
+
+
+def test_a_server_stops_while_a_model_is_loaded(start_server: StartServer, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    publish(models, "tumour", classifier())
+    server = start_server(models, SNOOZE_WATCH="on")
+    server.wait_for("serving")
+    publish(models, "table", table(64 * 2**20))
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.05)  # whatever it does by then, it must end well
+
+    assert server.stop() == 0
+    assert "Traceback" not in server.text()

@@ -207,6 +207,42 @@ def test_a_signal_while_starting_refuses_those_who_wait(
     assert server.text() == ""
 
 
+def test_a_reload_that_is_asked_for_too_early_happens_when_it_is_ready(
+    start_server: StartServer, tumour: Path, tmp_path: Path
+) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    server = start_server(tumour, command=(str(HELD), str(hold)))
+    wait_for_port(server)
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.05)
+    hold.unlink()
+
+    server.wait_for("reloaded, serving tumour/1")
+    assert server.stop() == 0
+
+
+def test_a_terminal_that_is_closed_ends_the_server(tumour: Path) -> None:
+    ours, theirs = os.openpty()
+    environ = {**os.environ, "SNOOZE_MODELS": str(tumour), "SNOOZE_HOST": "127.0.0.1", "PORT": "0"}
+    environ["SNOOZE_LOG"] = "text"
+    command = [sys.executable, "-m", "snooze.service"]
+    process = subprocess.Popen(command, env=environ, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    try:
+        while b"serving" not in os.read(ours, 1000):
+            pass
+        process.send_signal(signal.SIGHUP)
+        while b"reloaded" not in os.read(ours, 1000):
+            pass
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)  # as the shell does for its jobs
+
+        assert process.wait(DEADLINE) == 0
+    finally:
+        process.kill()
+
+
 def read_all(connection: socket.socket) -> bytes:
     """Read until the server closes; a reset raises."""
     answer = b""

@@ -19,6 +19,15 @@ def test_the_highest_version_is_the_default(tmp_path: Path) -> None:
     assert load(find(tmp_path), 1).default("sum").version == 10
 
 
+def test_a_version_that_cannot_answer_is_no_default(tmp_path: Path) -> None:
+    publish(tmp_path, "sum", regressor())
+    publish(tmp_path, "sum", regressor(), golden_outputs=OTHER)
+    repository = load(find(tmp_path), 1)
+    prove(repository, lambda phase: None)
+
+    assert repository.default("sum").version == 1
+
+
 def test_a_loaded_model_is_not_ready_until_it_is_proved(tmp_path: Path) -> None:
     publish(tmp_path, "sum", regressor())
     repository = load(find(tmp_path), 1)

@@ -11,8 +11,8 @@ from typing import Any, Final, Protocol
 
 from snooze.service.messages import Route
 from snooze.service.openapi import plain, v1, v2
-from snooze.service.openapi.pages import NEVER, PAGES, TEXT, Page
-from snooze.service.openapi.tensors import COUNT, Schema
+from snooze.service.openapi.pages import NEVER, PAGES, Page
+from snooze.service.openapi.schemas import COUNT, TEXT, Schema, object_of
 from snooze.service.protocols.tensors import Signature
 from snooze.service.requests import MAX_TIMEOUT
 from snooze.service.runtime.repository import Entry, Repository
@@ -47,7 +47,7 @@ ERRORS: Final = {
     504: "The time of the request is over.",
 }
 OF_PREDICTIONS: Final = tuple(status for status in ERRORS if status != 501)
-EVERYWHERE: Final = (431, 503)
+EVERYWHERE: Final = (408, 429, 431, 503)  # what a connection answers to any request
 HEADERS: Final[dict[str, Schema]] = {
     "X-Request-Id": {"description": "The client's, or a new one.", "required": True, "schema": TEXT},
     "traceparent": {"description": "The client's W3C trace context.", "schema": TEXT},
@@ -80,7 +80,7 @@ def describe(
 ) -> dict[str, Any]:
     """Return the document of a server of this version; `protocols` are the routes of each protocol, by its name."""
     components: dict[str, dict[str, Any]] = {
-        "schemas": {"Error": {"type": "object", "required": ["error"], "properties": {"error": TEXT}}},
+        "schemas": {"Error": object_of({"error": TEXT})},
         "responses": {str(status): _error(status) for status in ERRORS},
         "parameters": _parameters(repository),
         "headers": HEADERS,

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from snooze.service.openapi.tensors import COUNT, Schema
+from snooze.service.openapi.schemas import COUNT, TEXT, Schema, list_of, object_of
 
 
 class Page(NamedTuple):
@@ -24,16 +24,11 @@ NEVER: Final[Schema] = {}
 
 
 def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "required": list(properties), "properties": properties}
+    return object_of(properties)
 
 
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-TEXT: Final[Schema] = {"type": "string"}
 DURATION: Final = _object(count=COUNT, ns=COUNT)
-TENSORS: Final = _list(_object(name=TEXT, datatype=TEXT, shape=_list({"type": "integer"})))
+TENSORS: Final = list_of(_object(name=TEXT, datatype=TEXT, shape=list_of({"type": "integer"})))
 STATISTICS: Final = _object(
     name=TEXT,
     version=TEXT,
@@ -50,9 +45,9 @@ STATISTICS: Final = _object(
         cache_hit=DURATION,
         cache_miss=DURATION,
     ),
-    batch_stats=_list({"type": "object"}),
+    batch_stats=list_of({"type": "object"}),
 )
-WITH_BODY: Final = (400, 408, 413, 415)
+WITH_BODY: Final = (400, 413, 415)
 STATUS: Final = _object(
     version=TEXT, state={"enum": ["AVAILABLE", "END"]}, status=_object(error_code=TEXT, error_message=TEXT)
 )
@@ -63,27 +58,27 @@ PAGES: Final = {
     "ready": Page("Say whether the server can answer", _object(ready={"const": True}, live={"const": True})),
     "metrics": Page("Return the metrics in Prometheus' text format", None),
     "openapi": Page("Return this document", _object(openapi=TEXT, info={"type": "object"}, paths={"type": "object"})),
-    "server": Page("Describe the server", _object(name=TEXT, version=TEXT, extensions=_list(TEXT))),
+    "server": Page("Describe the server", _object(name=TEXT, version=TEXT, extensions=list_of(TEXT))),
     "model": Page(
         "Describe the signature of a model",
-        _object(name=TEXT, versions=_list(TEXT), platform=TEXT, inputs=TENSORS, outputs=TENSORS),
+        _object(name=TEXT, versions=list_of(TEXT), platform=TEXT, inputs=TENSORS, outputs=TENSORS),
         (404,),
     ),
     "model_ready": Page("Say whether a model can answer", _object(name=TEXT, ready={"const": True}), (404,)),
     "index": Page(
         "List all versions of all models",
-        _list(_object(name=TEXT, version=TEXT, state={"enum": ["READY", "UNAVAILABLE"]}, reason=TEXT)),
+        list_of(_object(name=TEXT, version=TEXT, state={"enum": ["READY", "UNAVAILABLE"]}, reason=TEXT)),
         WITH_BODY,
         {"type": "object", "properties": {"ready": {"type": "boolean", "description": "Only those that can answer."}}},
     ),
-    "statistics": Page("Return how often and how long models ran", _object(model_stats=_list(STATISTICS)), (404,)),
+    "statistics": Page("Return how often and how long models ran", _object(model_stats=list_of(STATISTICS)), (404,)),
     "load": Page("Load a model, or its new versions", {"type": "object"}, WITH_BODY, PARAMETERS, unlisted=True),
     "unload": Page("Stop serving a model", {"type": "object"}, WITH_BODY, PARAMETERS, unlisted=True),
-    "models": Page("List the names of all models", _object(models=_list(TEXT))),
+    "models": Page("List the names of all models", _object(models=list_of(TEXT))),
     "model_status": Page(
         "Say whether a model can answer, and the state of its versions",
-        _object(name=TEXT, ready={"const": True}, model_version_status=_list(STATUS)),
+        _object(name=TEXT, ready={"const": True}, model_version_status=list_of(STATUS)),
         (404,),
     ),
-    "verb": Page("Refuse what V1 has besides predictions", NEVER, (404, 501)),
+    "verb": Page("Refuse what V1 has besides predictions", NEVER, (404, 413, 501)),
 }

@@ -3,7 +3,8 @@
 from math import prod
 from typing import Any, Final
 
-from snooze.service.openapi.tensors import Schema, any_of, draw, nested, scalar
+from snooze.service.openapi.schemas import TEXT, Schema, any_of, list_of, object_of
+from snooze.service.openapi.tensors import draw, nested, scalar
 from snooze.service.protocols.tensors import Signature, TensorSpec
 
 MAX_LABELS: Final = 100  # listed; a classifier of thousands would be most of the document
@@ -17,7 +18,7 @@ def request(signature: Signature) -> Schema:
     if len(specs) > 1:
         row = by_name({spec.name: row_of(spec, scalar(spec)) for spec in specs})
     rows = rows_of(specs, row) | {"description": "The server also takes the bare list, without an object around it."}
-    return {"type": "object", "required": ["rows"], "properties": {"rows": rows}}
+    return object_of({"rows": rows})
 
 
 def response(signature: Signature) -> Schema:
@@ -41,16 +42,10 @@ def response(signature: Signature) -> Schema:
             properties["value"] = _value(spec) if by_row else {}
         else:
             properties[spec.name] = row
-    prediction = {"type": "object", "required": list(always), "properties": always | sometimes}
-    return {
-        "type": "object",
-        "required": ["model", "version", "predictions"],
-        "properties": {
-            "model": {"const": signature.model},
-            "version": {"const": signature.version},
-            "predictions": {"type": "array", "items": prediction},
-        },
-    }
+    prediction = object_of(always)
+    prediction["properties"] |= sometimes
+    model, version = {"const": signature.model}, {"const": signature.version}
+    return object_of({"model": model, "version": version, "predictions": list_of(prediction)})
 
 
 def example(signature: Signature) -> Any:
@@ -79,29 +74,28 @@ def row_of(spec: TensorSpec, value: Schema) -> Schema:
 def rows_of(specs: list[TensorSpec], row: Schema) -> Schema:
     """Return the schema of a list of rows: as many as the inputs' first dimension says, at least one."""
     fixed = [spec.shape[0] for spec in specs if spec.shape and spec.shape[0] != -1]
-    if not fixed:
-        return {"type": "array", "items": row, "minItems": 1}
-    return {"type": "array", "items": row, "minItems": max(fixed), "maxItems": min(fixed)}
+    limits = {"minItems": max(fixed), "maxItems": min(fixed)} if fixed else {"minItems": 1}
+    return list_of(row) | limits
 
 
 def by_name(schemas: dict[str, Schema]) -> Schema:
     """Return the schema of an object that holds all of these and nothing else."""
-    return {"type": "object", "required": list(schemas), "properties": schemas, "additionalProperties": False}
+    return object_of(schemas) | {"additionalProperties": False}
 
 
 def _label(names: tuple[str, ...] | None, spec: TensorSpec) -> Schema:
     one = _class(names, scalar(spec))
     if -1 in spec.shape[1:]:
-        return any_of(one, {"type": "array", "items": one})
+        return any_of(one, list_of(one))
     number = prod(spec.shape[1:])
-    return one if number == 1 else {"type": "array", "items": one, "minItems": number, "maxItems": number}
+    return one if number == 1 else list_of(one, number)
 
 
 def _class(names: tuple[str, ...] | None, number: Schema) -> Schema:
     """Return the schema of a label: a name, or the number of a class that has none."""
     if names is None or number["type"] == "string":
         return number
-    return any_of({"type": "string"} | ({"enum": list(names)} if len(names) <= MAX_LABELS else {}), number)
+    return any_of(TEXT | ({"enum": list(names)} if len(names) <= MAX_LABELS else {}), number)
 
 
 def _value(spec: TensorSpec) -> Schema:

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
+from snooze.service.openapi.schemas import COUNT, Schema, list_of
 from snooze.service.protocols.tensors import Array, Signature, TensorSpec
 
-Schema: TypeAlias = dict[str, Any]
-
-COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 FORMATS: Final = {"FP32": "float", "FP64": "double"}
 MAX_DRAWN: Final = 4096  # values; an example of a large picture would be most of the document
 DRAWN_SIZE: Final = 4  # of a variable dimension that is not the rows
@@ -35,7 +33,7 @@ def scalar(spec: TensorSpec) -> Schema:
 def nested(value: Schema, shape: Sequence[int]) -> Schema:
     """Return the schema of lists of values nested as `shape`, in which -1 is any size; of one value for no shape."""
     for size in reversed(shape):
-        value = {"type": "array", "items": value} | ({} if size == -1 else {"minItems": size, "maxItems": size})
+        value = list_of(value, size)
     return value
 
 
@@ -48,13 +46,7 @@ def sizes(spec: TensorSpec) -> Schema:
     """Return the schema of a shape that fits."""
     # Not `const`, which openapi-python-client then expects in the other positions, too.
     fitting = [COUNT if size == -1 else {"type": "integer", "minimum": size, "maximum": size} for size in spec.shape]
-    schema: Schema = {"type": "array", "items": COUNT, "minItems": len(fitting), "maxItems": len(fitting)}
-    return schema | ({"prefixItems": fitting} if fitting else {})
-
-
-def any_of(*schemas: Schema) -> Schema:
-    """Return the schema of what fits one of `schemas` or several."""
-    return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+    return list_of(COUNT, len(fitting)) | ({"prefixItems": fitting} if fitting else {})
 
 
 def draw(signature: Signature) -> dict[str, Array] | None:

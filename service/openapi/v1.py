@@ -3,7 +3,8 @@
 from typing import Any
 
 from snooze.service.openapi.plain import by_name, draw_rows, row_of, rows_of
-from snooze.service.openapi.tensors import Schema, any_of, nested, scalar
+from snooze.service.openapi.schemas import TEXT, Schema, any_of, list_of
+from snooze.service.openapi.tensors import nested, scalar
 from snooze.service.protocols.tensors import Signature, TensorSpec
 
 
@@ -28,7 +29,7 @@ def response(signature: Signature) -> Schema:
     specs = signature.outputs.values()
     rows = {spec.name: nested(scalar(spec), spec.shape[1:]) for spec in specs}
     columns = {spec.name: nested(scalar(spec), spec.shape) for spec in specs}
-    predictions = {"type": "array", "items": _one_or_by_name(rows)[0]}
+    predictions = list_of(_one_or_by_name(rows)[0])
     return {
         "type": "object",
         "properties": {"predictions": predictions, "outputs": _one_or_by_name(columns)[0]},
@@ -45,9 +46,7 @@ def example(signature: Signature) -> Any:
 def _value(spec: TensorSpec) -> Schema:
     """Return the schema of one value; a string may be in base64."""
     value = scalar(spec)
-    return (
-        any_of(value, by_name({"b64": {"type": "string", "contentEncoding": "base64"}})) if spec.kind == "O" else value
-    )
+    return any_of(value, by_name({"b64": TEXT | {"contentEncoding": "base64"}})) if spec.kind == "O" else value
 
 
 def _one_or_by_name(schemas: dict[str, Schema]) -> list[Schema]:

@@ -1,58 +1,50 @@
 """The bodies of the Open Inference Protocol (V2) as JSON Schema."""
 
-from typing import Any
+from typing import Any, Final
 
-from snooze.service.openapi.tensors import Schema, any_of, draw, flat, nested, scalar, sizes
+from snooze.service.openapi.schemas import COUNT, TEXT, Schema, any_of, list_of, object_of
+from snooze.service.openapi.tensors import draw, flat, nested, scalar, sizes
 from snooze.service.protocols.tensors import Signature, TensorSpec
 from snooze.service.protocols.v2 import MAX_ID
 from snooze.service.requests import MAX_TIMEOUT
 
-
-def request(signature: Signature) -> Schema:
-    """Return the schema of a request whose tensors are all JSON."""
-    inputs = [_input(spec) for spec in signature.inputs.values()]
-    output = {
-        "type": "object",
-        "required": ["name"],
-        "properties": {
-            "name": {"enum": signature.output_names},
-            "parameters": {"type": ["object", "null"], "properties": {"binary_data": {"type": "boolean"}}},
-        },
-    }
-    timeout = {
+PARAMETERS: Final = {
+    "timeout": {
         "type": ["integer", "null"],
         "minimum": 0,
         "maximum": int(MAX_TIMEOUT * 1e6),
         "description": "Microseconds that the request may take; 0 is no limit.",
+    },
+    "binary_data_output": {"type": "boolean", "description": "Outputs are binary unless they say otherwise."},
+}
+OF_OUTPUT: Final = {
+    "binary_data": {"type": "boolean"},
+    "classification": COUNT | {"description": "The output as so many of its highest values; 0: the output itself."},
+}
+
+
+def request(signature: Signature) -> Schema:
+    """Return the schema of a request whose tensors are all JSON."""
+    output = object_of({"name": {"enum": signature.output_names}})
+    output["properties"]["parameters"] = _or_null({"type": "object", "properties": OF_OUTPUT})
+    schema = object_of({"inputs": _each_once([_input(spec) for spec in signature.inputs.values()])})
+    schema["properties"] |= {
+        "id": _or_null(TEXT) | {"maxLength": MAX_ID},
+        "outputs": _or_null(list_of(output)) | {"description": "Which, in this order; all if it is empty."},
+        "parameters": _or_null({"type": "object", "properties": PARAMETERS}),
     }
-    parameters = {
-        "timeout": timeout,
-        "binary_data_output": {"type": "boolean", "description": "Outputs are binary unless they say otherwise."},
-    }
-    return {
-        "type": "object",
-        "required": ["inputs"],
-        "properties": {
-            "id": {"type": ["string", "null"], "maxLength": MAX_ID},
-            "inputs": _each_once(inputs),
-            "outputs": {"type": ["array", "null"], "items": output, "description": "Which, in order; all if empty."},
-            "parameters": {"type": ["object", "null"], "properties": parameters},
-        },
-    }
+    return schema
 
 
 def response(signature: Signature) -> Schema:
     """Return the schema of a response whose tensors are all JSON."""
-    return {
-        "type": "object",
-        "required": ["model_name", "model_version", "id", "outputs"],
-        "properties": {
-            "model_name": {"const": signature.model},
-            "model_version": {"const": signature.version_text},
-            "id": {"type": "string"},
-            "outputs": {"type": "array", "items": any_of(*map(_output, signature.outputs.values()))},
-        },
-    }
+    outputs = [_output(spec) for spec in signature.outputs.values()]
+    numbers = [spec.name for spec in signature.outputs.values() if spec.kind in "fiu"]
+    if numbers:
+        texts = {"datatype": {"const": "BYTES"}, "shape": list_of(COUNT), "data": list_of(TEXT)}
+        outputs.append(object_of({"name": {"enum": numbers}, **texts}) | {"description": "With `classification`."})
+    head = {"model_name": {"const": signature.model}, "model_version": {"const": signature.version_text}, "id": TEXT}
+    return object_of({**head, "outputs": list_of(any_of(*outputs))})
 
 
 def example(signature: Signature) -> Any:
@@ -83,18 +75,17 @@ def _output(spec: TensorSpec) -> Schema:
 
 
 def _tensor(spec: TensorSpec, datatype: Schema, data: Schema) -> Schema:
-    return {
-        "type": "object",
-        "required": ["name", "datatype", "shape", "data"],
-        "properties": {"name": {"const": spec.name}, "datatype": datatype, "shape": sizes(spec), "data": data},
-    }
+    return object_of({"name": {"const": spec.name}, "datatype": datatype, "shape": sizes(spec), "data": data})
 
 
 def _each_once(tensors: list[Schema]) -> Schema:
     """Return the schema of a list that holds each of the tensors once, in any order."""
-    number = len(tensors)
-    schema = {"type": "array", "items": any_of(*tensors), "minItems": number, "maxItems": number}
-    if number > 1:
+    schema = list_of(any_of(*tensors), len(tensors))
+    if len(tensors) > 1:
         names = [tensor["properties"]["name"] for tensor in tensors]
         schema["allOf"] = [{"contains": {"type": "object", "properties": {"name": name}}} for name in names]
     return schema
+
+
+def _or_null(schema: Schema) -> Schema:
+    return schema | {"type": [schema["type"], "null"]}

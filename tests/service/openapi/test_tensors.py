@@ -10,7 +10,8 @@ from tests.service.conftest import ELEMENT_TYPES
 
 from snooze.bundle.contract import Datatype, Tensor
 from snooze.service.errors import InvalidTensor
-from snooze.service.openapi.tensors import any_of, flat, nested, scalar, sizes
+from snooze.service.openapi.schemas import any_of
+from snooze.service.openapi.tensors import flat, nested, scalar, sizes
 from snooze.service.protocols.tensors import TensorSpec, count, from_json
 
 VALUES = st.one_of(

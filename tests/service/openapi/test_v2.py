@@ -91,3 +91,16 @@ def test_the_response_is_what_the_codec_gives(outputs: Any, labels: Any, probabi
     for key in ("name", "datatype", "shape", "data"):
         wrong = {**document["outputs"][0], key: None}
         assert not fits(response(one), {**document, "outputs": [wrong]})
+
+
+def test_the_highest_values_of_an_output_are_texts() -> None:
+    pytest.importorskip("snooze.service.protocols.classification")
+    one = signature(outputs=[Tensor("y", "FP32", (-1, 2), "scores"), Tensor("z", "BOOL", (-1,))])
+    document = {"inputs": [X], "outputs": [{"name": "y", "parameters": {"classification": 1}}]}
+    assert fits(request(one), document)
+    assert accepts(v2, one, document)
+
+    got = answer(v2, one, [[[0.2, 0.8], [0.5, 0.5]], [True, False]], classes=[1, 0])
+
+    assert got["outputs"][0]["datatype"] == "BYTES"
+    assert fits(response(one), got)

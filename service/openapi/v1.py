@@ -13,15 +13,14 @@ def request(signature: Signature) -> Schema:
     specs = list(signature.inputs.values())
     rows = {spec.name: row_of(spec, _value(spec)) for spec in specs}
     columns = {spec.name: rows_of([spec], rows[spec.name]) if spec.shape else _value(spec) for spec in specs}
-    return {
-        "type": "object",
-        "properties": {
-            "instances": any_of(*(rows_of(specs, row) for row in _one_or_by_name(rows))),
-            "inputs": any_of(*_one_or_by_name(columns)),
-            "signature_name": {"enum": ["serving_default", "", None]},
-        },
-        "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+    # As one object, and not as one of two: client generators make a class of it.
+    properties = {
+        "instances": any_of(*(rows_of(specs, row) for row in _one_or_by_name(rows))),
+        "inputs": any_of(*_one_or_by_name(columns)),
+        "signature_name": {"enum": ["serving_default", "", None]},
     }
+    either = {"minProperties": 1, "not": {"required": ["instances", "inputs"]}}
+    return {"type": "object", "properties": properties, **either}
 
 
 def response(signature: Signature) -> Schema:
@@ -29,12 +28,8 @@ def response(signature: Signature) -> Schema:
     specs = signature.outputs.values()
     rows = {spec.name: nested(scalar(spec), spec.shape[1:]) for spec in specs}
     columns = {spec.name: nested(scalar(spec), spec.shape) for spec in specs}
-    predictions = list_of(_one_or_by_name(rows)[0])
-    return {
-        "type": "object",
-        "properties": {"predictions": predictions, "outputs": _one_or_by_name(columns)[0]},
-        "oneOf": [{"required": ["predictions"]}, {"required": ["outputs"]}],
-    }
+    properties = {"predictions": list_of(_one_or_by_name(rows)[0]), "outputs": _one_or_by_name(columns)[0]}
+    return {"type": "object", "properties": properties, "minProperties": 1, "maxProperties": 1}
 
 
 def example(signature: Signature) -> Any:

@@ -20,6 +20,7 @@ from snooze.service.errors import InvalidRequest, InvalidTensor, NotInJson
 from snooze.service.messages import Call, Headers, Route
 from snooze.service.protocols.plain import CHUNK_ROWS, binary_path, stack
 from snooze.service.protocols.tensors import (
+    LONG_LIST,
     Array,
     Signature,
     TensorSpec,
@@ -54,13 +55,15 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) ->
         InvalidRequest: the request does not follow the protocol.
         InvalidTensor: an input does not fit the model's signature.
     """
+    if len(body) > LONG_LIST and len(signature.inputs) == 1:
+        from snooze.service.protocols.numbers import read_rows
+
+        (spec,) = signature.inputs.values()
+        found = read_rows(spec, body, "instances") or read_rows(spec, body, "inputs")
+        if found is not None:
+            return Call({spec.name: found[1]}, signature.output_names, columns=_is_by_column(found[0]))
     document = parse_json(body, binary_path(signature))
-    if type(document) is not dict or ("instances" in document) == ("inputs" in document):
-        raise InvalidRequest("expected a JSON object with either 'instances' or 'inputs'")
-    if document.get("signature_name") not in (None, "", SIGNATURE_NAME):
-        got = brief(document["signature_name"])
-        raise InvalidRequest(f"signature_name: the only one is '{SIGNATURE_NAME}', got {got}")
-    columns = "inputs" in document
+    columns = _is_by_column(document)
     values = _read_columns(signature, document["inputs"]) if columns else _read_rows(signature, document["instances"])
     booleans = may_hold_booleans(body, body.find(b"["))
     feeds = {name: _tensor(spec, values[name], booleans) for name, spec in signature.inputs.items()}
@@ -89,6 +92,16 @@ def encode(signature: Signature, call: Call, arrays: list[Array], request_id: by
             if not finite(array):
                 raise NotInJson(name, binary_path(signature))
     return body, [JSON]
+
+
+def _is_by_column(document: Any) -> bool:
+    """Return whether a request is by column, which is otherwise by row."""
+    if type(document) is not dict or ("instances" in document) == ("inputs" in document):
+        raise InvalidRequest("expected a JSON object with either 'instances' or 'inputs'")
+    if document.get("signature_name") not in (None, "", SIGNATURE_NAME):
+        got = brief(document["signature_name"])
+        raise InvalidRequest(f"signature_name: the only one is '{SIGNATURE_NAME}', got {got}")
+    return "inputs" in document
 
 
 def _read_rows(signature: Signature, rows: object) -> Mapping[str, list[Any]]:

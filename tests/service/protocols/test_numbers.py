@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from snooze.bundle.contract import Datatype, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.service.errors import RequestError
-from snooze.service.protocols import numbers, plain, v2
+from snooze.service.protocols import numbers, plain, v1, v2
 from snooze.service.protocols.numbers import NotNumbers, NumberList, cut
 from snooze.service.protocols.tensors import LONG_LIST, Signature, TensorSpec
 
@@ -113,6 +113,19 @@ def test_both_parsers_agree_on_rows(tensor: tuple[Datatype, list[int], str], bod
     datatype, shape, text = tensor
     for sizes in ((-1,) * len(shape), (-1, 1)):
         decode_both_ways(plain, signature(Tensor("x", datatype, sizes)), (body % text).encode())
+
+
+V1_BODIES = [
+    *['{"instances": %s}', '{"inputs":%s}', '{"signature_name":"serving_default","instances":%s}'] * 3,
+    *['{"instances":%s,"inputs":[1]}', '{"signature_name":"x","inputs":%s}', '{"inputs":{"x":%s}}', "%s"],
+]
+
+
+@given(tensors(), st.sampled_from(V1_BODIES))
+def test_both_parsers_agree_on_instances(tensor: tuple[Datatype, list[int], str], body: str) -> None:
+    datatype, shape, text = tensor
+    for sizes in ((-1,) * len(shape), (-1, 1)):
+        decode_both_ways(v1, signature(Tensor("x", datatype, sizes)), (body % text).encode())
 
 
 LONG = f'"data":[{PADDING}2]'

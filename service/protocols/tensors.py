@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
+from math import prod
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -86,8 +87,10 @@ def count(spec: TensorSpec, shape: object) -> int:
         if type(got) is not int or (got != want if want >= 0 else got < 0):
             raise InvalidTensor(spec.name, f"expected shape {shown(expected)}, got {brief(shape)}")
         number *= got
-    if number > MAX_VALUES:
-        raise InvalidTensor(spec.name, f"shape {brief(shape)} has more than {MAX_VALUES} values")
+    # An array without values may still be too large for numpy.
+    if (number or prod(filter(None, shape))) > MAX_VALUES:
+        problem = f"shape {brief(shape)} is too large; its sizes, without zeros, may multiply to {MAX_VALUES} at most"
+        raise InvalidTensor(spec.name, problem)
     return number
 
 

@@ -143,7 +143,7 @@ def test_the_content_counts_where_the_size_alone_would_be_too_much() -> None:
     assert memory_needed(numbers, len(numbers), False, most) == most
     assert memory_needed(numbers, len(numbers), False, most - 1) < most / 4
     assert memory_needed(numbers, 10, False, 0) < memory_needed(numbers, 10, True, 0) < most / 2
-    assert memory_needed(b"", 0, True, 0) == 0
+    assert (memory_needed(b"", 0, True, 0), memory_needed(bytes(10), 0, False, 0)) == (0, 40)
 
 
 def test_an_announced_length_over_the_limit_is_refused() -> None:

@@ -5,9 +5,13 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from snooze.bundle.arguments import duration, integer
+from snooze.bundle.arguments import duration, integer, number, size
+from snooze.bundle.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from snooze.benchmarks.peers.candidates import Servers
 
 LOAD_EXAMPLES: Final = """\
 examples:
@@ -21,7 +25,16 @@ examples:
 The rate is offered whatever the answers are, and latency counts from the moment a request was due: a server that is
 too slow looks slow. Exit code: 0 all requests were answered, 1 some were not, 2 the load could not run."""
 
-SERVERS: Final = "snooze, snooze-serve, fastapi, fastapi-tuned, bare"
+THROUGHPUT_EXAMPLES: Final = """\
+examples:
+  snooze bench throughput --standard --peer-python kserve=PATH --peer-python mlserver=PATH
+      the whole table: six rows of three models, five servers, 7 rounds; about 15 minutes
+  snooze bench throughput models/tumour --rounds 3
+      one model beside the servers that need no other environment; a minute
+  snooze bench throughput models/digits --rows 1,32 --encoding json,binary --servers bare,snooze --rounds 3
+
+It takes wrk, and two cores without other work."""
+SERVERS: Final = "bare, snooze, snooze-serve, fastapi, fastapi-tuned, kserve, mlserver"
 
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +133,7 @@ def show_progress(duration: float) -> Callable[[Mapping[str, Any]], None]:
 
 def cold_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `snooze bench cold`."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the peers need a model with one FP32 table")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the peers need a model with one FP32 input")
     parser.add_argument("--runs", type=integer(1, 10_000), default=20, metavar="N", help="starts of each server (20)")
     _comparison_arguments(parser, "snooze,snooze-serve,fastapi-tuned")
 
@@ -129,22 +142,59 @@ def cold(arguments: argparse.Namespace) -> int:
     """Measure cold starts and print the table."""
     from snooze.benchmarks.cold_start import run
 
-    return run(arguments.bundle, arguments.servers, arguments.runs, arguments.python).publish(arguments.output)
+    return run(arguments.bundle, servers_of(arguments), arguments.runs).publish(arguments.output)
 
 
 def throughput_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `snooze bench throughput`."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the peers need a model with one FP32 table")
-    parser.add_argument("--duration", type=duration, default=5.0, metavar="TIME", help="of each run of wrk (5s)")
-    parser.add_argument("--rounds", type=integer(1, 1000), default=3, metavar="N", help="runs of each server (3)")
-    _comparison_arguments(parser, "snooze,fastapi,fastapi-tuned,bare")
+    parser.epilog = THROUGHPUT_EXAMPLES
+    models = parser.add_argument_group("what is asked for")
+    models.add_argument("bundles", type=Path, nargs="*", metavar="BUNDLE", help="models to measure with")
+    models.add_argument("--standard", action="store_true", help="make the models of the standard table, and its rows")
+    models.add_argument("--rows", type=_counts, default=[1], metavar="N,N", help="rows of a request, such as 1,32 (1)")
+    models.add_argument("--encoding", default="json", metavar="NAMES", help="json, binary or json,binary (json)")
+    models.add_argument("--knative-headers", action="store_true", help="with the headers that Knative adds")
+    parser.add_argument("--duration", type=duration, default=1.0, metavar="TIME", help="of each run of wrk (1s)")
+    parser.add_argument("--rounds", type=integer(1, 1000), default=7, metavar="N", help="runs of each server (7)")
+    _comparison_arguments(parser, "bare,snooze,fastapi-tuned")
 
 
 def throughput(arguments: argparse.Namespace) -> int:
     """Measure requests per second and print the table."""
-    from snooze.benchmarks.throughput import run
+    from tempfile import TemporaryDirectory
 
-    results = run(arguments.bundle, arguments.servers, arguments.duration, arguments.rounds, arguments.python)
+    from snooze.benchmarks import models
+    from snooze.benchmarks.throughput import KNATIVE_HEADERS, rows_of, run, standard_rows
+
+    if arguments.standard == bool(arguments.bundles):
+        raise InvalidOption("--standard", "expected bundles, or --standard and no bundles")
+    headers = KNATIVE_HEADERS if arguments.knative_headers else None
+    with TemporaryDirectory() as folder:
+        if arguments.standard:
+            rows = standard_rows(models.convert_all(Path(folder)))
+        else:
+            rows = rows_of(arguments.bundles, arguments.rows, arguments.encoding.split(","))
+        results = run(rows, servers_of(arguments), arguments.duration, arguments.rounds, headers)
+    return results.publish(arguments.output)
+
+
+def growth_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench growth`."""
+    parser.add_argument("--duration", type=duration, default=2.0, metavar="TIME", help="of each run of wrk (2s)")
+    parser.add_argument("--rounds", type=integer(1, 1000), default=3, metavar="N", help="runs of each case (3)")
+    _output_arguments(parser)
+
+
+def growth(arguments: argparse.Namespace) -> int:
+    """Measure what growth costs and print the table."""
+    from tempfile import TemporaryDirectory
+
+    from snooze.benchmarks import models
+    from snooze.benchmarks.growth import run
+
+    with TemporaryDirectory() as folder:
+        made = models.convert_all(Path(folder))
+        results = run(made, arguments.duration, arguments.rounds, arguments.python)
     return results.publish(arguments.output)
 
 
@@ -166,12 +216,43 @@ def overload(arguments: argparse.Namespace) -> int:
     return results.publish(arguments.output)
 
 
-def _comparison_arguments(parser: argparse.ArgumentParser, servers: str) -> None:
-    parser.add_argument("--servers", default=servers, metavar="NAMES", help=f"some of {SERVERS} ({servers})")
+def _output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--python", default=sys.executable, metavar="PATH", help="the interpreter of the servers' environment"
+        "--python", default=sys.executable, metavar="PATH", help="the interpreter of the environment of Snooze"
     )
     parser.add_argument("--output", type=Path, metavar="STEM", help="also write STEM.json and STEM.md")
+
+
+def _comparison_arguments(parser: argparse.ArgumentParser, servers: str) -> None:
+    group = parser.add_argument_group("servers")
+    parser.set_defaults(usual_servers=servers)
+    default = f"{servers}, and those of --peer-python"
+    group.add_argument("--servers", metavar="NAMES", help=f"some of {SERVERS} ({default})")
+    group.add_argument(
+        "--peer-python", type=_peer, action="append", default=[], metavar="NAME=PATH",
+        help="the interpreter of another server's environment; for kserve and mlserver",
+    )  # fmt: skip
+    _output_arguments(parser)
+
+
+def _counts(text: str) -> list[int]:
+    return [integer(1, 100_000)(count) for count in text.split(",")]
+
+
+def _peer(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if not path:
+        raise argparse.ArgumentTypeError(f"expected NAME=PATH, got {text!r}")
+    return name, path
+
+
+def servers_of(arguments: argparse.Namespace) -> "Servers":
+    """Return the servers that were asked for, or else the usual ones and those with an environment."""
+    from snooze.benchmarks.peers.candidates import Servers
+
+    peers = dict(arguments.peer_python)
+    names = arguments.servers or ",".join(dict.fromkeys([*arguments.usual_servers.split(","), *peers]))
+    return Servers.of(names, arguments.python, peers)
 
 
 def sizing_arguments(parser: argparse.ArgumentParser) -> None:
@@ -210,13 +291,80 @@ def events(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def attack_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench attack`."""
+    parser.epilog = "Needs root, to start each server in a control group of its own. Exit code: 1 if one does not pass."
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a model with texts is attacked with texts as well")
+    parser.add_argument("--attacks", default="", metavar="NAMES", help="some of them, such as slow-heads,gzip (all)")
+    parser.add_argument("--memory", type=size, default=size("112MiB"), metavar="SIZE", help="of the server (112MiB)")
+    parser.add_argument(
+        "--scale",
+        type=number(1e-6, 100),
+        default=1.0,
+        metavar="X",
+        help="multiply the numbers of clients and requests (1)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON document")
+    _output_arguments(parser)
+
+
+def attack(arguments: argparse.Namespace) -> int:
+    """Attack confined servers and print the table."""
+    from snooze.benchmarks.robustness.attacks import failures, run
+
+    results = run(arguments.bundle, arguments.attacks, arguments.memory, arguments.scale, arguments.python)
+    return _report(results, failures(results), arguments)
+
+
+def fuzz_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench fuzz`."""
+    parser.epilog = "Exit code: 1 if anything was found; each kind of finding is printed with the first request."
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="whose signature the requests are made for")
+    parser.add_argument(
+        "--requests", type=integer(1, 10**9), default=200_000, metavar="N", help="to send in all (200000)"
+    )
+    parser.add_argument("--seed", type=integer(0, 2**32), default=1, metavar="N", help="other requests (1)")
+    parser.add_argument(
+        "--path", default="both", metavar="PATH", help="protocol, asgi or both, half of them each (both)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON document")
+    _output_arguments(parser)
+
+
+def fuzz(arguments: argparse.Namespace) -> int:
+    """Fuzz a server over both paths and print the table."""
+    from snooze.benchmarks.robustness.fuzz import failures, run
+
+    results = run(arguments.bundle, arguments.requests, arguments.seed, arguments.path, arguments.python)
+    return _report(results, failures(results), arguments)
+
+
+def _report(results: Any, failures: list[str], arguments: argparse.Namespace) -> int:
+    """Publish the results and what failed; return the exit code."""
+    results.publish(arguments.output, arguments.json)
+    for failure in failures:
+        print(f"snooze: failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
 COMMANDS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]]
 ] = {
     "load": (load_arguments, load, "offer a fixed rate of requests to a running server and report the outcomes"),
     "cold": (cold_arguments, cold, "compare the time from spawn to the first right answer with other servers"),
-    "throughput": (throughput_arguments, throughput, "compare requests per second on one core with other servers"),
+    "throughput": (
+        throughput_arguments,
+        throughput,
+        "compare requests per second and latency on one core with other servers",
+    ),
+    "growth": (growth_arguments, growth, "measure what more models, more rows and a second core cost or bring"),
     "overload": (overload_arguments, overload, "offer up to three times of what a server can handle, with a deadline"),
     "events": (events_arguments, events, "count the requests that are lost while a server stops, sleeps and reloads"),
+    "attack": (
+        attack_arguments,
+        attack,
+        "attack servers within the image's limits, and report what they and others get",
+    ),
+    "fuzz": (fuzz_arguments, fuzz, "send valid, faulty and scrambled requests to a server, and check every answer"),
     "sizing": (sizing_arguments, sizing, "calibrate 'snooze size' on this machine, and measure its errors"),
 }

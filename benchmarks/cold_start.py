@@ -17,9 +17,9 @@ from typing import Any, Final, NamedTuple
 
 from snooze.benchmarks.comparison import Quartiles, Results
 from snooze.benchmarks.load.report import MIB
-from snooze.benchmarks.machine import describe
+from snooze.benchmarks.machine import describe, other_work
 from snooze.benchmarks.meters import Tree
-from snooze.benchmarks.peers.candidates import Candidate, Golden, choose, describe_installation
+from snooze.benchmarks.peers.candidates import Candidate, Golden, Servers
 from snooze.benchmarks.peers.servers import connect, running
 from snooze.benchmarks.progress import show
 
@@ -34,7 +34,7 @@ PACKAGES: Final = (
 METHOD: Final = (
     "Spawn to the first complete HTTP answer that equals the bundle's golden output within its tolerance. CPU is user "
     "and system time of the whole process by then. Warm page cache, {runs} runs of each server in turn, median "
-    "(quartiles). Same Python and model file; {installation}. PSS depends on sharing: the process that measures "
+    "(quartiles). Same model file; {installation}. PSS depends on sharing: the process that measures "
     "maps the same interpreter and numpy, so a server alone on its machine shows a few MiB more. The shares of the CPU "
     "time are medians (quartiles) of the quotients of each turn."
 )
@@ -51,17 +51,18 @@ class ColdStart(NamedTuple):
     phases: Mapping[str, float]
 
 
-def run(bundle: Path, servers: str, runs: int, python: str = sys.executable) -> Results:
+def run(bundle: Path, servers: Servers, runs: int) -> Results:
     """Start each server `runs` times and return the results; a SnoozeError names the server that failed."""
     golden = Golden.of(bundle)
-    starts = compare(choose(servers, golden, python), golden, runs)
-    return summarize(starts, runs, describe_installation(python))
+    installation, warnings = servers.describe(), other_work()
+    starts = compare(servers.candidates(golden), golden, runs)
+    return summarize(starts, runs, installation, servers.python)._replace(warnings=warnings)
 
 
 def measure(bundle: Path, runs: int = 20) -> ColdStart:
     """Start a Snooze server `runs` times with the bundle and return the medians."""
     golden = Golden.of(bundle)
-    starts = compare(choose("snooze", golden), golden, runs)
+    starts = compare(Servers.of("snooze").candidates(golden), golden, runs)
     figures = {name: median(getattr(one, name) for one in starts) for name in FIGURES}
     return starts[0]._replace(**figures, phases=_phases(starts))
 
@@ -103,7 +104,7 @@ def read_phases(port: int) -> dict[str, float]:
     return {f"{one['phase']} {one['clock']}": float(one["seconds"]) * 1000 for one in found if one}
 
 
-def summarize(starts: Sequence[ColdStart], runs: int, installation: str) -> Results:
+def summarize(starts: Sequence[ColdStart], runs: int, installation: str, python: str = sys.executable) -> Results:
     """Return medians and quartiles by server, and their shares of the CPU time of the last one."""
     by_server: dict[str, list[ColdStart]] = defaultdict(list)
     for start in starts:
@@ -122,7 +123,7 @@ def summarize(starts: Sequence[ColdStart], runs: int, installation: str) -> Resu
     return Results(
         "Cold start: spawn to first right answer",
         METHOD.format(runs=runs, installation=installation),
-        describe(PACKAGES),
+        describe(PACKAGES, python),
         figures,
         ["server", "wall ms", "CPU ms", "PSS MiB", "anonymous MiB", f"CPU / {last}", "its own phases, wall (CPU) ms"],
         rows,

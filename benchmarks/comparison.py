@@ -10,7 +10,11 @@ from snooze.bundle.errors import InvalidOption
 
 
 class Results(NamedTuple):
-    """The results of a comparison: `figures` are all of them, `columns` and `rows` the table for people."""
+    """
+    The results of a comparison: `figures` are all of them, `columns` and `rows` the table for people.
+
+    `warnings` say what makes them less certain.
+    """
 
     title: str
     method: str
@@ -18,6 +22,7 @@ class Results(NamedTuple):
     figures: dict[str, Any]
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    warnings: Sequence[str] = ()
 
     def as_markdown(self) -> str:
         """Return the results for people."""
@@ -33,6 +38,7 @@ class Results(NamedTuple):
                 "",
                 self.method,
                 "",
+                *(line for warning in self.warnings for line in (f"**Warning:** {warning}", "")),
                 f"| {' | '.join(self.columns)} |",
                 f"|{'---|' * len(self.columns)}",
                 *(f"| {' | '.join(row)} |" for row in self.rows),
@@ -42,12 +48,13 @@ class Results(NamedTuple):
 
     def as_json(self) -> str:
         """Return the results for machines."""
-        whole = {"title": self.title, "method": self.method, "machine": self.machine, "figures": self.figures}
+        names = ("title", "method", "warnings", "machine", "figures")
+        whole = {name: getattr(self, name) for name in names}
         return json.dumps(whole, indent=2) + "\n"
 
-    def publish(self, stem: Path | None) -> int:
-        """Print the table, write `stem`.json and `stem`.md if `stem` is given, and return the exit code 0."""
-        print(self.as_markdown())
+    def publish(self, stem: Path | None, json_only: bool = False) -> int:
+        """Print the table or JSON, write `stem`.json and `stem`.md if `stem` is given, and return the exit code 0."""
+        print(self.as_json() if json_only else self.as_markdown())
         if stem is not None:
             try:
                 stem.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ Errors that keep a benchmark from measuring:
   - NotMeasurable     a process, cgroup or core to measure with does not exist
   - MissingProgram    a program that the benchmark runs is not installed
   - LoadFailed        the load generator ended without a record
+  - NotConverted      a model to measure with was not converted
   - StartFailed       a server did not start
   - WrongAnswer       a server's answer differs from the golden outputs
 """
@@ -33,6 +34,13 @@ class MissingProgram(BenchmarkError):
 class LoadFailed(BenchmarkError):
     def __init__(self, problem: str) -> None:
         super().__init__(f"the load generator failed: {problem}")
+        self.problem = problem
+
+
+class NotConverted(BenchmarkError):
+    def __init__(self, model: str, problem: str) -> None:
+        super().__init__(f"the model {model!r} was not converted: {problem}")
+        self.model = model
         self.problem = problem
 
 

@@ -32,6 +32,7 @@ from snooze.benchmarks.peers.candidates import Candidate, Golden, snooze
 from snooze.benchmarks.peers.servers import START_SECONDS, Running, connect, running
 from snooze.benchmarks.progress import show
 from snooze.bundle.codec import CONTRACT
+from snooze.client.exchange import Answer
 
 CALLERS: Final = 8
 MAX_PAUSE: Final = 0.4  # seconds between two requests of a caller that pauses
@@ -123,7 +124,7 @@ class Caller:
         self.first_answers += "server-timing" in headers
         if status == 200:
             try:
-                self._candidate.check(self._golden, body)
+                self._candidate.check(self._golden, Answer(self._candidate.path, status, headers, body))
             except WrongAnswer as error:
                 self.problems.append(str(error))
                 return Outcome.FAILED

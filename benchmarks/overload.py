@@ -135,7 +135,7 @@ def _serve(
 ) -> Iterator[Target]:
     candidate = snooze(golden, python)
     candidate = candidate._replace(environment={**candidate.environment, **environment})
-    with running(candidate, golden, core) as server:
+    with running(candidate, golden, [core]) as server:
         yield prepare(f"http://127.0.0.1:{server.port}", options)
 
 

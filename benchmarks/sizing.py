@@ -119,7 +119,7 @@ def feasible_loads(bundle: Bundle) -> Iterator[tuple[int, float]]:
 def observe(folder: Path, rows: int, rps: float, seconds: float, core: int) -> Observation | None:
     """Return what one load of a server on `core` shows; None if not all requests were answered."""
     golden = Golden.of(folder)
-    with running(snooze(golden), golden, core) as server:
+    with running(snooze(golden), golden, [core]) as server:
         started_bytes = Tree(server.pid).peak_bytes()  # which the load resets
         options = RequestOptions(golden.bundle.name, str(folder), rows=rows)
         report = run_load(f"http://127.0.0.1:{server.port}", options, Pace(rps, seconds), pid=server.pid)

@@ -9,23 +9,23 @@ import numpy as np
 import onnxruntime
 import uvicorn
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import create_model
 
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 app = FastAPI()
 session = onnxruntime.InferenceSession(os.environ["MODEL"], options)
-input_name = session.get_inputs()[0].name
+features = session.get_inputs()[0]
 outputs = [output.name for output in session.get_outputs()]
-
-
-class Request(BaseModel):
-    rows: list[list[float]]
+rows: Any = float
+for _ in features.shape:
+    rows = list[rows]
+Request: Any = create_model("Request", rows=(rows, ...))
 
 
 @app.post("/predict")  # type: ignore[untyped-decorator]
 async def predict(request: Request) -> dict[str, Any]:
-    results = session.run(None, {input_name: np.array(request.rows, np.float32)})
+    results = session.run(None, {features.name: np.array(request.rows, np.float32)})
     return {name: result.tolist() for name, result in zip(outputs, results, strict=True)}
 
 

@@ -6,13 +6,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import IO, Final, NamedTuple
 
 from snooze.benchmarks.errors import StartFailed, WrongAnswer
 from snooze.benchmarks.meters import Tree
 from snooze.benchmarks.peers.candidates import ENVIRONMENT, Candidate, Golden
+from snooze.client.exchange import Answer
 
 START_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.001
@@ -30,9 +31,9 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running(candidate: Candidate, golden: Golden, core: int | None = None) -> Iterator[Running]:
+def running(candidate: Candidate, golden: Golden, cores: Collection[int] = ()) -> Iterator[Running]:
     """
-    Start `candidate`, on one `core` if that is given, and yield it after its first right answer.
+    Start `candidate`, on some `cores` if they are given, and yield it after its first right answer.
 
     Raises:
         StartFailed: it ended, or did not answer within 30 s.
@@ -46,8 +47,8 @@ def running(candidate: Candidate, golden: Golden, core: int | None = None) -> It
         begun = time.perf_counter()
         process = subprocess.Popen(candidate.command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            if core is not None:
-                os.sched_setaffinity(process.pid, {core})
+            if cores:
+                os.sched_setaffinity(process.pid, cores)
             yield Running(candidate, port, process.pid, *_measure_first(candidate, golden, process, port, begun, log))
         finally:
             _stop(process)
@@ -60,10 +61,12 @@ def connect(port: int) -> http.client.HTTPConnection:
     return connection
 
 
-def send(connection: http.client.HTTPConnection, candidate: Candidate) -> http.client.HTTPResponse:
-    """Send the candidate's request and return its answer, whose body is not read yet."""
+def predict(connection: http.client.HTTPConnection, candidate: Candidate) -> Answer:
+    """Send the candidate's request and return the answer, whatever its status."""
     connection.request("POST", candidate.path, candidate.payload.body, dict(candidate.payload.headers))
-    return connection.getresponse()
+    response = connection.getresponse()
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(candidate.path, response.status, headers, response.read())
 
 
 def _measure_first(
@@ -72,16 +75,15 @@ def _measure_first(
     """Return the wall and CPU seconds until the first right answer."""
     connection = _connect_when_listening(candidate, process, port, begun, log)
     try:
-        response = send(connection, candidate)
-        body = response.read()
+        answer = predict(connection, candidate)
         seconds = time.perf_counter() - begun, Tree(process.pid).cpu_seconds()
     except (OSError, http.client.HTTPException) as error:
         raise StartFailed(candidate.name, _last_line(log) or str(error) or type(error).__name__) from None
     finally:
         connection.close()
-    if response.status != 200:
-        raise WrongAnswer(candidate.name, f"status {response.status}: {body[:200]!r}")
-    candidate.check(golden, body)
+    if answer.status != 200:
+        raise WrongAnswer(candidate.name, f"status {answer.status}: {answer.body[:200]!r}")
+    candidate.check(golden, answer)
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""Print the median seconds of one `session.run` of a bundle's first golden row: the least time of any server."""
+"""Print the median seconds of one `session.run` of a bundle's first golden rows: the least time of any server."""
 
 import sys
 import time
@@ -7,22 +7,20 @@ from statistics import median
 
 import onnxruntime
 
-from snooze.bundle.samples import read_samples
+from snooze.benchmarks.peers.candidates import Golden
 from snooze.bundle.session import session_options
-from snooze.bundle.store import read
 
-RUNS = 2000
-WARM_UP = 200
+SECONDS = 0.5
+WARM_UP = 50
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    bundle = read(folder)
-    options = session_options(onnxruntime, bundle.session.optimization, bundle.session.intra_op_threads)
-    session = onnxruntime.InferenceSession(folder / bundle.session.file, options)
-    feed = {name: array[:1] for name, array in read_samples(folder, bundle)[0].inputs.items()}
-    seconds = []
-    for _ in range(RUNS):
+    golden = Golden.of(Path(sys.argv[1]), int(sys.argv[2]))
+    session = golden.bundle.session
+    options = session_options(onnxruntime, session.optimization, session.intra_op_threads)
+    model = onnxruntime.InferenceSession(golden.folder / session.file, options)
+    seconds: list[float] = []
+    while sum(seconds) < SECONDS or len(seconds) <= WARM_UP:
         begun = time.perf_counter()
-        session.run(None, feed)
+        model.run(None, golden.sample.inputs)
         seconds.append(time.perf_counter() - begun)
     print(median(seconds[WARM_UP:]))

@@ -11,6 +11,7 @@ One client's connection: HTTP/1.1 between a socket and the endpoints. uvicorn ma
 """
 
 import asyncio
+import re
 from collections import deque
 from time import perf_counter
 from typing import Any, Final, NamedTuple, cast
@@ -42,10 +43,12 @@ HIGH_WATER: Final = 2**14  # bytes of unsent answers from which on a client coun
 JOINED: Final = 2**16  # bytes of a body up to which it is copied behind its head
 MAX_HEAD: Final = 2**14  # bytes, counted from the second packet of a head on
 MAX_HEADERS: Final = 128
+CHUNK_BYTES: Final = 8  # bytes on the wire for one of a body, in the smallest chunks
 WAITING: Final = 2048  # bytes that a request takes beside its body while it waits for its turn
 
 IDLE, HEAD, BODY = range(3)  # what has come of the next request
 
+HOST: Final = re.compile(rb"[^\s,/?#@]*")  # where there is none, a request has not told it
 CLOSE: Final = (b"connection", b"close")
 
 
@@ -81,6 +84,10 @@ class Exchange(NamedTuple):
     def size(self) -> int:
         """Bytes that it takes while it waits; a refusal takes next to none."""
         return 0 if self.refusal is not None else WAITING + len(self.request.body)
+
+
+class Ended(Exception):
+    """What follows the last request of a connection is nobody's."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -144,14 +151,18 @@ class Connection(asyncio.BufferedProtocol):
         was_busy = self._is_busy()
         try:
             self._parse(self._shared.buffer[:nbytes])
-        except httptools.HttpParserCallbackError:
-            raise  # a fault of ours
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, Ended):
+                raise  # a fault of ours
+            return
         except httptools.HttpParserError:
-            if self._is_last:
-                return  # what follows a last request is nobody's
-            self._refuse(InvalidRequest("this is not a valid HTTP request"))
             if self._state == IDLE:
+                if self._is_last:
+                    return  # what follows a last request is nobody's
                 self._state = HEAD
+                self._refusal = None  # that of the request before
+            if self._refusal is None:
+                self._refuse(InvalidRequest("this is not a valid HTTP request"))
         if self._state != IDLE:
             self._hold(nbytes)
         if was_busy or self._waiting or self._paused:
@@ -187,6 +198,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        if self._is_last:
+            raise Ended
         self._state = HEAD
         self._url = b""
         self._headers = {}
@@ -203,7 +216,10 @@ class Connection(asyncio.BufferedProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header. Trailers, which follow a body, do not become headers."""
         if self._state == HEAD:
-            self._headers[name.lower()] = value
+            name = name.lower()
+            if name in self._headers:
+                value = self._headers[name] + b", " + value  # of two hosts it makes one that is refused
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         """Find what answers, and refuse what cannot be answered whatever the body is."""
@@ -219,14 +235,32 @@ class Connection(asyncio.BufferedProtocol):
         if self._target is None:
             self._split_target()
         target = self._target
+        headers = self._headers
         if type(target) is Endpoint:
             target.in_flight.value += 1
-            self._refusal = target.check(self._method, self._headers, self._arrived)
-        if len(self._headers) > MAX_HEADERS:
+            self._refusal = target.check(self._method, headers, self._arrived)
+        if len(headers) > MAX_HEADERS:
             self._refuse(HeadTooLarge(MAX_HEAD, MAX_HEADERS))
-        elif int(self._headers.get(b"content-length", 0)) > self._shared.state.max_body:
+        elif int(headers.get(b"content-length", 0)) > self._shared.state.max_body:
             self._refuse(BodyTooLarge(self._shared.state.max_body))
-        if b"expect" in self._headers and self._refusal is None and not self._is_busy():
+        if not HOST.fullmatch(headers.get(b"host", b" ")) or b"transfer-encoding" in headers or b"expect" in headers:
+            self._check_unusual()
+
+    def _check_unusual(self) -> None:
+        """Refuse what no client of ours means: a missing host, another transfer coding. Ask for a body if asked to."""
+        headers = self._headers
+        is_old = self._parser.get_http_version() == "1.0"
+        if not HOST.fullmatch(headers.get(b"host", b"" if is_old else b" ")):
+            self._is_last = True
+            self._refuse(InvalidRequest("expected one Host header with a host"))
+        elif headers.get(b"transfer-encoding", b"chunked").strip(b" \t,").lower() != b"chunked":
+            self._is_last = True
+            self._refuse(InvalidRequest("the only supported Transfer-Encoding is chunked"))
+        elif is_old and b"transfer-encoding" in headers:
+            self._is_last = True  # who knows HTTP/1.0 only may have passed it on without knowing what it means
+        elif is_old or headers.get(b"expect", b"").lower() != b"100-continue":
+            return
+        elif self._refusal is None and not self._is_busy():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, part: bytes) -> None:
@@ -246,7 +280,7 @@ class Connection(asyncio.BufferedProtocol):
         parts = self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         request = Request(self._method, self._path, self._headers, body, self._arrived, self._began)
-        keep_alive = self._parser.should_keep_alive()
+        keep_alive = self._parser.should_keep_alive() and not self._is_last
         self._is_last = not keep_alive
         self._state = IDLE
         self._parts = []
@@ -447,7 +481,9 @@ class Connection(asyncio.BufferedProtocol):
         self._fresh = False
         budget = self._shared.budget
         if self._refusal is None:
-            if self._state == HEAD and (self._received > MAX_HEAD or len(self._headers) > MAX_HEADERS):
+            # Behind the head there are also the lengths of chunks, of which each byte of a body may have one.
+            head = self._received - CHUNK_BYTES * self._size
+            if head > MAX_HEAD or (self._state == HEAD and len(self._headers) > MAX_HEADERS):
                 self._refuse(HeadTooLarge(MAX_HEAD, MAX_HEADERS))
             elif not budget.has(size):
                 self._refuse(Overloaded(budget.problem))

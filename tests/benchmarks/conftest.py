@@ -63,10 +63,21 @@ def snooze_server(bundle: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def picture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bundle whose input is a picture. Its model is never loaded, so its file holds no ONNX."""
+    """The folder of a bundle whose input is pictures."""
+    return _publish_pictures(tmp_path_factory.mktemp("models"), -1)
+
+
+@pytest.fixture(scope="session")
+def fixed_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle whose input is one picture."""
+    return _publish_pictures(tmp_path_factory.mktemp("models"), 1)
+
+
+def _publish_pictures(repository: Path, rows: int) -> Path:
+    """Write a bundle whose model is never loaded, so its file holds no ONNX."""
     pixels = np.zeros((1, 2, 2, 1), np.float32)
-    tensor = Tensor("picture", "FP32", (-1, 2, 2, 1))
-    with Draft(tmp_path_factory.mktemp("models"), "digits") as draft:
+    tensor = Tensor("picture", "FP32", (rows, 2, 2, 1))
+    with Draft(repository, "digits") as draft:
         (draft.folder / "model.onnx").write_bytes(b"never loaded")
         write_samples(draft.folder / "samples.npz", [Sample({"picture": pixels}, {"same": pixels})])
         contract = _contract()._replace(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.benchmarks.conftest import Server
 
-from snooze.benchmarks.cli import COMMANDS, bench, bench_arguments, show_progress
+from snooze.benchmarks.cli import COMMANDS, bench, bench_arguments, servers_of, show_progress
+from snooze.bundle.errors import InvalidOption
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -34,13 +35,33 @@ def test_prints_and_writes_the_report_and_exits_with_1_for_errors(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["load", "url", "--duration=soon"], ["cold", "bundle", "--runs=0"], ["sizing", "models", "--rounds=x"]],
+    [
+        ["load", "url", "--duration=soon"],
+        ["cold", "bundle", "--runs=0"],
+        ["cold", "bundle", "--peer-python=kserve"],
+        ["throughput", "bundle", "--rows=1,0"],
+        ["sizing", "models", "--rounds=x"],
+    ],
 )
 def test_refuses_options_that_make_no_sense(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse(*arguments)
 
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["throughput"], ["throughput", "bundle", "--standard"]])
+def test_throughput_takes_bundles_or_makes_them(arguments: list[str]) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        bench(parse(*arguments))
+
+    assert caught.value.option == "--standard"
+
+
+def test_a_peer_with_an_environment_is_compared() -> None:
+    arguments = parse("throughput", "--standard", "--peer-python=kserve=python", "--python=ours")
+
+    assert servers_of(arguments) == (("bare", "snooze", "fastapi-tuned", "kserve"), "ours", {"kserve": "python"})
 
 
 def test_shows_the_progress_of_a_load(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from snooze.benchmarks.cold_start import ColdStart, measure, run, summarize
+from snooze.benchmarks.peers.candidates import Servers
 from snooze.bundle.errors import BundleError
 
 
@@ -28,7 +29,7 @@ def test_the_table_has_medians_quartiles_and_phases() -> None:
 
 @pytest.mark.process
 def test_compares_starts_of_servers(bundle: Path) -> None:
-    figures = run(bundle, "snooze,snooze-serve,bare", runs=1).figures
+    figures = run(bundle, Servers.of("snooze,snooze-serve,bare"), runs=1).figures
 
     assert set(figures) == {"snooze", "snooze serve", "bare uvicorn"}
     for server in figures.values():
@@ -50,4 +51,4 @@ def test_measures_a_start(bundle: Path) -> None:
 
 def test_a_missing_bundle_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BundleError):
-        run(tmp_path / "none", "snooze", 1)
+        run(tmp_path / "none", Servers.of("snooze"), 1)

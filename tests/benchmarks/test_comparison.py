@@ -14,7 +14,9 @@ MACHINE = {
     "load_average": 0.5,
     "versions": {"numpy": "2.4", "uvicorn": "0.54"},
 }
-RESULTS = Results("A title", "How it was done.", MACHINE, {"a": 1}, ["server", "ms"], [["ours", "1"], ["theirs", "2"]])
+RESULTS = Results(
+    "A title", "How it was done.", MACHINE, {"a": 1}, ["server", "ms"], [["ours", "1"], ["theirs", "2"]], []
+)
 
 
 def test_machine_and_method_stand_above_the_table() -> None:
@@ -33,6 +35,12 @@ def test_machine_and_method_stand_above_the_table() -> None:
     ]
 
 
+def test_warnings_stand_before_the_table() -> None:
+    lines = RESULTS._replace(warnings=["It was noisy."]).as_markdown().splitlines()
+
+    assert lines[5:9] == ["How it was done.", "", "**Warning:** It was noisy.", ""]
+
+
 def test_publishes_the_same_for_people_and_for_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert RESULTS.publish(tmp_path / "deep" / "a.b") == 0
 
@@ -41,6 +49,7 @@ def test_publishes_the_same_for_people_and_for_machines(tmp_path: Path, capsys: 
     assert json.loads((tmp_path / "deep" / "a.b.json").read_text()) == {
         "title": "A title",
         "method": "How it was done.",
+        "warnings": [],
         "machine": MACHINE,
         "figures": {"a": 1},
     }

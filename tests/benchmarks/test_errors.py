@@ -13,6 +13,7 @@ from snooze.benchmarks import errors
         ),
         (errors.MissingProgram("wrk", "apt-get install wrk"), "'wrk' is not installed; run: apt-get install wrk", 2),
         (errors.LoadFailed("it stopped"), "the load generator failed: it stopped", 2),
+        (errors.NotConverted("mlp", "no space"), "the model 'mlp' was not converted: no space", 2),
         (errors.StartFailed("snooze", "no model"), "snooze did not start: no model", 2),
         (
             errors.WrongAnswer("snooze", "status 500"),

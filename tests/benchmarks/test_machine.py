@@ -1,15 +1,19 @@
 import os
+import platform
+import sys
 
 import pytest
 
 from snooze.benchmarks.errors import NotMeasurable
-from snooze.benchmarks.machine import describe, two_cores
+from snooze.benchmarks.machine import describe, installed, other_work, two_cores
 
 
+@pytest.mark.process
 def test_names_the_versions_of_what_is_installed() -> None:
     machine = describe(["numpy", "no-such-package"])
 
     assert list(machine["versions"]) == ["numpy"]
+    assert machine["python"] == platform.python_version()
     assert machine["cores"] >= 1
     assert machine["cpu"]
 
@@ -25,3 +29,27 @@ def test_one_core_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(NotMeasurable):
         two_cores()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("python", "problem"), [("/bin/false", "exit code 1"), ("/no/such/python", "No such file or directory")]
+)
+def test_an_interpreter_that_does_not_run_is_an_error(python: str, problem: str) -> None:
+    with pytest.raises(NotMeasurable) as caught:
+        installed(python, [])
+
+    assert caught.value.what == f"with {python}"
+    assert caught.value.problem.endswith(f": {problem}")
+
+
+@pytest.mark.process
+def test_the_versions_are_those_of_the_interpreters_environment() -> None:
+    assert set(installed(sys.executable, ["pytest", "no-such-package"])) == {"pytest", "python"}
+
+
+@pytest.mark.parametrize(("load", "warnings"), [(0.5, 0), (0.51, 1)])
+def test_warns_of_a_busy_machine(load: float, warnings: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 9.0, 9.0))
+
+    assert len(other_work()) == warnings

@@ -1,89 +1,148 @@
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from snooze.benchmarks import throughput
-from snooze.benchmarks.errors import MissingProgram, WrongAnswer
-from snooze.benchmarks.peers.candidates import Golden, bare
-from snooze.benchmarks.throughput import Throughput, best, lua, parse_rate, run, session_run_seconds, summarize
-
-METHOD = {"server_core": 0, "load_core": 1, "seconds": 5.0, "rounds": 3, "installation": "installed"}
-
-
-def wrk_says(*more: str) -> str:
-    return "\n".join(["Running 5s test @ http://127.0.0.1:1", *more, "Requests/sec:  12345.67", "Transfer/sec:  1.5MB"])
-
-
-def test_reads_the_rate_that_wrk_states() -> None:
-    assert parse_rate("ours", wrk_says()) == 12345.67
-
-
-@pytest.mark.parametrize(
-    "bad", ["Non-2xx or 3xx responses: 17", "Socket errors: connect 0, read 3, write 0, timeout 0"]
+from snooze.benchmarks.errors import MissingProgram
+from snooze.benchmarks.peers.candidates import Golden, Servers
+from snooze.benchmarks.throughput import (
+    KNATIVE_HEADERS,
+    STANDARD,
+    Measured,
+    Memory,
+    Row,
+    Series,
+    prepare,
+    rows_of,
+    run,
+    session_run_seconds,
+    standard_rows,
+    summarize,
+    warn_of_taken_cpu,
 )
-def test_a_rate_with_wrong_answers_in_it_is_no_rate(bad: str) -> None:
-    with pytest.raises(WrongAnswer) as caught:
-        parse_rate("ours", wrk_says(f"  {bad}"))
+from snooze.benchmarks.wrk import Load
+from snooze.bundle.errors import InvalidOption
 
-    assert caught.value.problem == f"under load: {bad}"
-
-
-def test_repeats_what_wrk_says_instead_of_a_rate() -> None:
-    with pytest.raises(WrongAnswer, match="wrk printed: unable to connect"):
-        parse_rate("ours", "unable to connect to 127.0.0.1\n")
+METHOD = {"server_core": 0, "load_core": 1, "seconds": 1, "rounds": 3, "installation": "installed", "headers": ""}
+MEMORY = Memory(45.0, 35.0, 60.0)
 
 
-def test_the_script_holds_every_byte_of_the_body(bundle: Path) -> None:
-    candidate = bare(Golden.of(bundle))
-    script = lua(candidate).decode()
-    body = script.partition('wrk.body = "')[2].rstrip('"\n')
-
-    assert bytes(int(code) for code in body.split("\\")[1:]) == candidate.payload.body
-    assert 'wrk.headers["Content-Type"] = "application/json"' in script
-
-
-def test_the_limit_is_bare_uvicorn_plus_the_run() -> None:
-    found = [
-        Throughput("snooze", {1: 10_000, 8: 12_000, 64: 11_000}, 45.0, 60.0, 35.0),
-        Throughput("bare uvicorn", {1: 30_000, 8: 40_000, 64: 38_000}, 22.0, 30.0, 12.0),
-    ]
-
-    table = summarize(found, 25e-6, METHOD)
-
-    assert table.figures["limit_rps"] == pytest.approx(20_000)  # 1 / (25 us + 25 us)
-    assert table.figures["servers"]["snooze"]["of_limit"] == pytest.approx(0.6)
-    assert table.rows[0] == ["snooze", "10000", "12000", "11000", "**12000**", "60%", "45.0", "60.0", "35.0"]
-    assert table.rows[1][5] == "-"
-    assert "session.run 25.0 us on the server's core: 20000 requests/s." in table.method
+def series(*rates: tuple[float, float], wrk_cores: float = 0.3, server_cores: float = 1.0) -> Series:
+    """Return what rounds with these rates at 1 and 8 connections show."""
+    loads = {
+        count: [Load(rps, 1e3 / rps, 2e3 / rps, wrk_cores, server_cores) for rps in own]
+        for count, own in zip((1, 8), zip(*rates, strict=True), strict=True)
+    }
+    return Series(loads, [MEMORY])
 
 
-def test_without_bare_uvicorn_there_is_no_limit() -> None:
-    table = summarize([Throughput("snooze", {1: 1.0, 8: 2.0, 64: 3.0}, 45.0, 60.0, 35.0)], 25e-6, METHOD)
-
-    assert table.figures["limit_rps"] is None
-    assert table.rows[0][5] == "-"
+def measured(bundle: Path, **servers: Series) -> Measured:
+    named = {name.replace("_", " "): own for name, own in servers.items()}
+    return Measured(Row(Golden.of(bundle), 1, False), [], [25e-6, 25e-6, 75e-6], named)
 
 
-def test_the_best_round_of_each_number_of_connections_counts() -> None:
-    rounds = [Throughput("a", {1: 5.0, 8: 9.0}, 40.0, 60.0, 30.0), Throughput("a", {1: 7.0, 8: 8.0}, 44.0, 62.0, 32.0)]
+@pytest.fixture(autouse=True)
+def two_numbers_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throughput, "CONNECTIONS", (1, 8))
 
-    assert best(rounds) == Throughput("a", {1: 7.0, 8: 9.0}, 42.0, 61.0, 31.0)
+
+def test_the_share_of_the_limit_is_taken_in_each_round(bundle: Path) -> None:
+    one = measured(
+        bundle,
+        bare_uvicorn=series((30_000, 40_000), (40_000, 30_000), (10_000, 40_000)),
+        snooze=series((5_000, 10_000), (9_000, 8_000), (1_000, 6_000)),
+    )
+
+    assert one.limits == pytest.approx([20_000, 20_000, 10_000])  # 1 / (25 us + 25 us), then 1 / (25 us + 75 us)
+    assert one.shares("snooze") == pytest.approx([0.5, 0.45, 0.6])
+    assert one.cpu_shares("snooze") == pytest.approx([0.5, 0.45, 0.6])
+    assert one.shares("bare uvicorn") is one.cpu_shares("bare uvicorn") is None
 
 
-def test_says_how_to_install_wrk(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_has_medians_of_the_rounds(bundle: Path) -> None:
+    one = measured(
+        bundle,
+        bare_uvicorn=series((30_000, 40_000), (40_000, 30_000), (10_000, 40_000)),
+        snooze=series((5_000, 10_000), (9_000, 8_000), (1_000, 6_000)),
+    )
+
+    table = summarize([one], sys.executable, [], METHOD)
+
+    ours = ["5000", "8000", "**9000**", "50 (48-55)", "111", "50 (48-55)", "0.20 / 0.40", "0.12 / 0.25", "45.0", "35.0"]
+    assert table.rows[1] == ["tumour JSON", "snooze", *ours]
+    assert [row[1] for row in table.rows] == ["bare uvicorn", "snooze", "limit"]
+    assert table.rows[2][4:8] == ["**20000**", "100", "50", "100"]
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert table.figures["tumour JSON"]["servers"]["snooze"]["share_of_limit"] == pytest.approx([0.5, 0.45, 0.6])
+    assert table.warnings == []
+
+
+def test_without_bare_uvicorn_there_is_no_limit(bundle: Path) -> None:
+    table = summarize([measured(bundle, snooze=series((1, 2), (3, 4), (5, 6)))], sys.executable, [], METHOD)
+
+    assert table.figures["tumour JSON"]["limit_rps"] is None
+    assert [row[1] for row in table.rows] == ["snooze"]
+    assert table.rows[0][5] == table.rows[0][7] == "-"
+
+
+def test_warns_where_wrk_is_the_bound(bundle: Path) -> None:
+    one = measured(bundle, snooze=series((1, 2), (3, 4), (5, 6), wrk_cores=0.99))
+
+    warnings = summarize([one], sys.executable, ["It was noisy."], METHOD).warnings
+
+    assert warnings[0] == "It was noisy."
+    assert warnings[1].startswith("wrk used all of its core for tumour JSON snooze:")
+
+
+def test_warns_where_other_work_took_the_core_of_the_server(bundle: Path) -> None:
+    one = measured(
+        bundle, snooze=series((1, 2), (3, 4), (5, 6)), fastapi=series((1, 2), (3, 4), (5, 6), server_cores=0.8)
+    )
+
+    (warning,) = warn_of_taken_cpu([one])
+
+    assert warning.startswith("In 3 of 6 measurements with 8 connections the server had less than 90% of its core")
+
+
+def test_rows_are_all_combinations(bundle: Path) -> None:
+    names = [row.name for row in rows_of([bundle], [1, 32], ["json", "binary"])]
+
+    assert names == ["tumour JSON", "tumour binary", "tumour x 32 JSON", "tumour x 32 binary"]
+
+
+def test_an_unknown_encoding_is_refused(bundle: Path) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        rows_of([bundle], [1], ["json", "xml"])
+
+    assert caught.value.option == "--encoding"
+
+
+def test_the_standard_table_has_its_six_rows(bundle: Path) -> None:
+    rows = standard_rows(dict.fromkeys(("tabular", "mlp", "convnet"), bundle))
+
+    assert [(row.rows, row.binary) for row in rows] == [(rows, binary) for _, rows, binary in STANDARD]
+
+
+def test_the_headers_of_knative_are_added_for_all_servers(bundle: Path) -> None:
+    (row,) = rows_of([bundle], [1], ["json"])
+
+    for candidate in prepare(row, Servers.of("bare,snooze,fastapi-tuned"), KNATIVE_HEADERS).candidates:
+        assert candidate.payload.headers == {"Content-Type": "application/json", **KNATIVE_HEADERS}
+
+
+def test_wrk_has_to_be_installed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
 
-    with pytest.raises(MissingProgram) as caught:
-        run(bundle, "snooze", 1, 1)
-
-    assert caught.value.program == "wrk"
+    with pytest.raises(MissingProgram):
+        run(rows_of([bundle], [1], ["json"]), Servers.of("snooze"), 1, 1)
 
 
 @pytest.mark.process
 def test_measures_one_run_of_the_model(bundle: Path) -> None:
-    assert 0 < session_run_seconds(Golden.of(bundle), min(os.sched_getaffinity(0))) < 1
+    assert 0 < session_run_seconds(Golden.of(bundle), 4, min(os.sched_getaffinity(0)), sys.executable) < 1
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
@@ -92,9 +151,9 @@ def test_measures_one_run_of_the_model(bundle: Path) -> None:
 def test_compares_rates_of_servers(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throughput, "CONNECTIONS", (2,))
 
-    figures = run(bundle, "bare", seconds=1, rounds=1).figures
+    figures = run(rows_of([bundle], [1], ["binary"]), Servers.of("bare,fastapi-tuned"), 1, 1, KNATIVE_HEADERS).figures
 
-    server = figures["servers"]["bare uvicorn"]
-    assert server["best_rps"] == max(server["rps"].values()) > 0
-    assert figures["limit_rps"] < server["best_rps"]
-    assert 1 < server["anonymous_mib"] < server["pss_mib"] < server["rss_mib"]
+    assert list(figures["tumour binary"]["servers"]) == ["bare uvicorn"]
+    server = figures["tumour binary"]["servers"]["bare uvicorn"]
+    assert 0 < figures["tumour binary"]["limit_rps"][0] < server["loads"][2][0]["rps"]
+    assert 1 < server["memory_mib"]["anonymous"] < server["memory_mib"]["pss"] < server["memory_mib"]["peak"]

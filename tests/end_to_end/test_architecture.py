@@ -27,10 +27,10 @@ THIRD_PARTY = {
     "service": {"numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "simdjson"},
     "client": {"numpy"},
     "knative": {"numpy", "yaml"},
-    "benchmarks": {"numpy", "locust", "gevent", "geventhttpclient", "psutil"},
+    "benchmarks": {"numpy", "locust", "gevent", "geventhttpclient", "onnx", "psutil"},
 }
 # The servers that we compare with, each in a process of its own.
-PEERS = {"fastapi", "pydantic", "onnxruntime", "uvicorn"}
+PEERS = {"fastapi", "kserve", "mlserver", "onnxruntime", "pydantic", "uvicorn", "uvloop"}
 LATER_STANDARD = {"_sha2"}  # in the standard library from Python 3.12 on
 RE_EXPORTING = {"convert/__init__.py", "service/__init__.py"}
 

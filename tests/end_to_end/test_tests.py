@@ -8,9 +8,12 @@ from tests.end_to_end.test_architecture import MAY_IMPORT, modules
 TESTS = Path(__file__).parents[1]
 # Scripts that another module's tests start in a process of its own.
 WITHOUT_OWN_TESTS = {
+    "benchmarks/peers/asgi.py",
     "benchmarks/peers/bare.py",
     "benchmarks/peers/fastapi_tuned.py",
     "benchmarks/peers/fastapi_usual.py",
+    "benchmarks/peers/kserve_tuned.py",
+    "benchmarks/peers/mlserver_tuned.py",
     "benchmarks/peers/session_run.py",
 }
 # Tests of something that is no module: a data file, a page, a cluster, or a client and an oracle that are not ours.
@@ -21,10 +24,11 @@ WITHOUT_OWN_MODULE = {
     "knative/manifest/test_oracle.py",
     "knative/test_cluster.py",
     "service/http/test_paths.py",
+    "service/http/test_smuggling.py",
     "service/http/test_uvicorn.py",
+    "service/openapi/test_schemathesis.py",
     "service/test_kserve.py",
     "service/test_mlserver.py",
-    "service/openapi/test_schemathesis.py",
     "service/test_triton.py",
 }
 

@@ -7,8 +7,8 @@ import pytest
 
 from snooze.benchmarks.errors import StartFailed, WrongAnswer
 from snooze.benchmarks.meters import cpu_seconds
-from snooze.benchmarks.peers.candidates import KNOWN, Golden, bare
-from snooze.benchmarks.peers.servers import connect, running, send
+from snooze.benchmarks.peers.candidates import KNOWN, Golden, bare, snooze
+from snooze.benchmarks.peers.servers import connect, predict, running
 
 pytestmark = pytest.mark.process
 
@@ -22,7 +22,7 @@ def golden(bundle: Path) -> Golden:
 
 @pytest.mark.parametrize("name", ["snooze", "fastapi", "fastapi-tuned"])
 def test_the_first_answer_of_a_peer_is_right_and_timed(golden: Golden, name: str) -> None:
-    with running(KNOWN[name](golden, sys.executable), golden) as server:
+    with running(KNOWN[name](golden, sys.executable, False), golden) as server:
         assert server.wall_seconds > 0
         assert server.cpu_seconds > 0
         pid = server.pid
@@ -31,12 +31,22 @@ def test_the_first_answer_of_a_peer_is_right_and_timed(golden: Golden, name: str
         cpu_seconds(pid)
 
 
+def test_binary_tensors_are_checked_as_well(golden: Golden) -> None:
+    candidate = snooze(golden, binary=True)
+    wrong = golden.sample._replace(outputs={name: array + 1 for name, array in golden.sample.outputs.items()})
+
+    with running(candidate, golden):
+        pass
+    with pytest.raises(WrongAnswer), running(candidate, golden._replace(sample=wrong)):
+        pass
+
+
 def test_bare_uvicorn_answers_on_one_core_again_and_again(golden: Golden) -> None:
-    with running(bare(golden), golden, core=CORE) as server:
+    with running(bare(golden), golden, [CORE]) as server:
         connection = connect(server.port)
         for _ in range(3):
-            response = send(connection, server.candidate)
-            assert (response.status, json.loads(response.read())) == (200, {"outputs": []})
+            answer = predict(connection, server.candidate)
+            assert (answer.status, json.loads(answer.body)) == (200, {"outputs": []})
         connection.close()
         allowed = Path(f"/proc/{server.pid}/status").read_text().split("Cpus_allowed_list:")[1].split()[0]
         assert allowed == str(CORE)
@@ -52,7 +62,7 @@ def test_the_last_line_of_a_server_that_does_not_start_is_repeated(golden: Golde
 
 
 def test_an_answer_other_than_200_is_not_timed(golden: Golden) -> None:
-    candidate = KNOWN["fastapi-tuned"](golden, sys.executable)._replace(path="/elsewhere")
+    candidate = KNOWN["fastapi-tuned"](golden, sys.executable, False)._replace(path="/elsewhere")
 
     with pytest.raises(WrongAnswer, match="status 404"), running(candidate, golden):
         pass

@@ -15,8 +15,6 @@ from snooze.service.openapi.document import ERRORS
 from snooze.service.responses import STATUS
 
 Schema = dict[str, Any]
-SERVED = [route for route in ROUTES if route.handler not in ("load", "unload")]  # these only with allow_load
-
 ROUTES = [route for route in ALL_ROUTES if route.handler not in ("load", "unload")]  # these must be allowed
 
 
@@ -62,7 +60,7 @@ def check_answer(document: Schema, operation: Schema, answer: Answer) -> None:
 def test_each_route_has_an_operation_and_each_operation_a_route(document: Schema) -> None:
     described = {(method, path) for method, path, _ in operations(document)}
     patterns = {
-        (route.method.lower(), re.compile(re.sub(r"\\{\w+\\}", "[^/:]+", re.escape(route.path)))) for route in SERVED
+        (route.method.lower(), re.compile(re.sub(r"\\{\w+\\}", "[^/:]+", re.escape(route.path)))) for route in ROUTES
     }
 
     for method, path in described:
@@ -97,7 +95,7 @@ def test_pages_answer_as_described(client: Client, document: Schema, path: str) 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"ready":true}', b'{"ready":1}'])
 def test_pages_with_a_body_answer_as_described(client: Client, document: Schema, body: bytes) -> None:
-    for route in SERVED:
+    for route in ROUTES:
         if route.method == "POST" and route.handler != "predict":
             answer = client.ask("POST", route.path.format(model="sum", version="1", verb="explain"), body)
             check_answer(document, document["paths"][route.path]["post"], answer)

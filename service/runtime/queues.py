@@ -73,6 +73,7 @@ class Line:
         self.join_rows = join_rows
         self.predict = predict
         self.finish = finish
+        self.crowded = False  # whether the last run was joined of several jobs
         self.jobs: deque[Job] = deque()
         self.seconds = 0.0  # of runs, predicted, for the jobs that wait
         self.used = 0.0  # of its place, compared with other lines
@@ -261,6 +262,12 @@ class Turns(Place):
         self._scheduled = False
         self._began: float | None = None  # the last turn, if jobs still waited after it
         self._passed = self._ran = 0.0
+
+    def begin(self) -> bool:
+        """Count what comes from now on as one turn; return False if that has been done in this turn."""
+        first = not self._scheduled
+        self._wake()
+        return first
 
     def _wake(self) -> None:
         if not self._scheduled:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SLICE: Final = 0.005  # seconds of runs in one turn of the event loop; then it looks at other requests and probes
 THREAD_SECONDS: Final = 0.005  # a longer run happens in a thread; the way there and back takes 0.03 to 0.2 ms
 LEARN_SECONDS: Final = 0.0002  # of shorter runs nothing is learnt: that would cost more than it is worth
-JOIN_SECONDS: Final = 0.00003  # joining has to save so much per row on the loop: to wait for a turn costs 5 to 10 us
+JOIN_SECONDS: Final = 0.00003  # joining has to save so much per row on the loop: to wait for a turn costs 20 to 50 us
 MARGIN: Final = 1.4  # predictions may be wrong, and the answer still has to be written
 
 
@@ -132,7 +132,7 @@ class Scheduler:
         if self._in_thread or self._cost.predict(rows) >= THREAD_SECONDS:
             place: Place = self._capacity.threads
             line = self._thread_line = self._thread_line or self._create_line(place)
-        elif self._joins_on_loop or self._capacity.loop_seconds > SLICE:
+        elif self._capacity.loop_seconds > SLICE or (self._joins_on_loop and self._expects_more()):
             place = self._capacity.turns
             line = self._loop_line = self._loop_line or self._create_line(place)
         else:
@@ -140,6 +140,11 @@ class Scheduler:
             self._cost.learn(rows, perf_counter() - start)
             return arrays
         return self._enqueue(place, line, call, rows, began, seconds, start)
+
+    def _expects_more(self) -> bool:
+        """Return whether requests that can be joined have come in this turn of the loop, or did so in the last one."""
+        line = self._loop_line
+        return not self._capacity.turns.begin() or (line is not None and line.crowded)
 
     def _create_line(self, place: "Place") -> "Line":
         from snooze.service.runtime.queues import Line
@@ -201,6 +206,7 @@ def _finish(
 ) -> None:
     """Learn from a run, and hand over its outcomes."""
     capacity.count -= len(run.jobs)
+    run.line.crowded = len(run.jobs) > 1
     took = run.end - run.begin
     if took > run.seconds or all(isinstance(outcome, list) for outcome in outcomes):
         cost.learn(run.rows, took)

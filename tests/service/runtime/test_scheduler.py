@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import random
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from functools import partial
@@ -46,9 +47,11 @@ class Session:
         self.error: Exception | None = None
         self.sizes: list[int] = []
         self.lengthen = 0
+        self.seconds = 0.0
 
     def run(self, names: Any, feeds: Any, options: Any) -> list[Any]:
         self.sizes.append(len(feeds["x"]))
+        time.sleep(self.seconds)
         if self.held is not None:
             assert self.held.wait(DEADLINE)
         if self.error is not None:
@@ -199,6 +202,23 @@ def test_what_takes_the_loop_too_long_waits_for_its_next_turn(bench: Callable[..
         assert order == ["other work", "0", "1", "2"]
         assert (busy.capacity.count, busy.capacity.loop_seconds) == (0, 0)
         assert isinstance(busy.submit(), list)
+
+    run(main())
+
+
+def test_nobody_overtakes_what_waits_for_a_turn(bench: Callable[..., Bench], session: Session) -> None:
+    busy = bench(batching="off")
+    busy.capacity.loop_seconds = 2 * SLICE
+    session.seconds = SLICE  # one run in each turn
+
+    async def main() -> None:
+        waiting = [busy.submit(number) for number in range(3)]
+        await waiting[0]
+        late = busy.submit(3)
+        assert not isinstance(late, list)
+        assert not waiting[2].done()
+        await late
+        assert waiting[2].done()
 
     run(main())
 

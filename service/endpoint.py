@@ -93,7 +93,7 @@ class Endpoint:
                 raise BodyTooLarge(self._max_body)
             assert self._signature is not None
             assert self._scheduler is not None
-            if MEMORY_FACTOR * len(body) > self._budget.limit - self._budget.used:
+            if (1 + MEMORY_FACTOR) * len(body) > self._budget.limit - self._budget.used:
                 self._check_memory(headers, body)
             call = self._decode(self._signature, headers, body)
             seconds = call.timeout
@@ -133,7 +133,7 @@ class Endpoint:
         texts = any(spec.kind == "O" for spec in self._signature.inputs.values())
         free = self._budget.limit - self._budget.used
         size = json_size(headers, len(body)) if self._protocol == V2 else len(body)
-        needed = memory_needed(body, size, texts, free)
+        needed = len(body) + memory_needed(body, size, texts, free)
         if needed > self._budget.limit:
             raise BodyTooLarge(self._budget.limit, f"the memory that this body needs ({needed} bytes)")
         if needed > free:

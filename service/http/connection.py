@@ -4,7 +4,8 @@ One client's connection: HTTP/1.1 between a socket and the endpoints. uvicorn ma
 * Predictions and probes are answered here, from complete requests; all other requests go to the ASGI application.
 * Requests are answered in the order in which they came. While one waits for its answer, or the client does not read,
   nothing more is read from the connection, and what came already waits.
-* A head and its body leave in one system call.
+* Answers leave at the end of the turn of the event loop in which they were made, those of one connection in one system
+  call. So a client on the same machine, as Knative's queue-proxy is, is woken once and not for each answer.
 * No request pays for a timer: the server calls `check` about once a second, which ends connections that are idle, and
   those whose client is too slow to send or to read.
 * What a request holds from one turn of the event loop to the next counts in the server's budget.
@@ -43,6 +44,7 @@ HIGH_WATER: Final = 2**14  # bytes of unsent answers from which on a client coun
 JOINED: Final = 2**16  # bytes of a body up to which it is copied behind its head
 MAX_HEAD: Final = 2**14  # bytes, counted from the second packet of a head on
 MAX_HEADERS: Final = 128
+MAX_HOSTS: Final = 64  # remembered
 CHUNK_BYTES: Final = 8  # bytes on the wire for one of a body, in the smallest chunks
 WAITING: Final = 2048  # bytes that a request takes beside its body while it waits for its turn
 
@@ -62,6 +64,8 @@ class Shared:
         self.buffer = memoryview(bytearray(READ_SIZE))
         self._default: object = None
         self._lines = b""
+        self.hosts: set[bytes | None] = set()  # some that are valid
+        self._unsent: list[Connection] = []
 
     def format_default(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Return uvicorn's default headers as they are sent. It makes a new list each second, for the date."""
@@ -69,6 +73,22 @@ class Shared:
             self._default = headers
             self._lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         return self._lines
+
+    def keep_host(self, host: bytes) -> None:
+        """Note a valid host, so that it is not checked with every request."""
+        if len(self.hosts) < MAX_HOSTS:
+            self.hosts.add(host)
+
+    def send_later(self, connection: "Connection", loop: asyncio.AbstractEventLoop) -> None:
+        """Send the answers of a connection at the end of this turn of the loop."""
+        if not self._unsent:
+            loop.call_soon(self._send)
+        self._unsent.append(connection)
+
+    def _send(self) -> None:
+        connections, self._unsent = self._unsent, []
+        for connection in connections:
+            connection.send()
 
 
 class Exchange(NamedTuple):
@@ -95,8 +115,8 @@ class Connection(asyncio.BufferedProtocol):
 
     # fmt: off
     __slots__ = (
-        "_arrived", "_began", "_charged", "_discarder", "_fresh", "_headers", "_is_last", "_loop",
-        "_method", "_parser", "_parts", "_path", "_paused", "_query", "_received", "_refusal", "_server_state",
+        "_answers", "_answers_size", "_arrived", "_began", "_charged", "_discarder", "_fresh", "_headers", "_is_last",
+        "_loop", "_method", "_parser", "_parts", "_path", "_paused", "_query", "_received", "_refusal", "_server_state",
         "_shared", "_since", "_size", "_started", "_state", "_target", "_task", "_transport", "_unparsed", "_unsent",
         "_url", "_waiting",
     )
@@ -135,6 +155,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there are too many connections."""
         self._transport = cast(asyncio.Transport, transport)
+        self._answers: list[bytes] = []  # to be sent at the end of this turn
+        self._answers_size = 0
         self._transport.set_write_buffer_limits(HIGH_WATER)
         self._server_state.connections.add(self)
         limit = self._shared.state.settings.max_connections
@@ -148,7 +170,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Parse what was read, answer the requests that it completes, and count what it leaves behind."""
-        was_busy = self._is_busy()
+        was_busy = self._task is not None or self._paused or self._waiting
         try:
             self._parse(self._shared.buffer[:nbytes])
         except httptools.HttpParserCallbackError as error:
@@ -168,6 +190,10 @@ class Connection(asyncio.BufferedProtocol):
         if was_busy or self._waiting or self._paused:
             self._transport.pause_reading()
 
+    def eof_received(self) -> None:
+        """Send what is answered. What is not is given up: most clients that end a connection are gone."""
+        self.send()
+
     def pause_writing(self) -> None:
         """Answer nothing more until the client has read."""
         self._paused = True
@@ -185,6 +211,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is not answered."""
         self._server_state.connections.discard(self)
+        self._answers = []
         self._shared.budget.used -= self._unsent
         self._unsent = 0
         if self._task is not None:
@@ -193,6 +220,7 @@ class Connection(asyncio.BufferedProtocol):
         while self._waiting:
             self._leave(self._take().target)
         self._forget()
+        self._parser = None  # it refers to us: without this cycle all is freed at once
 
     # What the parser calls
 
@@ -243,17 +271,21 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(HeadTooLarge(MAX_HEAD, MAX_HEADERS))
         elif int(headers.get(b"content-length", 0)) > self._shared.state.max_body:
             self._refuse(BodyTooLarge(self._shared.state.max_body))
-        if not HOST.fullmatch(headers.get(b"host", b" ")) or b"transfer-encoding" in headers or b"expect" in headers:
+        if headers.get(b"host") not in self._shared.hosts or b"transfer-encoding" in headers or b"expect" in headers:
             self._check_unusual()
 
     def _check_unusual(self) -> None:
         """Refuse what no client of ours means: a missing host, another transfer coding. Ask for a body if asked to."""
         headers = self._headers
         is_old = self._parser.get_http_version() == "1.0"
-        if not HOST.fullmatch(headers.get(b"host", b"" if is_old else b" ")):
+        host = headers.get(b"host", b"" if is_old else b" ")
+        if HOST.fullmatch(host):
+            self._shared.keep_host(host)
+        else:
             self._is_last = True
             self._refuse(InvalidRequest("expected one Host header with a host"))
-        elif headers.get(b"transfer-encoding", b"chunked").strip(b" \t,").lower() != b"chunked":
+            return
+        if headers.get(b"transfer-encoding", b"chunked").strip(b" \t,").lower() != b"chunked":
             self._is_last = True
             self._refuse(InvalidRequest("the only supported Transfer-Encoding is chunked"))
         elif is_old and b"transfer-encoding" in headers:
@@ -261,7 +293,8 @@ class Connection(asyncio.BufferedProtocol):
         elif is_old or headers.get(b"expect", b"").lower() != b"100-continue":
             return
         elif self._refusal is None and not self._is_busy():
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._answers.append(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.send()
 
     def on_body(self, part: bytes) -> None:
         """Add a part of the body."""
@@ -277,20 +310,21 @@ class Connection(asyncio.BufferedProtocol):
         """Answer the request, or let it wait for its turn."""
         if self._unparsed:
             return
-        parts = self._parts
+        parts, target = self._parts, self._target
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         request = Request(self._method, self._path, self._headers, body, self._arrived, self._began)
         keep_alive = self._parser.should_keep_alive() and not self._is_last
         self._is_last = not keep_alive
         self._state = IDLE
         self._parts = []
+        self._target = None  # it may be replaced while the connection is idle, and is in memory no longer then
         if self._charged:
             self._shared.budget.used -= self._charged
             self._charged = 0
         if self._is_busy():
-            self._let_wait(Exchange(request, self._target, self._query, self._refusal, keep_alive))
+            self._let_wait(Exchange(request, target, self._query, self._refusal, keep_alive))
         else:
-            self._answer(request, self._target, self._query, self._refusal, keep_alive)
+            self._answer(request, target, self._query, self._refusal, keep_alive)
 
     # What the server calls
 
@@ -385,17 +419,28 @@ class Connection(asyncio.BufferedProtocol):
         if not keep_alive and CLOSE not in headers:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
-        if method == "HEAD":
-            self._transport.write(b"".join(lines))
-        elif len(body) <= JOINED:
+        if method != "HEAD":
             lines.append(body)
-            self._transport.write(b"".join(lines))
-        else:
-            self._transport.writelines((b"".join(lines), body))
+        if not self._answers:
+            self._shared.send_later(self, self._loop)
+        self._answers += lines
+        self._answers_size += len(body)
+        if self._answers_size > HIGH_WATER or not keep_alive:
+            self.send()
         self._leave(target)
         self._since = self._loop.time()
         if not keep_alive and self._discarder is None:
             self._transport.close()
+
+    def send(self) -> None:
+        """Send the answers that have not been sent yet."""
+        if self._answers:
+            answers, size = self._answers, self._answers_size
+            self._answers, self._answers_size = [], 0
+            if size <= JOINED:
+                self._transport.write(b"".join(answers))
+            else:
+                self._transport.writelines(answers)
 
     def _leave(self, target: Endpoint | Handler | None) -> None:
         if type(target) is Endpoint:
@@ -480,6 +525,8 @@ class Connection(asyncio.BufferedProtocol):
             self._received += size
         self._fresh = False
         budget = self._shared.budget
+        if self._state == BODY:
+            size *= 2  # the body is made of its parts
         if self._refusal is None:
             # Behind the head there are also the lengths of chunks, of which each byte of a body may have one.
             head = self._received - CHUNK_BYTES * self._size
@@ -520,4 +567,5 @@ class Connection(asyncio.BufferedProtocol):
         self._parts = []
         if self._state == BODY:
             self._leave(self._target)
+        self._target = None
         self._state = IDLE

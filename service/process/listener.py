@@ -17,6 +17,9 @@ Holder = Literal["nobody", "parent", "systemd"]  # who else holds the socket; ou
 FIRST_FD: Final = 3
 PARENT_NAMES: Final = "snooze-idle:snooze-ready"  # as `idle.NAMES`, which is not imported here
 READY_FD: Final = 4
+SEND_BUFFER: Final = (
+    2**16
+)  # bytes of a connection in the kernel: a container's memory limit counts them, our budget not
 BACKLOG: Final = 2048
 PROBLEMS: Final = {
     errno.EADDRINUSE: "is in use; stop what uses it, or choose another with --port or PORT (0 takes a free one)",
@@ -37,7 +40,9 @@ def open_listener(host: str, port: int, environ: Mapping[str, str]) -> tuple[soc
     if environ.get("LISTEN_PID") != str(os.getpid()) or number == "0":
         return listen(host, port), "nobody"
     try:
-        return socket.socket(fileno=FIRST_FD), "parent" if environ.get("LISTEN_FDNAMES") == PARENT_NAMES else "systemd"
+        listener = socket.socket(fileno=FIRST_FD)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        return listener, "parent" if environ.get("LISTEN_FDNAMES") == PARENT_NAMES else "systemd"
     except OSError:
         raise InvalidSetting("LISTEN_FDS", number, f"file descriptor {FIRST_FD} is not a socket") from None
 
@@ -72,6 +77,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(host, port, f"cannot be used: {error.strerror}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +11,7 @@ from snooze.bundle.arguments import duration, integer, number, size
 from snooze.bundle.errors import InvalidOption
 
 if TYPE_CHECKING:
+    from snooze.benchmarks.comparison import Results
     from snooze.benchmarks.peers.candidates import Servers
 
 LOAD_EXAMPLES: Final = """\
@@ -142,7 +143,7 @@ def cold(arguments: argparse.Namespace) -> int:
     """Measure cold starts and print the table."""
     from snooze.benchmarks.cold_start import run
 
-    return run(arguments.bundle, servers_of(arguments), arguments.runs).publish(arguments.output)
+    return _publish(run(arguments.bundle, servers_of(arguments), arguments.runs), arguments)
 
 
 def throughput_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +176,7 @@ def throughput(arguments: argparse.Namespace) -> int:
         else:
             rows = rows_of(arguments.bundles, arguments.rows, arguments.encoding.split(","))
         results = run(rows, servers_of(arguments), arguments.duration, arguments.rounds, headers)
-    return results.publish(arguments.output)
+    return _publish(results, arguments)
 
 
 def growth_arguments(parser: argparse.ArgumentParser) -> None:
@@ -195,7 +196,7 @@ def growth(arguments: argparse.Namespace) -> int:
     with TemporaryDirectory() as folder:
         made = models.convert_all(Path(folder))
         results = run(made, arguments.duration, arguments.rounds, arguments.python)
-    return results.publish(arguments.output)
+    return _publish(results, arguments)
 
 
 def overload_arguments(parser: argparse.ArgumentParser) -> None:
@@ -204,8 +205,7 @@ def overload_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=integer(1, 65536), default=1, metavar="N", help="rows per request (1)")
     parser.add_argument("--deadline", type=duration, default=0.25, metavar="TIME", help="of each request (250ms)")
     parser.add_argument("--duration", type=duration, default=10.0, metavar="TIME", help="of each rate (10s)")
-    parser.add_argument("--python", default=sys.executable, metavar="PATH", help="the server's interpreter")
-    parser.add_argument("--output", type=Path, metavar="STEM", help="also write STEM.json and STEM.md")
+    _output_arguments(parser)
 
 
 def overload(arguments: argparse.Namespace) -> int:
@@ -213,7 +213,71 @@ def overload(arguments: argparse.Namespace) -> int:
     from snooze.benchmarks.overload import run
 
     results = run(arguments.bundle, arguments.rows, arguments.deadline, arguments.duration, arguments.python)
-    return results.publish(arguments.output)
+    return _publish(results, arguments)
+
+
+def events_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench events`."""
+    parser.epilog = "Exit code: 1 if a request was lost or answered wrong."
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a small model, so that many requests are open")
+    parser.add_argument(
+        "--requests", type=integer(1, 10**7), default=20_000, metavar="N", help="for each event (20000)"
+    )
+    _output_arguments(parser)
+
+
+def events(arguments: argparse.Namespace) -> int:
+    """Count the requests that are lost around events, and print the table."""
+    from snooze.benchmarks.events import failures, run
+
+    results = run(arguments.bundle, arguments.requests, arguments.python)
+    return _publish(results, arguments, failures(results))
+
+
+def attack_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench attack`."""
+    parser.epilog = "Needs root, to start each server in a control group of its own. Exit code: 1 if one does not pass."
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a model with texts is attacked with texts as well")
+    parser.add_argument("--attacks", default="", metavar="NAMES", help="some of them, such as slow-heads,gzip (all)")
+    parser.add_argument("--memory", type=size, default=size("112MiB"), metavar="SIZE", help="of the server (112MiB)")
+    parser.add_argument(
+        "--scale",
+        type=number(1e-6, 100),
+        default=1.0,
+        metavar="X",
+        help="multiply the numbers of clients and requests (1)",
+    )
+    _output_arguments(parser)
+
+
+def attack(arguments: argparse.Namespace) -> int:
+    """Attack confined servers and print the table."""
+    from snooze.benchmarks.robustness.attacks import failures, run
+
+    results = run(arguments.bundle, arguments.attacks, arguments.memory, arguments.scale, arguments.python)
+    return _publish(results, arguments, failures(results))
+
+
+def fuzz_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze bench fuzz`."""
+    parser.epilog = "Exit code: 1 if anything was found; each kind of finding is printed with the first request."
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="whose signature the requests are made for")
+    parser.add_argument(
+        "--requests", type=integer(1, 10**9), default=200_000, metavar="N", help="to send in all (200000)"
+    )
+    parser.add_argument("--seed", type=integer(0, 2**32), default=1, metavar="N", help="other requests (1)")
+    parser.add_argument(
+        "--path", default="both", metavar="NAME", help="protocol, asgi or both, half of them each (both)"
+    )
+    _output_arguments(parser)
+
+
+def fuzz(arguments: argparse.Namespace) -> int:
+    """Fuzz a server over both paths and print the table."""
+    from snooze.benchmarks.robustness.fuzz import failures, run
+
+    results = run(arguments.bundle, arguments.requests, arguments.seed, arguments.path, arguments.python)
+    return _publish(results, arguments, failures(results))
 
 
 def _output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -221,6 +285,15 @@ def _output_arguments(parser: argparse.ArgumentParser) -> None:
         "--python", default=sys.executable, metavar="PATH", help="the interpreter of the environment of Snooze"
     )
     parser.add_argument("--output", type=Path, metavar="STEM", help="also write STEM.json and STEM.md")
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON document")
+
+
+def _publish(results: "Results", arguments: argparse.Namespace, failures: Sequence[str] = ()) -> int:
+    """Print the results, write them if that is asked for, name the failures on stderr, and return the exit code."""
+    results.publish(arguments.output, arguments.json)
+    for failure in failures:
+        print(f"snooze: failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def _comparison_arguments(parser: argparse.ArgumentParser, servers: str) -> None:
@@ -269,82 +342,6 @@ def sizing(arguments: argparse.Namespace) -> int:
     from snooze.benchmarks.sizing import run
 
     return run(arguments.models, arguments.rounds, arguments.duration, arguments.output)
-
-
-def events_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `snooze bench events`."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a small model, so that many requests are open")
-    parser.add_argument(
-        "--requests", type=integer(1, 10**7), default=20_000, metavar="N", help="for each event (20000)"
-    )
-    parser.add_argument("--output", type=Path, metavar="STEM", help="also write STEM.json and STEM.md")
-
-
-def events(arguments: argparse.Namespace) -> int:
-    """Count the requests that are lost around events, and print the table."""
-    from snooze.benchmarks.events import run
-
-    results, wrong = run(arguments.bundle, arguments.requests)
-    results.publish(arguments.output)
-    if wrong:
-        print(f"snooze: {wrong} requests were lost or answered wrong", file=sys.stderr)
-    return 1 if wrong else 0
-
-
-def attack_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `snooze bench attack`."""
-    parser.epilog = "Needs root, to start each server in a control group of its own. Exit code: 1 if one does not pass."
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a model with texts is attacked with texts as well")
-    parser.add_argument("--attacks", default="", metavar="NAMES", help="some of them, such as slow-heads,gzip (all)")
-    parser.add_argument("--memory", type=size, default=size("112MiB"), metavar="SIZE", help="of the server (112MiB)")
-    parser.add_argument(
-        "--scale",
-        type=number(1e-6, 100),
-        default=1.0,
-        metavar="X",
-        help="multiply the numbers of clients and requests (1)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON document")
-    _output_arguments(parser)
-
-
-def attack(arguments: argparse.Namespace) -> int:
-    """Attack confined servers and print the table."""
-    from snooze.benchmarks.robustness.attacks import failures, run
-
-    results = run(arguments.bundle, arguments.attacks, arguments.memory, arguments.scale, arguments.python)
-    return _report(results, failures(results), arguments)
-
-
-def fuzz_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `snooze bench fuzz`."""
-    parser.epilog = "Exit code: 1 if anything was found; each kind of finding is printed with the first request."
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="whose signature the requests are made for")
-    parser.add_argument(
-        "--requests", type=integer(1, 10**9), default=200_000, metavar="N", help="to send in all (200000)"
-    )
-    parser.add_argument("--seed", type=integer(0, 2**32), default=1, metavar="N", help="other requests (1)")
-    parser.add_argument(
-        "--path", default="both", metavar="PATH", help="protocol, asgi or both, half of them each (both)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the report as one JSON document")
-    _output_arguments(parser)
-
-
-def fuzz(arguments: argparse.Namespace) -> int:
-    """Fuzz a server over both paths and print the table."""
-    from snooze.benchmarks.robustness.fuzz import failures, run
-
-    results = run(arguments.bundle, arguments.requests, arguments.seed, arguments.path, arguments.python)
-    return _report(results, failures(results), arguments)
-
-
-def _report(results: Any, failures: list[str], arguments: argparse.Namespace) -> int:
-    """Publish the results and what failed; return the exit code."""
-    results.publish(arguments.output, arguments.json)
-    for failure in failures:
-        print(f"snooze: failed: {failure}", file=sys.stderr)
-    return 1 if failures else 0
 
 
 COMMANDS: Final[

@@ -16,9 +16,8 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 from snooze.benchmarks.comparison import Quartiles, Results
-from snooze.benchmarks.load.report import MIB
 from snooze.benchmarks.machine import describe, other_work
-from snooze.benchmarks.meters import Tree
+from snooze.benchmarks.meters import Memory
 from snooze.benchmarks.peers.candidates import Candidate, Golden, Servers
 from snooze.benchmarks.peers.servers import connect, running
 from snooze.benchmarks.progress import show
@@ -28,9 +27,6 @@ FIGURES: Final = ("wall_ms", "cpu_ms", "pss_mib", "anonymous_mib")
 PHASE: Final = re.compile(
     r'snooze_cold_start_seconds\{phase="(?P<phase>\w+)",clock="(?P<clock>\w+)"\} (?P<seconds>[\d.e+-]+)'
 )
-PACKAGES: Final = (
-    "snooze", "numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic",
-)  # fmt: skip
 METHOD: Final = (
     "Spawn to the first complete HTTP answer that equals the bundle's golden output within its tolerance. CPU is user "
     "and system time of the whole process by then. Warm page cache, {runs} runs of each server in turn, median "
@@ -83,13 +79,13 @@ def start_once(candidate: Candidate, golden: Golden) -> ColdStart:
     """Start a server, send one request, read its memory, and end it."""
     with running(candidate, golden) as server:
         time.sleep(SETTLE_SECONDS)
-        tree = Tree(server.pid)
+        memory = Memory.of(server.pid)
         return ColdStart(
             candidate.name,
             server.wall_seconds * 1000,
             server.cpu_seconds * 1000,
-            tree.rollup_bytes("Pss:") / MIB,
-            tree.rollup_bytes("Anonymous:") / MIB,
+            memory.pss,
+            memory.anonymous,
             read_phases(server.port),
         )
 
@@ -123,7 +119,7 @@ def summarize(starts: Sequence[ColdStart], runs: int, installation: str, python:
     return Results(
         "Cold start: spawn to first right answer",
         METHOD.format(runs=runs, installation=installation),
-        describe(PACKAGES, python),
+        describe(python),
         figures,
         ["server", "wall ms", "CPU ms", "PSS MiB", "anonymous MiB", f"CPU / {last}", "its own phases, wall (CPU) ms"],
         rows,

@@ -131,35 +131,35 @@ class Caller:
         return STATUSES.get(status, Outcome.FAILED)
 
 
-def run(bundle: Path, requests: int) -> tuple[Results, int]:
-    """Send at least so many requests around each event; return the results, and how many were lost or wrong."""
+def run(bundle: Path, requests: int, python: str = sys.executable) -> Results:
+    """Send at least so many requests around each event and return the results."""
     golden = Golden.of(bundle)
     events = []
     for name, observe in EVENTS.items():
         show(name)
-        events.append(observe(golden, requests))
+        events.append(observe(golden, requests, python))
     show("")
     for event in events:
         for problem, times in Counter(event.problems).most_common(5):
             print(f"{event.name}: {times} x {problem}", file=sys.stderr)
-    return summarize(events, requests), sum(one.outcomes[Outcome.LOST] + one.outcomes[Outcome.FAILED] for one in events)
+    return summarize(events, requests, python)
 
 
-def observe_stop(golden: Golden, requests: int) -> Event:
+def observe_stop(golden: Golden, requests: int, python: str) -> Event:
     """Start a server and stop it by SIGTERM in the midst of requests, again and again."""
     event = Event("SIGTERM", 0, Counter(), [])
     while event.sent < requests:
-        with running(snooze(golden), golden) as server, call(server, golden, _call_until_refused) as callers:
+        with running(snooze(golden, python), golden) as server, call(server, golden, _call_until_refused) as callers:
             _wait_until(lambda: _count(callers) >= STOP_AFTER, "answer")
             os.kill(server.pid, signal.SIGTERM)
         event = _add(event, callers)._replace(times=event.times + 1)
     return event
 
 
-def observe_sleep(golden: Golden, requests: int) -> Event:
+def observe_sleep(golden: Golden, requests: int, python: str) -> Event:
     """Let `snooze serve --idle` sleep again and again; requests come around the moment in which it goes to sleep."""
-    command = (sys.executable, "-P", "-m", "snooze.cli", "serve", str(golden.folder), "--idle", f"{IDLE:g}s")
-    candidate = snooze(golden)._replace(command=command)
+    command = (python, "-P", "-m", "snooze.cli", "serve", str(golden.folder), "--idle", f"{IDLE:g}s")
+    candidate = snooze(golden, python)._replace(command=command)
     event = Event("idle sleep", 0, Counter(), [])
     with running(candidate, golden) as server:
         while event.sent < requests:
@@ -171,14 +171,13 @@ def observe_sleep(golden: Golden, requests: int) -> Event:
     return event
 
 
-def observe_reload(golden: Golden, requests: int) -> Event:
+def observe_reload(golden: Golden, requests: int, python: str) -> Event:
     """Add, remove and spoil versions while requests come."""
     stop, name = threading.Event(), golden.bundle.name
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder)
         add_version(golden, models, 1)
-        ours = snooze(golden)
-        candidate = ours._replace(environment={**ours.environment, "SNOOZE_MODELS": folder})
+        candidate = snooze(golden, python).with_environment({"SNOOZE_MODELS": folder})
         with running(candidate, golden) as server, call(server, golden, lambda one: _call_until(one, stop)) as callers:
             version = reloads = 0
             try:
@@ -200,7 +199,7 @@ def observe_reload(golden: Golden, requests: int) -> Event:
 EVENTS: Final = {"SIGTERM": observe_stop, "idle sleep": observe_sleep, "reload": observe_reload}
 
 
-def summarize(events: list[Event], requests: int) -> Results:
+def summarize(events: list[Event], requests: int, python: str = sys.executable) -> Results:
     """Return the table of the events."""
     figures = {
         event.name: {"times": event.times, "sent": event.sent}
@@ -209,9 +208,13 @@ def summarize(events: list[Event], requests: int) -> Results:
     }
     method = METHOD.format(requests=requests)
     rows = [event.row for event in events]
-    return Results(
-        "Requests around events", method, describe(("snooze", "onnxruntime", "uvicorn")), figures, COLUMNS, rows
-    )
+    return Results("Requests around events", method, describe(python), figures, COLUMNS, rows)
+
+
+def failures(results: Results) -> list[str]:
+    """Return the events around which requests were lost or answered wrong, with their number."""
+    wrong = {name: one["lost"] + one["failed"] for name, one in results.figures.items()}
+    return [f"{name}: {count} requests were lost or answered wrong" for name, count in wrong.items() if count]
 
 
 def request(candidate: Candidate) -> bytes:

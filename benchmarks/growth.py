@@ -16,13 +16,14 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 from snooze.benchmarks import wrk
-from snooze.benchmarks.cold_start import PACKAGES, SETTLE_SECONDS
+from snooze.benchmarks.cold_start import SETTLE_SECONDS
 from snooze.benchmarks.comparison import Quartiles, Results
 from snooze.benchmarks.machine import describe, other_work, two_cores
+from snooze.benchmarks.meters import Memory
 from snooze.benchmarks.peers.candidates import Candidate, Golden, describe_installation, snooze
 from snooze.benchmarks.peers.servers import running
 from snooze.benchmarks.progress import show
-from snooze.benchmarks.throughput import MEMORY_REQUESTS, WARM_UP_REQUESTS, Memory, Row, read_memory, send_all
+from snooze.benchmarks.throughput import MEMORY_REQUESTS, WARM_UP_REQUESTS, Row, send_all
 from snooze.benchmarks.wrk import Load
 from snooze.bundle.draft import Draft
 from snooze.bundle.store import read
@@ -94,8 +95,7 @@ def make_cases(models: Mapping[str, Path], folder: Path, python: str) -> Iterato
         repository = folder / f"{count}-models"
         goldens = [Golden.of(path) for path in multiply(models["tabular"], count, repository)]
         environment = {"SNOOZE_MODELS": str(repository)}
-        requests = [snooze(golden, python) for golden in goldens]
-        requests = [one._replace(environment={**one.environment, **environment}) for one in requests]
+        requests = [snooze(golden, python).with_environment(environment) for golden in goldens]
         yield Case(f"{count} models, tabular JSON" if count > 1 else "1 model, tabular JSON", goldens[0], requests)
     for binary in (False, True):
         for rows in ROWS:
@@ -125,9 +125,9 @@ def measure(case: Case, cores: Sequence[int], load_core: int, seconds: float, re
     """Start the server of a case on `cores`, send it so many requests, and load it from `load_core`."""
     with running(case.requests[0], case.golden, cores) as server, wrk.script(case.requests) as script:
         time.sleep(SETTLE_SECONDS)
-        started = read_memory(server.pid)
+        started = Memory.of(server.pid)
         send_all(server, case.requests, requests)
-        settled = read_memory(server.pid)
+        settled = Memory.of(server.pid)
         load = wrk.run(server, script, CONNECTIONS, seconds, load_core)
         return Outcome(server.wall_seconds * 1e3, server.cpu_seconds * 1e3, started, settled, load)
 
@@ -156,7 +156,7 @@ def summarize(
     return Results(
         "What growth costs",
         METHOD.format(**method),
-        describe(PACKAGES, python),
+        describe(python),
         figures,
         columns,
         lines,

@@ -5,13 +5,17 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from snooze.benchmarks.errors import NotMeasurable
 
 MAX_LOAD_AVERAGE: Final = 0.5
+SERVER_PACKAGES: Final = (
+    "snooze", "numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic",
+)  # fmt: skip
 VERSIONS: Final = """
 import json, platform, sys
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +29,7 @@ print(json.dumps(found | {"python": platform.python_version()}))
 """
 
 
-def describe(packages: Sequence[str], python: str = sys.executable) -> dict[str, Any]:
+def describe(python: str = sys.executable, packages: Sequence[str] = SERVER_PACKAGES) -> dict[str, Any]:
     """Return CPU, cores, kernel, load average, and Python and the `packages` in the environment of an interpreter."""
     versions = installed(python, packages)
     return {
@@ -62,6 +66,17 @@ def two_cores() -> tuple[int, int]:
     if len(cores) < 2:
         raise NotMeasurable("a server under load", "it needs two cores, one for the server and one for the load")
     return cores[0], cores[-1]
+
+
+@contextmanager
+def only_core(core: int) -> Iterator[None]:
+    """Keep this process, and those that it starts, on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _cpu() -> str:

@@ -17,6 +17,7 @@ from snooze.benchmarks.errors import NotMeasurable
 PROC: Final = Path("/proc")
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 INTERVAL_SECONDS: Final = 0.1
+MIB: Final = 2**20
 RESET_PEAK: Final = "5"  # to /proc/PID/clear_refs: VmHWM becomes the present VmRSS (proc(5))
 
 
@@ -107,6 +108,20 @@ class Tree:
         sizes = {pid: resident_bytes(pid, field) for pid in self.members()}
         largest = max(sizes, key=lambda pid: sizes[pid])
         return sizes[largest] + sum(private_bytes(pid) for pid in sizes if pid != largest)
+
+
+class Memory(NamedTuple):
+    """The memory of a server and its child processes, in MiB."""
+
+    pss: float
+    anonymous: float
+    peak: float
+
+    @classmethod
+    def of(cls, pid: int) -> "Memory":
+        """Return the present memory of a server, and its peak."""
+        tree = Tree(pid)
+        return cls(tree.rollup_bytes("Pss:") / MIB, tree.rollup_bytes("Anonymous:") / MIB, tree.peak_bytes() / MIB)
 
 
 class Cgroup:

@@ -6,22 +6,20 @@ find the capacity. Then requests are offered at fixed rates below and above it, 
 requests that were answered within the deadline, measured at the client from when they were due.
 """
 
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from snooze.benchmarks.cold_start import PACKAGES
 from snooze.benchmarks.comparison import Results
 from snooze.benchmarks.load import generator
 from snooze.benchmarks.load.arrivals import Pace
 from snooze.benchmarks.load.outcomes import Outcome, Record, percentiles_ms
 from snooze.benchmarks.load.target import RequestOptions, Target, prepare
-from snooze.benchmarks.machine import describe, two_cores
+from snooze.benchmarks.machine import describe, only_core, other_work, two_cores
 from snooze.benchmarks.meters import Watch
 from snooze.benchmarks.peers.candidates import Golden, describe_installation, snooze
 from snooze.benchmarks.peers.servers import running
@@ -77,20 +75,22 @@ class Point(NamedTuple):
 def run(bundle: Path, rows: int, deadline: float, seconds: float, python: str = sys.executable) -> Results:
     """Measure the curve of a bundle and return the results; a SnoozeError names what failed or is missing."""
     generator.require_locust()
-    cores = two_cores()
+    warnings, cores = other_work(), two_cores()
     golden = Golden.of(bundle)
     options = RequestOptions(model=golden.bundle.name, data=str(golden.folder), rows=rows, binary=True)
-    with _only_core(cores[1]):
+    with only_core(cores[1]):
         capacity = _measure_capacity(golden, options, seconds, cores[0], python)
         points = list(_measure(golden, options, capacity, deadline, seconds, cores[0], python))
     show("")
-    return summarize(points, capacity, {
+    return summarize(points, capacity, python, warnings, {
         "server_core": cores[0], "load_core": cores[1], "seconds": seconds, "rows": rows,
         "deadline_ms": deadline * 1000, "open": OPEN, "installation": describe_installation(python),
     })  # fmt: skip
 
 
-def summarize(points: Sequence[Point], capacity: float, method: dict[str, Any]) -> Results:
+def summarize(
+    points: Sequence[Point], capacity: float, python: str, warnings: Sequence[str], method: Mapping[str, Any]
+) -> Results:
     """Return the table. The peak is the highest goodput of all rates."""
     peak = max(point.goodput for point in points)
     rows = [
@@ -108,7 +108,7 @@ def summarize(points: Sequence[Point], capacity: float, method: dict[str, Any]) 
     ]
     figures = {"capacity_rps": capacity, **method, "points": [point._asdict() for point in points]}
     return Results(
-        "Overload", METHOD.format(capacity=capacity, **method), describe(PACKAGES), figures, list(COLUMNS), rows
+        "Overload", METHOD.format(capacity=capacity, **method), describe(python), figures, COLUMNS, rows, warnings
     )
 
 
@@ -133,18 +133,5 @@ def _measure(
 def _serve(
     golden: Golden, options: RequestOptions, environment: dict[str, str], core: int, python: str
 ) -> Iterator[Target]:
-    candidate = snooze(golden, python)
-    candidate = candidate._replace(environment={**candidate.environment, **environment})
-    with running(candidate, golden, [core]) as server:
+    with running(snooze(golden, python).with_environment(environment), golden, [core]) as server:
         yield prepare(f"http://127.0.0.1:{server.port}", options)
-
-
-@contextmanager
-def _only_core(core: int) -> Iterator[None]:
-    """Keep this process, and those that it starts, on one core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

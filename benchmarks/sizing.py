@@ -7,11 +7,11 @@ predicted with constants that were fitted to the others. The result has the form
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 
 from snooze.benchmarks.errors import LoadFailed
 from snooze.benchmarks.load.arrivals import Pace
-from snooze.benchmarks.load.report import MIB
 from snooze.benchmarks.load.runner import run as run_load
 from snooze.benchmarks.load.target import RequestOptions
-from snooze.benchmarks.machine import describe, two_cores
-from snooze.benchmarks.meters import Tree
+from snooze.benchmarks.machine import describe, only_core, two_cores
+from snooze.benchmarks.meters import MIB, Tree
 from snooze.benchmarks.peers.candidates import Golden, snooze
 from snooze.benchmarks.peers.servers import running
 from snooze.bundle.contract import Bundle
@@ -65,7 +64,7 @@ class Observation(NamedTuple):
 def run(models: Path, rounds: int, seconds: float, output: Path | None = None) -> int:
     """Measure, print the figures as JSON or write them to `output`, and return the exit code 0."""
     observed = measure(models, rounds, seconds)
-    machine = describe(())
+    machine = describe(packages=())
     figures = Figures(
         measured=Measurement(
             command=f"snooze bench sizing {models} --rounds {rounds} --duration {seconds:g}s",
@@ -91,18 +90,17 @@ def run(models: Path, rounds: int, seconds: float, output: Path | None = None) -
 def measure(models: Path, rounds: int, seconds: float) -> list[Observation]:
     """Return what every model of a repository shows at every rate that it can handle, over all rounds."""
     server_core, load_core = two_cores()
-    os.sched_setaffinity(0, {load_core})  # for this process and the load generators that it starts
     found: dict[tuple[Path, int, float], list[Observation]] = {}
-    for number in range(1, rounds + 1):
-        for folder, bundle in [(one.folder, one.bundle) for one in find(models)]:
-            for rows, rps in feasible_loads(bundle):
-                observed = observe(folder, rows, rps, seconds, server_core)
-                result = "not all requests were answered"
-                if observed is not None:
-                    found.setdefault((folder, rows, rps), []).append(observed)
-                    p50, cpu = format_duration(observed.p50_seconds), format_duration(observed.cpu_seconds)
-                    result = f"p50 {p50}, CPU {cpu} per request"
-                print(f"round {number}: {bundle.name}, {rows} rows, {rps:g}/s: {result}", file=sys.stderr)
+    loads = [(one, *load) for one in find(models) for load in feasible_loads(one.bundle)]
+    with only_core(load_core):
+        for number, (one, rows, rps) in product(range(1, rounds + 1), loads):
+            observed = observe(one.folder, rows, rps, seconds, server_core)
+            result = "not all requests were answered"
+            if observed is not None:
+                found.setdefault((one.folder, rows, rps), []).append(observed)
+                p50, cpu = format_duration(observed.p50_seconds), format_duration(observed.cpu_seconds)
+                result = f"p50 {p50}, CPU {cpu} per request"
+            print(f"round {number}: {one.bundle.name}, {rows} rows, {rps:g}/s: {result}", file=sys.stderr)
     if not found:
         raise LoadFailed("no model handled any of the loads")
     return [combine(observations) for observations in found.values()]

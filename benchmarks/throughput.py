@@ -16,12 +16,10 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 from snooze.benchmarks import wrk
-from snooze.benchmarks.cold_start import PACKAGES
 from snooze.benchmarks.comparison import Quartiles, Results
 from snooze.benchmarks.errors import NotMeasurable, WrongAnswer
-from snooze.benchmarks.load.report import MIB
 from snooze.benchmarks.machine import describe, other_work, two_cores
-from snooze.benchmarks.meters import Tree
+from snooze.benchmarks.meters import Memory
 from snooze.benchmarks.peers.candidates import ENVIRONMENT, PEERS, Candidate, Golden, Servers
 from snooze.benchmarks.peers.servers import Running, connect, predict, running
 from snooze.benchmarks.progress import show
@@ -78,14 +76,6 @@ class Row(NamedTuple):
         """The row's name in the table, such as `mlp x 32 binary`."""
         rows = f" x {self.rows}" if self.rows > 1 else ""
         return f"{self.golden.bundle.name}{rows} {'binary' if self.binary else 'JSON'}"
-
-
-class Memory(NamedTuple):
-    """The memory of a server after 1,000 requests, in MiB."""
-
-    pss: float
-    anonymous: float
-    peak: float
 
 
 class Series(NamedTuple):
@@ -201,7 +191,7 @@ def measure_round(measured: Measured, python: str, seconds: float, cores: tuple[
         with running(candidate, golden, cores[:1]) as server, wrk.script([candidate]) as requests:
             send_all(server, [candidate], WARM_UP_REQUESTS if series.memory else MEMORY_REQUESTS)
             if not series.memory:
-                series.memory.append(read_memory(server.pid))
+                series.memory.append(Memory.of(server.pid))
             for count, loads in series.loads.items():
                 loads.append(wrk.run(server, requests, count, seconds, cores[1]))
 
@@ -214,12 +204,6 @@ def send_all(server: Running, candidates: Sequence[Candidate], requests: int) ->
         if answer.status != 200:
             raise WrongAnswer(server.candidate.name, f"status {answer.status}")
     connection.close()
-
-
-def read_memory(pid: int) -> Memory:
-    """Return the memory of a server and its child processes."""
-    tree = Tree(pid)
-    return Memory(tree.rollup_bytes("Pss:") / MIB, tree.rollup_bytes("Anonymous:") / MIB, tree.peak_bytes() / MIB)
 
 
 def session_run_seconds(golden: Golden, rows: int, core: int, python: str) -> float:
@@ -268,7 +252,7 @@ def summarize(measured: Sequence[Measured], python: str, warnings: Sequence[str]
     return Results(
         "Requests per second and latency on one core",
         METHOD.format(connections=connections, **method),
-        describe(PACKAGES, python),
+        describe(python),
         figures,
         [
             "row",

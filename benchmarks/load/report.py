@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 from snooze.bundle.errors import InvalidOption
 from snooze.bundle.units import format_count
 
-MIB: Final = 2**20
 NOT_MEASURED: Final = "not measured"
 FIGURES: Final = (  # name, label, digits, unit
     ("p50_ms", "latency p50", 2, "ms"),

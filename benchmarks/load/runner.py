@@ -10,10 +10,10 @@ from snooze.benchmarks.load import generator
 from snooze.benchmarks.load.arrivals import Pace
 from snooze.benchmarks.load.generator import Progress
 from snooze.benchmarks.load.outcomes import Record, percentile, percentiles_ms
-from snooze.benchmarks.load.report import MIB, LoadReport
+from snooze.benchmarks.load.report import LoadReport
 from snooze.benchmarks.load.target import RequestOptions, Target, prepare, send_once
 from snooze.benchmarks.machine import describe
-from snooze.benchmarks.meters import Cgroup, Meter, Tree, Watch
+from snooze.benchmarks.meters import MIB, Cgroup, Meter, Tree, Watch
 from snooze.bundle.contract import Bundle
 from snooze.bundle.evidence import read_profile
 from snooze.bundle.store import latest
@@ -103,7 +103,7 @@ def _report(
         predicted=predicted,
         client={"busy_cores": record.client_busy(), "late_p99_ms": late},
         warnings=tuple(_warnings(record, watch.problem)),
-        machine=describe(PACKAGES),
+        machine=describe(packages=PACKAGES),
     )
 
 

@@ -1,9 +1,7 @@
-"""The usual twenty lines as an expert writes them: no thread pool, no access log, one thread, also of OpenBLAS."""
+"""The usual twenty lines as an expert writes them: no thread pool, no access log, one thread."""
 
 import os
 from typing import Any
-
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is imported: 55 ms of CPU at each start
 
 import numpy as np
 import onnxruntime

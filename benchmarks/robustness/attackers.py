@@ -17,11 +17,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from snooze.benchmarks.meters import MIB
 from snooze.benchmarks.robustness.answers import Answer, AnswerReader, Malformed
 from snooze.benchmarks.robustness.bodies import INFER, ZEROS, binary_request, json_body, post
 from snooze.bundle.contract import Bundle
 
-MIB: Final = 2**20
 PATIENCE: Final = 30.0  # seconds for an answer
 PIECE: Final = 65_536
 ALIVE: Final = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"

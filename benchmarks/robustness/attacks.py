@@ -15,15 +15,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from snooze.benchmarks.cold_start import PACKAGES
 from snooze.benchmarks.comparison import Results
 from snooze.benchmarks.errors import NotMeasurable, WrongAnswer
 from snooze.benchmarks.machine import describe
+from snooze.benchmarks.meters import MIB
 from snooze.benchmarks.peers.candidates import Golden, snooze
 from snooze.benchmarks.peers.servers import Running, connect, predict, running
 from snooze.benchmarks.progress import show
 from snooze.benchmarks.robustness import attackers
-from snooze.benchmarks.robustness.attackers import MIB, Outcomes, Target
+from snooze.benchmarks.robustness.attackers import Outcomes, Target
 from snooze.benchmarks.robustness.bodies import post
 from snooze.benchmarks.robustness.confinement import Confinement, Sampler, confine
 from snooze.benchmarks.robustness.witness import Sightings, witness
@@ -104,7 +104,7 @@ def run(bundle: Path, names: str, limit: int, scale: float, python: str = sys.ex
                 else:
                     outcomes.append(endure(name, server, golden, group, target))
     show("")
-    return summarize(outcomes, limit, max_body)
+    return summarize(outcomes, limit, max_body, python)
 
 
 def endure(name: str, server: Running, golden: Golden, group: Confinement, target: Target) -> Outcome:
@@ -244,7 +244,7 @@ def exit_code(pid: int) -> int | None:
     return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
 
-def summarize(outcomes: Sequence[Outcome], limit: int, max_body: int) -> Results:
+def summarize(outcomes: Sequence[Outcome], limit: int, max_body: int, python: str = sys.executable) -> Results:
     """Return the table, a row for each attack."""
     rows = [
         [
@@ -252,7 +252,7 @@ def summarize(outcomes: Sequence[Outcome], limit: int, max_body: int) -> Results
             "; ".join(one.problems) or "passed",
             ", ".join(f"{name}: {count}" for name, count in sorted(one.attackers.items())),
             "-" if not one.witness.requests else f"{one.witness.right} of {one.witness.requests}",
-            "-" if not one.witness.requests else f"{one.witness.p99_ms:.0f}",
+            "-" if one.witness.p99_ms is None else f"{one.witness.p99_ms:.0f}",
             f"{one.peak_mib:.0f}",
             f"{one.anonymous_mib:.0f}",
             f"{one.socket_mib:.0f}",
@@ -267,7 +267,7 @@ def summarize(outcomes: Sequence[Outcome], limit: int, max_body: int) -> Results
     return Results(
         "Attacks",
         METHOD.format(limit=limit / MIB, max_body=max_body, right=MIN_RIGHT),
-        describe(PACKAGES),
+        describe(python),
         figures,
         [
             "attack",

@@ -7,12 +7,12 @@ from typing import Final
 
 from snooze.bundle.contract import Bundle, Tensor
 from snooze.bundle.datatypes import DATATYPES
+from snooze.client.exchange import HEADER_LENGTH
 
 JSON_VALUES: Final = {"f": b"0.5", "i": b"300", "u": b"300", "b": b"true", "O": b'"ab"'}  # by numpy's kind
 ZEROS: Final = {"f": b"0", "i": b"0", "u": b"0", "b": b"true", "O": b'""'}
 TEXT: Final = b"ab"  # no two of it are shared in CPython, which keeps texts of one character once
 MARGIN: Final = 4096  # bytes for names and shapes
-HEADER_LENGTH: Final = b"Inference-Header-Content-Length"
 INFER: Final = "/v2/models/{}/infer"
 
 
@@ -55,7 +55,7 @@ def binary_request(bundle: Bundle, size: int, text: bytes = TEXT, compressed: bo
         tensors.append(describe(tensor, rows) | {"parameters": {"binary_data_size": len(values)}})
         tail += values
     header = json.dumps({"inputs": tensors}).encode()
-    lines = [HEADER_LENGTH + b": %d" % len(header)]
+    lines = [f"{HEADER_LENGTH}: {len(header)}".encode()]
     body = header + tail
     if compressed:
         body = gzip.compress(body, 6)

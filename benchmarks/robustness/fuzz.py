@@ -18,17 +18,15 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from snooze.benchmarks.cold_start import PACKAGES
 from snooze.benchmarks.comparison import Results
 from snooze.benchmarks.errors import NotMeasurable
-from snooze.benchmarks.load.report import MIB
 from snooze.benchmarks.machine import describe
-from snooze.benchmarks.meters import rollup_bytes
+from snooze.benchmarks.meters import MIB, rollup_bytes
 from snooze.benchmarks.peers.candidates import PEERS, Candidate, Golden, snooze
 from snooze.benchmarks.peers.servers import Running, running
 from snooze.benchmarks.progress import show
 from snooze.benchmarks.robustness.answers import Answer, AnswerReader, Malformed
-from snooze.benchmarks.robustness.mutations import HEADER_LENGTH, Case, Generator
+from snooze.benchmarks.robustness.mutations import Case, Generator
 from snooze.bundle.contract import Bundle
 from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.errors import InvalidOption
@@ -107,7 +105,7 @@ def run(bundle: Path, requests: int, seed: int, path: str, python: str = sys.exe
             candidate = through_asgi(candidate, python)
         with running(candidate, golden) as server:
             reports.append(fuzz(server, golden.folder, requests // len(paths), seed, one))
-    return summarize(reports, seed)
+    return summarize(reports, seed, python)
 
 
 def through_asgi(candidate: Candidate, python: str = sys.executable) -> Candidate:
@@ -410,7 +408,7 @@ class Fuzzer:
         if self._right.get(key) == (document["outputs"], tail):
             return ""
         header = json.dumps(document).encode()
-        outputs = v2.decode(exchange.Answer("", 200, {HEADER_LENGTH.lower(): str(len(header))}, header + tail))
+        outputs = v2.decode(exchange.Answer("", 200, {exchange.HEADER_LENGTH.lower(): str(len(header))}, header + tail))
         for name, expected in self._golden[case.golden].outputs.items():
             if not matches(outputs[name], expected, self._bundle.tolerance[name]):
                 return f"output {name!r} is {outputs[name].tolist()}, expected {expected.tolist()}"
@@ -450,7 +448,7 @@ def _unpacked(answer: Answer) -> bytes:
     return zlib.decompress(answer.body) if encoding == b"deflate" else answer.body
 
 
-def summarize(reports: Sequence[Report], seed: int) -> Results:
+def summarize(reports: Sequence[Report], seed: int, python: str = sys.executable) -> Results:
     """Return the table, a row for each path; the figures hold the findings."""
     rows = []
     for one in reports:
@@ -469,7 +467,7 @@ def summarize(reports: Sequence[Report], seed: int) -> Results:
         one.path: one._asdict() | {"findings": [finding._asdict() for finding in one.findings]} for one in reports
     }
     columns = ["path", "requests", "answered 200", "by status", "growth MiB", "findings", "s"]
-    return Results("Fuzzing", method, describe(PACKAGES), figures, columns, rows)
+    return Results("Fuzzing", method, describe(python), figures, columns, rows)
 
 
 def failures(results: Results) -> list[str]:

@@ -16,6 +16,7 @@ from snooze.bundle.contract import Bundle, Tensor
 from snooze.bundle.rows import draw as draw_rows
 from snooze.bundle.samples import Sample
 from snooze.client import v2
+from snooze.client.exchange import HEADER_LENGTH
 
 Document = dict[str, Any]
 
@@ -24,7 +25,6 @@ VALID_SHARE: Final = 0.5
 BYTES_SHARE: Final = 0.15  # fewer in the end: none is among several at once
 HALF_SHARE: Final = 0.1  # of these, which are not complete
 MAX_AT_ONCE: Final = 8
-HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 DATATYPES: Final = (
     "BOOL",
     "UINT8",

@@ -1,7 +1,6 @@
 """A well-behaved client in a process of its own, which asks for golden rows while others attack."""
 
 import http.client
-import math
 import multiprocessing
 import time
 from collections.abc import Iterator
@@ -10,7 +9,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from snooze.benchmarks.errors import WrongAnswer
+from snooze.benchmarks.load.outcomes import percentiles_ms
 from snooze.benchmarks.peers.candidates import Golden, snooze
 from snooze.benchmarks.peers.servers import predict
 
@@ -27,8 +29,8 @@ class Sightings(NamedTuple):
     wrong: int = 0
     declined: int = 0  # 429 or 503
     lost: int = 0  # no connection, or no complete answer
-    p50_ms: float = math.nan
-    p99_ms: float = math.nan
+    p50_ms: float | None = None
+    p99_ms: float | None = None
 
     @property
     def requests(self) -> int:
@@ -91,12 +93,8 @@ def ask(folder: Path, port: int, pipe: "Connection[object, object]") -> None:
             outcome = "lost"
             connection.close()
         counts[outcome] += 1
-        latencies.append((time.perf_counter() - due) * 1e3)
+        latencies.append(time.perf_counter() - due)
         if sum(counts.values()) % PER_CONNECTION == 0:
             connection.close()
-    pipe.send(Sightings(**counts, p50_ms=percentile(latencies, 0.50), p99_ms=percentile(latencies, 0.99)))
-
-
-def percentile(values: list[float], share: float) -> float:
-    """Return the smallest value that at least `share` of the values do not exceed; NaN without values."""
-    return sorted(values)[math.ceil(share * len(values)) - 1] if values else math.nan
+    percentiles = percentiles_ms(np.array(latencies))
+    pipe.send(Sightings(**counts, p50_ms=percentiles["p50_ms"], p99_ms=percentiles["p99_ms"]))

@@ -1,5 +1,6 @@
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.benchmarks.conftest import Server
 
+from snooze import benchmarks
 from snooze.benchmarks.cli import COMMANDS, bench, bench_arguments, servers_of, show_progress
 from snooze.bundle.errors import InvalidOption
 
@@ -87,3 +89,19 @@ def test_help_imports_nothing_heavy() -> None:
     code = "import sys, snooze.benchmarks.cli; print({'numpy', 'locust', 'gevent'} & set(sys.modules))"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_the_page_answers_a_question_with_each_command() -> None:
+    page = (Path(benchmarks.__file__).parent / "README.md").read_text("utf-8")
+    listed = re.findall(r"^\|.*\| `snooze bench (\w+)\b.*\|$", page, re.MULTILINE)
+
+    assert listed == list(COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"load", "sizing"}))
+def test_commands_that_start_servers_have_the_same_options(command: str) -> None:
+    path = [] if command == "growth" else ["path"]
+
+    arguments = parse(command, *path, "--python=python", "--output=stem", "--json")
+
+    assert (arguments.python, arguments.output, arguments.json) == ("python", Path("stem"), True)

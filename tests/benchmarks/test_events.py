@@ -9,7 +9,7 @@ import pytest
 from tests.benchmarks.test_cli import parse
 
 from snooze.benchmarks.cli import bench
-from snooze.benchmarks.events import Caller, Event, read_answer, summarize
+from snooze.benchmarks.events import Caller, Event, failures, read_answer, summarize
 from snooze.benchmarks.load.outcomes import Outcome
 from snooze.benchmarks.peers.candidates import Golden, snooze
 from snooze.benchmarks.peers.servers import Running
@@ -95,6 +95,7 @@ def test_the_table_counts_what_was_sent() -> None:
 
     assert found.rows == [["SIGTERM", "3", "8", "7", "2", "0", "0", "0", "1"]]
     assert (found.figures["SIGTERM"]["sent"], found.figures["SIGTERM"]["lost"]) == (8, 1)
+    assert failures(found) == ["SIGTERM: 1 requests were lost or answered wrong"]
 
 
 @pytest.mark.process

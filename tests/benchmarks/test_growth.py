@@ -8,8 +8,8 @@ import pytest
 from snooze.benchmarks import growth
 from snooze.benchmarks.errors import MissingProgram
 from snooze.benchmarks.growth import Case, Outcome, make_cases, multiply, run, summarize
+from snooze.benchmarks.meters import Memory
 from snooze.benchmarks.peers.candidates import Golden, snooze
-from snooze.benchmarks.throughput import Memory
 from snooze.benchmarks.wrk import Load
 from snooze.bundle.store import find
 

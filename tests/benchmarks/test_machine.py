@@ -1,16 +1,17 @@
 import os
 import platform
+import subprocess
 import sys
 
 import pytest
 
 from snooze.benchmarks.errors import NotMeasurable
-from snooze.benchmarks.machine import describe, installed, other_work, two_cores
+from snooze.benchmarks.machine import describe, installed, only_core, other_work, two_cores
 
 
 @pytest.mark.process
 def test_names_the_versions_of_what_is_installed() -> None:
-    machine = describe(["numpy", "no-such-package"])
+    machine = describe(packages=["numpy", "no-such-package"])
 
     assert list(machine["versions"]) == ["numpy"]
     assert machine["python"] == platform.python_version()
@@ -53,3 +54,16 @@ def test_warns_of_a_busy_machine(load: float, warnings: int, monkeypatch: pytest
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 9.0, 9.0))
 
     assert len(other_work()) == warnings
+
+
+@pytest.mark.process
+def test_processes_that_are_started_meanwhile_stay_on_the_core() -> None:
+    before = os.sched_getaffinity(0)
+    core = max(before)
+    code = "import os; print(os.sched_getaffinity(0))"
+
+    with only_core(core):
+        child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert child.stdout == f"{{{core}}}\n"
+    assert os.sched_getaffinity(0) == before

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from snooze.benchmarks.errors import NotMeasurable
-from snooze.benchmarks.meters import Cgroup, Meter, Tree, Watch, cpu_seconds, resident_bytes, rollup_bytes
+from snooze.benchmarks.meters import MIB, Cgroup, Memory, Meter, Tree, Watch, cpu_seconds, resident_bytes, rollup_bytes
 
 pytestmark = pytest.mark.process
-
-MIB = 2**20
 # Uses so many CPU seconds, prints a line, and waits.
 BURN = """
 import sys, time
@@ -294,3 +292,13 @@ def test_a_watch_of_a_cgroup_keeps_its_largest_sample(tmp_path: Path) -> None:
 
 def test_measures_this_very_process() -> None:
     assert cpu_seconds(os.getpid()) == pytest.approx(time.process_time() + sum(os.times()[2:4]), abs=0.05)
+
+
+def test_the_memory_of_a_server_has_its_private_part_and_its_peak(start: Start) -> None:
+    process = start(FILL, "64")
+    line(process)
+
+    memory = Memory.of(process.pid)
+
+    assert 0 < memory.anonymous < memory.pss < memory.peak
+    assert memory.peak > 64

@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_goodput_is_compared_with_the_peak() -> None:
         Point(2.0, 200.0, 72.0, None, None, 250, 3, 4, 0.1),
     ]
 
-    table = summarize(points, 100.0, METHOD)
+    table = summarize(points, 100.0, sys.executable, [], METHOD)
 
     assert list(table.rows) == [
         ["1 x", "100", "80", "100%", "12.3", "99.0", "0", "0", "0"],

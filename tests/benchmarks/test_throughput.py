@@ -7,12 +7,12 @@ import pytest
 
 from snooze.benchmarks import throughput
 from snooze.benchmarks.errors import MissingProgram
+from snooze.benchmarks.meters import Memory
 from snooze.benchmarks.peers.candidates import Golden, Servers
 from snooze.benchmarks.throughput import (
     KNATIVE_HEADERS,
     STANDARD,
     Measured,
-    Memory,
     Row,
     Series,
     prepare,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from snooze.benchmarks.errors import NotMeasurable
-from snooze.benchmarks.robustness.attackers import MIB
+from snooze.benchmarks.meters import MIB
 from snooze.benchmarks.robustness.attacks import NAMES, Outcome, exit_code, failures, judge, run, summarize
 from snooze.benchmarks.robustness.witness import Sightings
 from snooze.bundle.errors import InvalidOption

@@ -1,4 +1,3 @@
-import math
 import time
 from pathlib import Path
 
@@ -6,7 +5,7 @@ import pytest
 
 from snooze.benchmarks.peers.candidates import Golden, snooze
 from snooze.benchmarks.peers.servers import running
-from snooze.benchmarks.robustness.witness import Sightings, percentile, witness
+from snooze.benchmarks.robustness.witness import Sightings, witness
 
 
 @pytest.mark.process
@@ -21,10 +20,7 @@ def test_a_witness_counts_right_answers_and_what_it_did_not_get(bundle: Path) ->
 
     assert healthy.right > 1
     assert healthy._replace(right=0, p50_ms=0, p99_ms=0) == Sightings(p50_ms=0, p99_ms=0)
+    assert healthy.p50_ms is not None
+    assert healthy.p99_ms is not None
     assert healthy.p50_ms <= healthy.p99_ms
     assert alone.lost == alone.requests > 0
-
-
-def test_percentiles() -> None:
-    assert [percentile([3, 1, 2], share) for share in (0.3, 0.5, 0.99)] == [1, 2, 3]
-    assert math.isnan(percentile([], 0.5))

@@ -222,7 +222,7 @@ async def _send_slowly(target: Target, request: bytes, begin: int = 10) -> Outco
 
 async def read_slowly(target: Target) -> Outcomes:
     """1,000 clients that ask for large answers, again and again, and read none."""
-    request = binary_request(target.bundle, min(2 * MIB, target.max_body), b"", compressed=True)
+    request = binary_request(target.bundle, min(READER_BODY, target.max_body), b"", compressed=True)
     begun = asyncio.Event()
     ports: set[int] = set()
     outcomes = Outcomes()
@@ -239,7 +239,7 @@ async def read_slowly(target: Target) -> Outcomes:
 
     async with asyncio.TaskGroup() as group:
         clients = [group.create_task(client(number)) for number in range(target.times(1000))]
-        for _ in range(SLOW_SECONDS):
+        for _ in range(READ_SECONDS):
             await asyncio.sleep(1.0)
             held = ports & find_held(target.port)
             if not held and len(ports) + outcomes["refused"] == len(clients):
@@ -361,5 +361,7 @@ GZIP: Final = b"Content-Encoding: gzip"
 CHUNKED: Final = b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 SLOW_SECONDS: Final = 40  # for which a slow client is held at most
 IDLE_SECONDS: Final = 10.0
-ANSWERS: Final = 16  # for each slow reader, more than the kernel's buffers hold
+READ_SECONDS: Final = 120  # the same for slow readers, whose answers have to be computed before they wait
+READER_BODY: Final = MIB // 2
+ANSWERS: Final = 64  # for each slow reader, more than the kernel's buffers hold
 LISTENS: Final = "0A"  # the state of a listening socket in /proc/net/tcp

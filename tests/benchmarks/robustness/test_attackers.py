@@ -79,6 +79,7 @@ def test_each_client_gets_an_outcome(client: Callable[[Target], Awaitable[Outcom
 
 def test_a_client_that_gets_no_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attackers, "SLOW_SECONDS", 1)
+    monkeypatch.setattr(attackers, "READ_SECONDS", 1)
     monkeypatch.setattr(attackers, "IDLE_SECONDS", 0.1)
 
     assert attack(hang_up, attackers.send_slow_heads) == {"closed": 2}

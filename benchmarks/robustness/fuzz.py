@@ -141,6 +141,7 @@ class Channel(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.is_closed = False
+        self.sent: list[bytes] = []  # what was sent last, and before that
         self._reader = AnswerReader()
         self._answers: list[Answer] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -252,7 +253,8 @@ class Fuzzer:
                     self._exchange(channel, cases) if cases[0].framed else self._scramble(channel, cases[0])
                 )
             except TimeoutError:
-                self._report("hang", f"no answer within {HANG_SECONDS:.0f} s to one of", *cases)
+                before = channel.sent[1:] or "nothing"
+                self._report("hang", f"after {before}, no answer within {HANG_SECONDS:.0f} s to one of", *cases)
                 usable = False
             except Malformed as problem:
                 self._report("malformed", str(problem), *cases)

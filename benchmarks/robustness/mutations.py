@@ -45,7 +45,25 @@ VALUES: Final[Sequence[Any]] = (
     -0.0, 1e39, 1e308, 5e-324, "", "a", "1", "NaN", "\x00", "\x7f", "é", "\U0001f600", "\ud800", "a" * 2000, [], {},
     [[]], [None], {"a": 1}, [[[[[[[[1]]]]]]]], ["a"], [True], [1, "a"], [1.5] * 300,
 )  # fmt: skip
-SIZES: Final = (-(2**63), -2, -1, 0, 1, 2, 3, 16, 1000, 2**31, 2**40, 2**63 - 1, 2**64, 1.0, True, None, "1")
+SIZES: Final[Sequence[Any]] = (
+    -(2**63),
+    -2,
+    -1,
+    0,
+    1,
+    2,
+    3,
+    16,
+    1000,
+    2**31,
+    2**40,
+    2**63 - 1,
+    2**64,
+    1.0,
+    True,
+    None,
+    "1",
+)
 KEYS: Final = (
     "inputs", "outputs", "id", "parameters", "name", "shape", "datatype", "data", "rows", "instances", "signature_name",
     "binary_data", "binary_data_size", "binary_data_output", "timeout", "priority", "classification", "sequence_id",
@@ -366,8 +384,19 @@ def _reshape(draw: random.Random, document: Document, inputs: Sequence[Tensor], 
             lambda: shape.reverse(),
             lambda: shape.clear(),
             lambda: shape.extend([1] * 100),
+            lambda: shape.__setitem__(slice(None), draw.choices(SIZES, k=len(shape))),
         ))()  # fmt: skip
         tensor["shape"] = shape
+
+
+def _empty(draw: random.Random, document: Document, inputs: Sequence[Tensor], outputs: Sequence[str]) -> None:
+    """Leave a tensor without values, in a shape that may have a huge size beside its zero."""
+    for tensor in _list(document.get("inputs")):
+        for spec in inputs:
+            if isinstance(tensor, dict) and tensor.get("name") == spec.name:
+                sizes = (0, 0, 1, 2**31, 2**62, 2**63 - 1, 2**63)
+                tensor["shape"] = [draw.choice(sizes) if size == -1 else size for size in spec.shape]
+                tensor["data"] = []
 
 
 def _retype(draw: random.Random, document: Document, inputs: Sequence[Tensor], outputs: Sequence[str]) -> None:
@@ -399,8 +428,8 @@ def _choose_outputs(draw: random.Random, document: Document, inputs: Sequence[Te
 
 
 MUTATIONS: Final[Sequence[Mutation]] = (
-    _set_value, _set_value, _remove, _rename, _repeat, _add_key, _set_parameter, _reshape, _retype, _swap_data,
-    _choose_outputs,
+    _set_value, _set_value, _remove, _rename, _repeat, _add_key, _set_parameter, _reshape, _empty, _retype,
+    _swap_data, _choose_outputs,
 )  # fmt: skip
 
 

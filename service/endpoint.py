@@ -130,10 +130,12 @@ class Endpoint:
             Overloaded: it does not fit now.
         """
         assert self._signature is not None
-        texts = any(spec.kind == "O" for spec in self._signature.inputs.values())
+        texts = any(spec.kind == "O" for spec in (self._signature.inputs | self._signature.outputs).values())
         free = self._budget.limit - self._budget.used
         size = json_size(headers, len(body)) if self._protocol == V2 else len(body)
         needed = len(body) + memory_needed(body, size, texts, free)
+        if texts:
+            needed *= 2  # while an answer of texts is written, those of the request are still there
         if needed > self._budget.limit:
             raise BodyTooLarge(self._budget.limit, f"the memory that this body needs ({needed} bytes)")
         if needed > free:

@@ -8,7 +8,7 @@ from typing import Final
 from snooze.bundle.contract import Bundle
 from snooze.bundle.errors import InvalidOption
 from snooze.bundle.evidence import Profile
-from snooze.bundle.limits import MEMORY_FACTOR
+from snooze.bundle.limits import MEMORY_FACTOR, memory_limit
 from snooze.knative.errors import TooSlow
 from snooze.knative.sizing.calibration import Calibration, Deviation, read_figures
 from snooze.knative.sizing.cost import Cost, cost_of, count_values
@@ -42,7 +42,7 @@ class Size:
     cpu_request: float
     cpu_limit: float
     memory_request: int
-    memory_limit: int  # the predicted peak with headroom, and the most that a request of `max_body` can allocate
+    memory_limit: int  # the predicted peak with headroom, and room for any request of `max_body`
     max_body: int  # the largest body of a request, in bytes
     concurrency: int  # the hard limit of requests in a pod; 0 for none
     target: int  # the number of requests in a pod that Knative's autoscaler aims at
@@ -88,7 +88,9 @@ def size(
         cpu_request=max(MIN_CPU, pod.cpu_cores),
         cpu_limit=float(max(1, bundle.session.intra_op_threads)),
         memory_request=memory,
-        memory_limit=int(memory * MEMORY_HEADROOM + MEMORY_FACTOR * body),
+        memory_limit=max(
+            int(memory * MEMORY_HEADROOM + MEMORY_FACTOR * body), memory_limit(memory, (1 + MEMORY_FACTOR) * body)
+        ),
         max_body=body,
         concurrency=concurrency,
         target=min(target, concurrency) if concurrency else target,

@@ -102,8 +102,8 @@ class Exchange(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that it takes while it waits; a refusal takes next to none."""
-        return 0 if self.refusal is not None else WAITING + len(self.request.body)
+        """Bytes that it takes while it waits."""
+        return WAITING + len(self.request.body)
 
 
 class Ended(Exception):
@@ -448,13 +448,16 @@ class Connection(asyncio.BufferedProtocol):
             self._shared.state.touched = perf_counter()
 
     def _let_wait(self, exchange: Exchange) -> None:
-        """Keep a request until those before it are answered, or only its refusal if there is no memory for it."""
+        """Keep a request until those before it are answered; it is the last one if there is no memory for it."""
         budget = self._shared.budget
-        if not budget.has(exchange.size):
-            request = exchange.request._replace(headers={}, body=b"")
-            exchange = exchange._replace(request=request, refusal=self._make_refusal(Overloaded(budget.problem)))
-        budget.used += exchange.size
-        self._waiting.append(exchange)
+        if budget.has(exchange.size):
+            budget.used += exchange.size
+            self._waiting.append(exchange)
+            return
+        self._leave(exchange.target)
+        self._refuse(Overloaded(budget.problem))
+        self._state = HEAD  # as if its rest did not come: it is refused in its turn, and the connection closed
+        self._is_last = True
 
     def _take(self) -> Exchange:
         """Return the request that has waited longest."""

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from snooze.bundle.limits import memory_left
+
 CGROUP: Final = Path("/sys/fs/cgroup")
 PROC: Final = Path("/proc/self")
 SHARE: Final = 4  # without a limit, requests may take one part in so many of the machine's memory
-RESERVE: Final = 8  # with a limit, one part in so many is left for what no budget counts: the heap's gaps, the kernel
-PAGES: Final = 8 * 2**20  # bytes that the first request for a page takes: the modules of `pages.py`
 LEAST: Final = 2**20
 
 
@@ -31,7 +31,7 @@ def find_budget(cgroup: Path = CGROUP, proc: Path = PROC) -> int:
     limit = min((limit for limit, _, _ in _limits(cgroup, proc)), default=None)
     if limit is None:
         return max(LEAST, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE)
-    return max(LEAST, limit - limit // RESERVE - PAGES - anonymous(proc))
+    return max(LEAST, memory_left(limit, anonymous(proc)))
 
 
 def free(cgroup: Path = CGROUP, proc: Path = PROC) -> int | None:

@@ -11,7 +11,7 @@ common type: in a list with one long string every value would take the memory of
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from math import prod
@@ -148,8 +148,7 @@ def from_bytes(spec: TensorSpec, shape: list[int], number: int, raw: memoryview)
 def to_bytes(array: Array) -> bytes:
     """Return an array as a raw tensor."""
     if array.dtype.kind in "OU":
-        texts = [text if isinstance(text, bytes) else str(text).encode() for text in array.ravel()]
-        return b"".join(part for text in texts for part in (struct.pack("<I", len(text)), text))
+        return b"".join([_pack_texts(part) for part in _chunks(array)])
     return array.tobytes()
 
 
@@ -157,10 +156,25 @@ def flat(array: Array) -> Any:
     """Return the values of an array as something that orjson writes as a flat list."""
     if array.dtype.kind != "O":
         return array.reshape(-1)
-    texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in array.ravel()]
     # orjson reserves 256 bytes for each string of a list until all are written.
-    parts = (orjson.dumps(texts[at : at + CHUNK_STRINGS])[1:-1] for at in range(0, len(texts), CHUNK_STRINGS))
-    return orjson.Fragment(b"[%s]" % b",".join(parts))
+    return orjson.Fragment(b"[%s]" % b",".join([_write_texts(part) for part in _chunks(array)]))
+
+
+def _chunks(array: Array) -> Iterator[Array]:
+    """Yield the strings of an array, some at a time: as bytes and other objects they take many times their size."""
+    flat = array.reshape(-1)
+    return (flat[at : at + CHUNK_STRINGS] for at in range(0, flat.size, CHUNK_STRINGS))
+
+
+def _pack_texts(texts: Array) -> bytes:
+    packed = [text if isinstance(text, bytes) else str(text).encode() for text in texts]
+    return b"".join([part for text in packed for part in (struct.pack("<I", len(text)), text)])
+
+
+def _write_texts(texts: Array) -> bytes:
+    return orjson.dumps([text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts])[
+        1:-1
+    ]
 
 
 def finite(array: Array) -> bool:

@@ -1,6 +1,8 @@
 import json
 import math
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +11,13 @@ from hypothesis import strategies as st
 from tests.knative.bundles import MIB, a_bundle, a_profile, size_of
 
 from snooze.bundle.errors import InvalidOption
-from snooze.bundle.limits import MEMORY_FACTOR
+from snooze.bundle.limits import MEMORY_FACTOR, memory_left
 from snooze.knative.errors import TooSlow
 from snooze.knative.sizing.calibration import read_figures
 from snooze.knative.sizing.prediction import peak_bytes
 from snooze.knative.sizing.size import largest_body
+from snooze.service.process.memory import find_budget
+from snooze.service.requests import memory_needed
 
 CALIBRATION = read_figures().calibration
 HEAVY = a_bundle((1, 0.5), (64, 32.0))
@@ -77,8 +81,9 @@ def test_memory_covers_the_most_rows_and_any_body_up_to_the_largest() -> None:
     needed = size_of(a_bundle(), 1)
 
     assert needed.memory_request == peak_bytes(a_profile(), 64, CALIBRATION)
-    assert needed.memory_limit == pytest.approx(1.25 * needed.memory_request + MEMORY_FACTOR * MIB, abs=1)
-    assert size_of(a_bundle(), 1, max_body=9 * MIB).memory_limit == needed.memory_limit + 8 * MEMORY_FACTOR * MIB
+    room = memory_left(needed.memory_limit, needed.memory_request)
+    assert room == pytest.approx((1 + MEMORY_FACTOR) * MIB, abs=8)
+    assert size_of(a_bundle(), 1, max_body=1).memory_limit == pytest.approx(1.25 * needed.memory_request, abs=50)
 
 
 @pytest.mark.parametrize(("columns", "mebibytes"), [(30, 1), (2000, 3), (150_528, 16)])
@@ -110,3 +115,17 @@ def test_a_size_can_be_written_as_json() -> None:
     assert document["pods"] == 1
     assert document["pod"]["rps"] == 10
     assert document["deviations"]["cpu_cores"]["typical"] > 0
+
+
+@pytest.mark.parametrize("max_body", [2**16, 2**20, 2**26])
+@pytest.mark.parametrize("value", [1, 1.5, -0.12345678])
+def test_a_sized_pod_has_the_memory_for_its_largest_body(max_body: int, value: float, tmp_path: Path) -> None:
+    """The server refuses what does not fit its budget, which follows from the pod's limit and what the model takes."""
+    needed = size_of(a_bundle((1, 0.001), (64, 0.01)), 10, max_body=max_body)
+    (tmp_path / "statm").write_text(f"0 {needed.memory_request // os.sysconf('SC_PAGE_SIZE')} 0 0 0 0 0")
+    (tmp_path / "cgroup").write_text("0::/\n")
+    (tmp_path / "memory.max").write_text(str(needed.memory_limit))
+    rows = json.dumps({"rows": [[value] * 10] * 1000}, separators=(",", ":")).encode()
+    factor = 1 + memory_needed(rows, len(rows), False, 0) / len(rows)
+
+    assert find_budget(tmp_path, tmp_path) >= factor * max_body

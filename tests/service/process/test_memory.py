@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from snooze.service.process.memory import LEAST, PAGES, anonymous, find_budget, free
+from snooze.bundle.limits import PAGES
+from snooze.service.process.memory import LEAST, anonymous, find_budget, free
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 LIMIT = 112 * 2**20

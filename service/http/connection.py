@@ -46,6 +46,7 @@ MAX_HEAD: Final = 2**14  # bytes, counted from the second packet of a head on
 MAX_HEADERS: Final = 128
 MAX_HOSTS: Final = 64  # remembered
 CHUNK_BYTES: Final = 8  # bytes on the wire for one of a body, in the smallest chunks
+RESPONSE: Final = 512  # bytes that an answer takes beside its body
 WAITING: Final = 2048  # bytes that a request takes beside its body while it waits for its turn
 
 IDLE, HEAD, BODY = range(3)  # what has come of the next request
@@ -419,12 +420,16 @@ class Connection(asyncio.BufferedProtocol):
         if not keep_alive and CLOSE not in headers:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
-        if method != "HEAD":
-            lines.append(body)
+        if method == "HEAD":
+            body = b""
         if not self._answers:
             self._shared.send_later(self, self._loop)
-        self._answers += lines
-        self._answers_size += len(body)
+        if len(body) <= JOINED:
+            lines.append(body)
+            self._answers.append(b"".join(lines))
+        else:
+            self._answers += (b"".join(lines), body)
+        self._answers_size += RESPONSE + len(body)
         if self._answers_size > HIGH_WATER or not keep_alive:
             self.send()
         self._leave(target)
@@ -435,10 +440,9 @@ class Connection(asyncio.BufferedProtocol):
     def send(self) -> None:
         """Send the answers that have not been sent yet."""
         if self._answers:
-            answers, size = self._answers, self._answers_size
-            self._answers, self._answers_size = [], 0
-            if size <= JOINED:
-                self._transport.write(b"".join(answers))
+            answers, self._answers, self._answers_size = self._answers, [], 0
+            if len(answers) == 1:
+                self._transport.write(answers[0])
             else:
                 self._transport.writelines(answers)
 

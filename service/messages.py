@@ -13,8 +13,8 @@ class Request(NamedTuple):
     """
     A complete request. Header names are lower case.
 
-    `arrived` is when its head was complete (`perf_counter`); `began` is the event loop's time of the turn that read its
-    first byte, the same clock: deadlines count from it.
+    `arrived` is when its head was complete, `began` when the turn of the event loop that read its first byte began to
+    read (`perf_counter`): deadlines count from it.
     """
 
     method: str

@@ -6,6 +6,8 @@ One client's connection: HTTP/1.1 between a socket and the endpoints. uvicorn ma
   nothing more is read from the connection, and what came already waits.
 * Answers leave at the end of the turn of the event loop in which they were made, those of one connection in one system
   call. So a client on the same machine, as Knative's queue-proxy is, is woken once and not for each answer.
+* A turn of the event loop that takes long leaves the rest of its requests to the next turns, some milliseconds each:
+  who asks then is answered between them.
 * No request pays for a timer: the server calls `check` about once a second, which ends connections that are idle, and
   those whose client is too slow to send or to read.
 * What a request holds from one turn of the event loop to the next counts in the server's budget.
@@ -35,6 +37,7 @@ from snooze.service.http.linger import Discarder
 from snooze.service.messages import Handler, Pending, Request, Response
 from snooze.service.responses import INTERNAL, JSON, error_response, status_line
 
+TURN: Final = 0.02  # seconds of one turn of the event loop after which further requests wait for another
 KEEP_ALIVE: Final = 75.0  # seconds to wait for the next request
 FIRST_REQUEST: Final = 1.0  # seconds for the first request of a connection, while stopping or waking up
 NEXT_REQUEST: Final = 0.3  # seconds for the next request of a connection, while stopping
@@ -66,7 +69,9 @@ class Shared:
         self._default: object = None
         self._lines = b""
         self.hosts: set[bytes | None] = set()  # some that are valid
+        self.turn = 0.0  # when this turn of the loop read its first bytes; 0 if it has read none
         self._unsent: list[Connection] = []
+        self._deferred: deque[Connection] = deque()
 
     def format_default(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Return uvicorn's default headers as they are sent. It makes a new list each second, for the date."""
@@ -80,13 +85,32 @@ class Shared:
         if len(self.hosts) < MAX_HOSTS:
             self.hosts.add(host)
 
+    def defer(self, connection: "Connection", loop: asyncio.AbstractEventLoop) -> None:
+        """Continue with a connection in one of the next turns of the loop."""
+        if not self._deferred:
+            loop.call_soon(self._resume, loop)
+        self._deferred.append(connection)
+
+    def _resume(self, loop: asyncio.AbstractEventLoop) -> None:
+        end = perf_counter() + TURN
+        while self._deferred and perf_counter() < end:
+            self._deferred.popleft().resume()
+        if self._deferred:
+            loop.call_soon(self._resume, loop)
+
     def send_later(self, connection: "Connection", loop: asyncio.AbstractEventLoop) -> None:
         """Send the answers of a connection at the end of this turn of the loop."""
-        if not self._unsent:
-            loop.call_soon(self._send)
+        if not self.turn:
+            self.begin_turn(loop)
         self._unsent.append(connection)
 
-    def _send(self) -> None:
+    def begin_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note when this turn began: uvloop's own time goes on during a turn."""
+        self.turn = perf_counter()
+        loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self.turn = 0.0
         connections, self._unsent = self._unsent, []
         for connection in connections:
             connection.send()
@@ -171,6 +195,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Parse what was read, answer the requests that it completes, and count what it leaves behind."""
+        if not self._shared.turn:
+            self._shared.begin_turn(self._loop)
         was_busy = self._task is not None or self._paused or self._waiting
         try:
             self._parse(self._shared.buffer[:nbytes])
@@ -207,7 +233,7 @@ class Connection(asyncio.BufferedProtocol):
         self._paused = False
         self._shared.budget.used -= self._unsent
         self._unsent = 0
-        self._continue()
+        self.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is not answered."""
@@ -236,7 +262,7 @@ class Connection(asyncio.BufferedProtocol):
         self._size = self._received = 0
         self._refusal = None
         self._fresh = self._started = True
-        self._began = self._since = self._loop.time()
+        self._began = self._since = self._shared.turn
 
     def on_url(self, url: bytes) -> None:
         """Add a part of the request's target."""
@@ -324,6 +350,9 @@ class Connection(asyncio.BufferedProtocol):
             self._charged = 0
         if self._is_busy():
             self._let_wait(Exchange(request, target, self._query, self._refusal, keep_alive))
+        elif self._arrived - self._shared.turn > TURN:
+            self._let_wait(Exchange(request, target, self._query, self._refusal, keep_alive))
+            self._shared.defer(self, self._loop)
         else:
             self._answer(request, target, self._query, self._refusal, keep_alive)
 
@@ -402,7 +431,7 @@ class Connection(asyncio.BufferedProtocol):
             self._shared.state.log.write("error", f"{type(error).__name__}: {error}", path=exchange.request.path)
             response = self._shared.app.complete(exchange.request.headers, Response(500, [JSON], INTERNAL))
         self._write(response, exchange.request.method, exchange.target, exchange.keep_alive)
-        self._continue()
+        self.resume()
 
     def _end_task(self) -> Exchange:
         assert self._task is not None
@@ -469,9 +498,13 @@ class Connection(asyncio.BufferedProtocol):
         self._shared.budget.used -= exchange.size
         return exchange
 
-    def _continue(self) -> None:
-        """Answer what waits, as far as possible; read again when all is answered."""
+    def resume(self) -> None:
+        """Answer what waits, as far as possible in this turn; read again when all is answered."""
+        end = perf_counter() + TURN
         while self._waiting and self._task is None and not self._paused:
+            if perf_counter() > end:
+                self._shared.defer(self, self._loop)
+                return
             self._answer(*self._take())
         if self._is_busy() or self._transport.is_closing() or self._discarder is not None:
             return

@@ -102,8 +102,8 @@ class Scheduler:
         Run a call, or admit it to run later.
 
         Returns the arrays of `call.outputs`, or a future of them; if that is cancelled before the run has begun, it
-        never begins. `began` is when the request began to arrive (`perf_counter`, or the loop's time, which is the same
-        clock), `seconds` how long it may take from then on.
+        never begins. `began` is when the request began to arrive (`perf_counter`), `seconds` how long it may take from
+        then on.
 
         Raises:
             Overloaded: it would have to wait for too long, or too many wait.

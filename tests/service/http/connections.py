@@ -11,7 +11,7 @@ import uvloop
 from uvicorn.server import ServerState as Connections
 
 from snooze.service.app import Application
-from snooze.service.http.connection import Connection
+from snooze.service.http.connection import TURN, Connection
 from snooze.service.logs import Log
 from snooze.service.messages import Handler, Request, Response
 from snooze.service.metrics import Metrics
@@ -36,7 +36,8 @@ class Counting(Connection):
 
 class Echo(Application):
     """
-    An application that answers with the body of the request: `/now` at once, other paths when `gate` is open.
+    An application that answers with the body of the request: `/now` at once, `/busy` when it has blocked the loop for
+    half a turn, other paths when `gate` is open.
 
     `/large` has a megabyte in front of the body.
     """
@@ -50,7 +51,11 @@ class Echo(Application):
 
     def find(self, path: str) -> Handler | None:
         """Return what answers at once."""
-        return self._echo if path == "/now" else None
+        return {"/now": self._echo, "/busy": self._block}.get(path)
+
+    def _block(self, request: Request) -> Response:
+        time.sleep(TURN / 2)
+        return self._echo(request)
 
     def _echo(self, request: Request) -> Response:
         self.requests.append((request.method, request.headers, request.body))

@@ -337,6 +337,19 @@ def test_a_fault_of_the_application_is_answered_500() -> None:
     converse(talk)
 
 
+def test_a_long_turn_leaves_requests_to_the_next_so_that_others_are_answered() -> None:
+    async def talk(pair: Pair) -> None:
+        reader, writer = await asyncio.open_connection(*pair.writer.get_extra_info("peername"))
+        pair.writer.write(WHOLE.replace(b"echo", b"busy") * 20)
+        writer.write(NOW + b"Content-Length: 2\r\n\r\nme")
+        await reader.readuntil(b"me")
+        assert len(pair.app.requests) < 20
+        assert [(await pair.response())[1] for _ in range(20)] == [b"whole"] * 20
+        writer.close()
+
+    converse(talk)
+
+
 def test_a_client_that_does_not_read_is_dropped() -> None:
     async def talk(pair: Pair) -> None:
         pair.writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 8)  # more than the sockets' buffers hold

@@ -366,7 +366,7 @@ class Connection(asyncio.BufferedProtocol):
         more for each `rate` bytes that it has sent or read.
         """
         waited = now - self._since
-        if self._discarder is not None or self._task is not None:
+        if self._discarder is not None or self._task is not None or (self._waiting and not self._paused):
             return
         if self._transport.is_closing() or self._paused:
             read = max(0, self._unsent - self._transport.get_write_buffer_size())

@@ -10,7 +10,7 @@ from snooze.bundle.arguments import duration
 from snooze.bundle.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from snooze.bundle.rows import Rows
+    from snooze.bundle.rows.reading import Rows
 
 EXAMPLES: Final = """\
 examples:
@@ -39,14 +39,14 @@ def predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_rows(arguments: argparse.Namespace) -> "Rows":
     """Return the rows of `--row` or `--data`, without the labels."""
-    from snooze.bundle.rows import parse, read
+    from snooze.bundle.rows.reading import parse, read
 
     return read(arguments.data, arguments.label) if arguments.data else parse(arguments.row)
 
 
 def ask(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the answer of the server that the options name, or raise a SnoozeError."""
-    from snooze.bundle.rows import fit
+    from snooze.bundle.rows.fitting import fit
     from snooze.client import v2
     from snooze.client.predict import predict
 

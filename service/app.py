@@ -220,7 +220,7 @@ class Application:
             await send({"type": "http.response.body", "body": body})
             return
         if self._pages is None:
-            from snooze.service.pages import create_pages
+            from snooze.service.pages.application import create_pages
 
             self._pages = create_pages(self._routes, self)
         self.state.touched = perf_counter()

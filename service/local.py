@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from snooze.bundle.errors import InvalidOption, MissingExtra
-from snooze.bundle.rows import Rows, fit
+from snooze.bundle.rows.fitting import fit
+from snooze.bundle.rows.reading import Rows
 from snooze.bundle.store import latest
 from snooze.service.process.cpu import allowed
 
@@ -19,7 +20,7 @@ def ask(path: str, model: str | None, version: str | None, rows: Rows) -> dict[s
         path: a bundle, the folder of a model, or a repository.
         model: the model's name, where `path` is a repository.
         version: the version's number; the highest by default.
-        rows: from `bundle.rows`.
+        rows: from `bundle.rows.reading`.
 
     Raises:
         BundleError, ServiceError: the bundle cannot be served.

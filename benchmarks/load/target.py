@@ -11,7 +11,9 @@ import numpy as np
 from snooze.benchmarks.load.arrivals import SEED
 from snooze.bundle.contract import Tensor
 from snooze.bundle.errors import InvalidData, InvalidOption
-from snooze.bundle.rows import Rows, draw, fit, parse, read
+from snooze.bundle.rows.drawing import draw
+from snooze.bundle.rows.fitting import fit
+from snooze.bundle.rows.reading import Rows, parse, read
 from snooze.bundle.samples import read_samples
 from snooze.bundle.store import latest
 from snooze.client import v2

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from snooze.bundle.contract import Bundle, Tensor
-from snooze.bundle.rows import draw as draw_rows
+from snooze.bundle.rows.drawing import draw as draw_rows
 from snooze.bundle.samples import Sample
 from snooze.client import v2
 from snooze.client.exchange import HEADER_LENGTH

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from snooze.bundle.rows import LABELS, UNNAMED, Rows, fit, read
+from snooze.bundle.rows.fitting import fit
+from snooze.bundle.rows.reading import LABELS, UNNAMED, Rows, read
 from snooze.convert.checks.cases import Array, Case
 from snooze.convert.frameworks.interface import Inputs
 

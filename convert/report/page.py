@@ -11,9 +11,9 @@ from typing import Final
 
 from snooze.bundle.contract import Bundle
 from snooze.bundle.evidence import Candidate, Differences, Evidence, Profile, read_evidence, read_profile
+from snooze.bundle.html import page, table
 from snooze.bundle.overview import format_tolerance
 from snooze.bundle.units import format_count, format_duration, format_size
-from snooze.convert.report.html import page, table
 
 REPORT: Final = "report.html"
 

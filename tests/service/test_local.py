@@ -5,7 +5,7 @@ import pytest
 from tests.service.conftest import classifier, publish, regressor, two_inputs
 
 from snooze.bundle.errors import InvalidData, InvalidOption, NoSuchModel
-from snooze.bundle.rows import Rows, parse
+from snooze.bundle.rows.reading import Rows, parse
 from snooze.service.errors import GoldenMismatch
 from snooze.service.local import ask
 

@@ -2,7 +2,7 @@ import pytest
 
 from snooze.service.app import ROUTES
 from snooze.service.messages import Call, Route
-from snooze.service.pages import Pages
+from snooze.service.pages.application import Pages
 
 
 def test_a_call_returns_json_and_has_no_limit_by_default() -> None:

@@ -15,7 +15,8 @@ import numpy as np
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES, NAMES
 from snooze.bundle.errors import InvalidData
-from snooze.bundle.rows import Rows, fit
+from snooze.bundle.rows.fitting import fit
+from snooze.bundle.rows.reading import Rows
 from snooze.convert.checks.cases import Arrays, Case
 from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.frameworks.interface import Domain, Input, Inputs, first_line

@@ -13,7 +13,7 @@ import numpy as np
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import NAMES
 from snooze.bundle.errors import InvalidData
-from snooze.bundle.rows import UNNAMED
+from snooze.bundle.rows.reading import UNNAMED
 from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Domain, Input, Inputs

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snooze.bundle.errors import InvalidData, MissingExtra
-from snooze.bundle.rows import draw
+from snooze.bundle.rows.drawing import draw
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.frameworks.interface import Framework, Hints, Original

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from snooze.bundle.errors import InvalidData
-from snooze.bundle.rows import Rows
+from snooze.bundle.rows.reading import Rows
 from snooze.convert import attempts
 from snooze.convert.attempts import Conversion
 from snooze.convert.checks.cases import Arrays

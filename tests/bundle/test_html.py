@@ -1,4 +1,4 @@
-from snooze.convert.report.html import page, table
+from snooze.bundle.html import page, table
 
 
 def test_escapes_titles_and_cells() -> None:

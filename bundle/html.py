@@ -1,4 +1,4 @@
-"""The frame of the report: a page that needs no network, and tables whose content is escaped."""
+"""The frame of pages for people, in one style: it needs no network; and tables whose content is escaped."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape

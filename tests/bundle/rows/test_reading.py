@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snooze.bundle import rows
 from snooze.bundle.contract import Tensor
 from snooze.bundle.errors import InvalidData
-from snooze.bundle.rows import Rows, draw, fit, parse, read
+from snooze.bundle.rows import reading
+from snooze.bundle.rows.fitting import fit
+from snooze.bundle.rows.reading import parse, read
 
 MATRIX = (Tensor("features", "FP32", (-1, 2)),)
+
+
 TABLE = np.array([[1.0, 2.0], [3.0, 4.5], [5.0, 6.0]])
 
 
@@ -74,12 +77,6 @@ def test_an_empty_field_is_missing(tmp_path: Path) -> None:
     rows = read(write(tmp_path / "rows.csv", "a,b\n1,\n,4\n"))
 
     np.testing.assert_array_equal(fit(rows, MATRIX, "rows.csv")["features"], [[1, np.nan], [np.nan, 4]])
-
-
-def test_known_columns_are_picked_in_their_order(tmp_path: Path) -> None:
-    rows = read(write(tmp_path / "rows.csv", "id,b,a\n7,2,1\n8,4,3\n"))
-
-    assert fit(rows, MATRIX, "rows.csv", columns=("a", "b"))["features"].tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize(
@@ -151,41 +148,8 @@ def test_texts_and_missing_values_of_json(tmp_path: Path) -> None:
     np.testing.assert_array_equal(numbers.arrays[""], [[1, np.nan]])
 
 
-@pytest.mark.parametrize(
-    ("arrays", "inputs", "problem"),
-    [
-        ({"a": TABLE, "b": TABLE}, (Tensor("x", "FP32", (-1, 2)),), "input 'x' is missing"),
-        ({"": TABLE}, (Tensor("x", "FP32", (-1, 3)),), "has shape [any, 3], got [3, 2]"),
-        ({"": TABLE}, (Tensor("x", "INT8", (-1, 2)),), "INT8, which cannot hold 4.5"),
-        ({"": TABLE * 1e39}, (Tensor("x", "FP32", (-1, 2)),), "FP32, which cannot hold 1e+39"),
-        ({"": np.array([[np.nan, 1]])}, (Tensor("x", "INT64", (-1, 2)),), "INT64, which cannot hold nan"),
-        (
-            {"": np.array([["a", "b"]], object)},
-            (Tensor("x", "FP32", (-1, 2)),),
-            "input 'x' at [0]: 'a' is not",
-        ),
-        (
-            {"a": np.array([1.0]), "kind": np.array(["x"], object)},
-            (Tensor("x", "FP32", (-1, 2)),),
-            "row 0, column 'kind': 'x' is not a number; if these are the labels, add --label kind",
-        ),
-        (
-            {"x": TABLE, "z": TABLE[:2]},
-            (Tensor("x", "FP32", (-1, 2)), Tensor("z", "FP32", (-1, 2))),
-            "different row counts: x has 3, z has 2",
-        ),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_what_does_not_fit_is_refused(arrays: dict[str, Any], inputs: tuple[Tensor, ...], problem: str) -> None:
-    with pytest.raises(InvalidData) as caught:
-        fit(Rows(arrays), inputs, "rows")
-
-    assert problem in str(caught.value)
-
-
 def test_an_archive_that_unpacks_to_far_more_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "MAX_UNPACKED", 2**20)
+    monkeypatch.setattr(reading, "MAX_UNPACKED", 2**20)
     np.savez_compressed(tmp_path / "bomb.npz", features=np.zeros((2**18, 2)))
     np.savez(tmp_path / "large.npz", features=np.zeros((2**18, 2)))
 
@@ -203,92 +167,8 @@ def test_a_numpy_file_with_the_other_suffix_is_refused(tmp_path: Path, name: str
         read(tmp_path / name)
 
 
-def test_columns_of_different_lengths_are_refused() -> None:
-    with pytest.raises(InvalidData, match="different row counts"):
-        fit(Rows({"a": np.ones(2), "b": np.ones(3)}), MATRIX, "rows")
-
-
-def test_columns_of_texts_are_one_input() -> None:
-    columns = Rows({"a": np.array(["x"], object), "b": np.array(["y"], object)})
-
-    assert fit(columns, (Tensor("words", "BYTES", (-1, 2)),), "rows")["words"].tolist() == [["x", "y"]]
-
-
-@pytest.mark.parametrize(("width", "expected"), [(1, [[1.0], [2.0]]), (2, [[1.0, 2.0]])])
-def test_a_flat_array_is_the_only_column_or_the_only_row(width: int, expected: list[list[float]]) -> None:
-    fitted = fit(Rows({"": np.array([1.0, 2.0])}), (Tensor("x", "FP32", (-1, width)),), "rows")
-
-    assert fitted["x"].tolist() == expected
-
-
 def test_texts_of_the_command_line() -> None:
     assert parse(["red,2,2.5"]).arrays[""].tolist() == [["red", 2, 2.5]]
-
-
-def test_labels_must_be_as_many_as_the_rows() -> None:
-    with pytest.raises(InvalidData, match="x has 3, y has 2"):
-        fit(Rows({"x": TABLE}, np.array([0, 1])), (Tensor("x", "FP32", (-1, 2)),), "rows")
-
-
-def test_precision_can_be_kept() -> None:
-    rows = Rows({"": np.array([[0.1, 0.2]])})
-
-    assert fit(rows, MATRIX, "rows")["features"].dtype == np.float32
-    assert fit(rows, MATRIX, "rows", keep_precision=True)["features"].tolist() == [[0.1, 0.2]]
-
-
-def test_drawn_rows_fit_the_signature_and_are_the_same_each_time() -> None:
-    inputs = (
-        Tensor("floats", "FP64", (-1, 3)),
-        Tensor("flags", "BOOL", (-1,)),
-        Tensor("texts", "BYTES", (-1, -1)),
-        Tensor("fixed", "INT8", (2, 2)),
-        Tensor("rank 0", "FP32", ()),
-    )
-
-    drawn = draw(inputs, 5)
-
-    assert {name: array.shape for name, array in drawn.items()} == {
-        "floats": (5, 3), "flags": (5,), "texts": (5, 16), "fixed": (2, 2), "rank 0": (),
-    }  # fmt: skip
-    np.testing.assert_array_equal(drawn["floats"], drawn["floats"].astype(np.float32))
-    assert all((drawn[name] == again).all() for name, again in draw(inputs, 5).items())
-
-
-FRAME = (Tensor("age", "FP32", (-1, 1)), Tensor("city", "BYTES", (-1, 1)), Tensor("grade", "INT64", (-1, 1)))
-
-
-def test_a_table_is_fitted_to_an_input_for_each_column(tmp_path: Path) -> None:
-    """Other columns are left out; a missing text is empty, a missing number NaN."""
-    table = read(write(tmp_path / "a.csv", "city,extra,age,grade\nUlm,1,40,2\n,2,,3\n"))
-
-    fitted = fit(table, FRAME, "a.csv")
-
-    assert list(fitted) == ["age", "city", "grade"]
-    np.testing.assert_array_equal(fitted["age"], np.array([[40], [np.nan]], np.float32))
-    assert fitted["city"].tolist() == [["Ulm"], [""]]
-    assert fitted["grade"].tolist() == [[2], [3]]
-
-
-@pytest.mark.parametrize("columns", [None, ["id", "age", "city", "grade"]])
-def test_rows_without_names_are_in_the_order_of_the_columns(columns: list[str] | None) -> None:
-    row = [40, None, 2] if columns is None else ["id7", 40, None, 2]
-
-    fitted = fit(Rows({"": np.array([row], object)}), FRAME, "rows", columns)
-
-    assert [array.tolist() for array in fitted.values()] == [[[40.0]], [[""]], [[2]]]
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (np.array([1.0, np.nan, 2.5]), ["1", "", "2.5"]),
-        (np.array([7, 8]), ["7", "8"]),
-        (np.array(["a", None, float("nan")], object), ["a", "", ""]),
-    ],
-)
-def test_values_of_a_text_input_are_texts(values: Any, expected: list[str]) -> None:
-    assert fit(Rows({"code": values}), (Tensor("code", "BYTES", (-1,)),), "rows")["code"].tolist() == expected
 
 
 def test_codes_with_leading_zeros_are_texts(tmp_path: Path) -> None:
@@ -308,42 +188,3 @@ def test_texts_of_a_single_column_may_have_commas(tmp_path: Path, quote: str) ->
     fitted = fit(table, (Tensor("text", "BYTES", (-1,)),), "a.csv")
 
     assert fitted["text"].tolist() == ["one, two,three", "four"]
-
-
-@pytest.mark.parametrize("inputs", [FRAME, MATRIX], ids=["frame", "matrix"])
-def test_says_which_columns_are_missing(inputs: tuple[Tensor, ...]) -> None:
-    rows = Rows({name: np.ones(2) for name in ("age", *(f"extra {number}" for number in range(12)))})
-
-    with pytest.raises(InvalidData) as caught:
-        fit(rows, inputs, "rows", ["age", "city", "grade"])
-
-    others = ", ".join(f"extra {number}" for number in range(10))
-    assert caught.value.problem == f"columns are missing: city, grade; found instead: {others} and 2 more"
-
-
-class NAType:
-    """What pandas calls the class of its missing value, which is neither true nor false."""
-
-    def __ne__(self, other: object) -> bool:
-        raise TypeError("boolean value of NA is ambiguous")
-
-
-def test_missing_values_and_truth_of_pandas_are_numbers() -> None:
-    rows = Rows(
-        {
-            "a": np.array([True, NAType(), False], object),
-            "b": np.array(["True", "", "false"], object),
-            "c": np.array([1, None, "2"]),
-        }
-    )
-
-    fitted = fit(rows, (Tensor("x", "FP32", (-1, 3)),), "rows")
-
-    np.testing.assert_array_equal(fitted["x"], np.array([[1, 1, 1], [np.nan] * 3, [0, 0, 2]], np.float32))
-
-
-def test_says_which_row_and_column_is_not_a_number() -> None:
-    rows = Rows({"age": np.array([1, "old"], object), "city": np.array(["Ulm", "Ulm"]), "grade": np.array([1, 2])})
-
-    with pytest.raises(InvalidData, match=r"row 1, column 'age': 'old' is not a number$"):
-        fit(rows, FRAME, "rows")

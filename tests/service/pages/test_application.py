@@ -10,7 +10,7 @@ def test_the_server_says_who_it_is(client: Client) -> None:
         document = client.ask("GET", path).json()
         assert (document["name"], document["version"]) == ("snooze", version("snooze"))
         # A version that is not the project's is one of an installation that was not renewed.
-        pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+        pyproject = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
         assert document["version"] == pyproject["project"]["version"]
         # `model_repository` would promise load and unload, which this server does not allow.
         assert document["extensions"] == ["binary_tensor_data", "classification", "parameters", "statistics"]

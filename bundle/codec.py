@@ -236,6 +236,10 @@ def _check_consistency(bundle: Bundle) -> None:
     for file in (SAMPLES, bundle.session.file):
         if file not in bundle.files:
             raise InvalidContract(f"files.{file}", "is missing")
+    if bundle.adapter is not None:
+        from snooze.bundle.adapters import registry
+
+        registry.check(bundle)
 
 
 def _check_labels(bundle: Bundle) -> None:

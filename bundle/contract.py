@@ -109,7 +109,7 @@ class Bundle(NamedTuple):
     task: Task | None  # what the model is for, if that is known
     labels: Annotated[tuple[str, ...], Length(1)] | None  # the names of the classes, in the order of the scores
     batching: Batching | None  # how requests may be joined; null if never
-    adapter: None  # what turns raw data into the inputs. There are no adapters yet
+    adapter: JsonObject | None  # what turns raw data into the inputs (`adapters/` has the types), or null
     session: Session  # how to run the model
     tolerance: Mapping[str, Tolerance]  # for each output, how close it must be to the golden value on any CPU
     evidence: JsonObject  # what was found out about the model (`evidence.py` has the types); unknown keys are kept

@@ -5,6 +5,7 @@ Every error that Snooze raises on purpose, from one root:
   - MissingExtra            an optional package is not installed
   - InvalidOption           an option has a value that it cannot have
   - InvalidData             rows that were given cannot be read or do not fit the model
+  - InvalidRow              a raw row (of a table, a picture, a text) cannot be turned into inputs
   - BundleError
     + NotABundle            there is no `bundle.json` where one was expected
     + UnknownSchema         the bundle was written for another version of the contract
@@ -56,6 +57,17 @@ class InvalidData(SnoozeError):
         super().__init__(f"{what}: {problem}")
         self.what = what
         self.problem = problem
+
+
+class InvalidRow(SnoozeError):
+    """A raw row cannot be turned into inputs: `what` it is, its number from 0, and the column of a table."""
+
+    def __init__(self, what: str, row: int, problem: str, column: str | None = None) -> None:
+        super().__init__(f"{what} {row}{'' if column is None else f', column {column!r}'}: {problem}")
+        self.what = what
+        self.row = row
+        self.problem = problem
+        self.column = column
 
 
 class BundleError(SnoozeError):

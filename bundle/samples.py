@@ -3,7 +3,8 @@
 
 Keys are `<case>/in/<tensor>` and `<case>/out/<tensor>`. Cases are numbered from 0, and may have different shapes. A
 string tensor is `<key>.utf8`, its bytes in a row, and `<key>.offsets`, an array of the tensor's shape that says where
-each string ends. Nothing is pickled or compressed.
+each string ends. Where there is an adapter, some cases also have the raw rows that it makes the inputs of:
+`<case>/raw`, their bytes in a row, and `<case>/raw.offsets`. Nothing is pickled or compressed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +24,22 @@ MAX_BYTES: Final = 64 * 2**20
 MAX_FILE_BYTES: Final = MAX_BYTES + 2**20  # with headers
 UTF8: Final = ".utf8"
 OFFSETS: Final = ".offsets"
+RAW: Final = "raw"
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"  # NDArray[Any], without importing numpy.typing at a cold start
 
 
 class Sample(NamedTuple):
-    """One golden case: arrays by tensor name."""
+    """One golden case: arrays by tensor name, and the raw rows of which an adapter makes the inputs, if it does."""
 
     inputs: "Mapping[str, Array]"
     outputs: "Mapping[str, Array]"
+    raw: tuple[bytes, ...] | None = None
+
+    @property
+    def sides(self) -> "tuple[Mapping[str, Array], Mapping[str, Array]]":
+        """Inputs and outputs."""
+        return self.inputs, self.outputs
 
 
 def write_samples(path: Path, samples: Sequence[Sample]) -> None:
@@ -50,6 +58,8 @@ def write_samples(path: Path, samples: Sequence[Sample]) -> None:
                 for key in stored.keys() & arrays.keys():
                     raise InvalidSamples(path, f"two tensors would be stored as {key!r}")
                 arrays |= stored
+        if sample.raw is not None:
+            arrays |= _pack(f"{case}/{RAW}", f"{case}/{RAW}", sample.raw)
     size = sum(array.nbytes for array in arrays.values())
     if size > MAX_BYTES:
         raise InvalidSamples(path, f"{size} bytes exceed the limit of {MAX_BYTES}; use fewer golden rows")
@@ -82,12 +92,14 @@ def read_samples(folder: Path, bundle: Bundle) -> tuple[Sample, ...]:
             {tensor.name: _take(path, arrays, f"{case}/{side}/{tensor.name}", tensor) for tensor in tensors}
             for side, tensors in (("in", bundle.inputs), ("out", bundle.outputs))
         ]
-        samples.append(Sample(*sides))
+        samples.append(Sample(sides[0], sides[1], _take_raw(path, arrays, f"{case}/{RAW}")))
         if any(key.startswith(f"{case}/") for key in arrays):
             key = next(key for key in arrays if key.startswith(f"{case}/"))
             raise InvalidSamples(path, f"{key!r} is not in the signature")
     if not samples:
         raise InvalidSamples(path, "contains no samples")
+    if (bundle.adapter is not None) != any(sample.raw is not None for sample in samples):
+        raise InvalidSamples(path, "expected raw rows if there is an adapter, and none otherwise")
     if bundle.batching is not None:
         _check_rows(path, samples, bundle.batching.axis)
     return tuple(samples)
@@ -108,11 +120,17 @@ def matches(got: Array, golden: Array, tolerance: Tolerance) -> bool:
 def _store(path: Path, key: str, array: Array) -> dict[str, Array]:
     if array.dtype.kind in "OU":
         texts = [text if isinstance(text, bytes) else str(text).encode() for text in array.ravel()]
-        ends = np.cumsum([len(text) for text in texts], dtype=np.int64).reshape(array.shape)
-        return {key + UTF8: np.frombuffer(b"".join(texts), np.uint8), key + OFFSETS: ends}
+        stored = _pack(key, key + UTF8, texts)
+        return stored | {key + OFFSETS: stored[key + OFFSETS].reshape(array.shape)}
     if array.dtype not in DATATYPES.values():
         raise InvalidSamples(path, f"'{key}' has dtype {array.dtype}, which the Open Inference Protocol does not know")
     return {key: array}
+
+
+def _pack(key: str, content: str, parts: Sequence[bytes]) -> dict[str, Array]:
+    """Return byte strings as two arrays: one under `content`, and where each of them ends."""
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    return {content: np.frombuffer(b"".join(parts), np.uint8), key + OFFSETS: ends}
 
 
 def _take(path: Path, arrays: dict[str, Array], key: str, tensor: Tensor) -> Array:
@@ -130,26 +148,41 @@ def _take(path: Path, arrays: dict[str, Array], key: str, tensor: Tensor) -> Arr
 
 
 def _strings(path: Path, arrays: dict[str, Array], key: str) -> Array:
-    utf8, offsets = arrays.pop(key + UTF8), arrays.pop(key + OFFSETS)
-    data, ends = utf8.tobytes(), offsets.ravel().tolist()
+    shape = arrays[key + OFFSETS].shape
+    parts = _unpack(path, arrays, key, key + UTF8)
+    array = np.empty(len(parts), object)
+    try:
+        array[:] = [part.decode() for part in parts]
+    except UnicodeDecodeError as error:
+        raise InvalidSamples(path, f"{key!r} is not UTF-8: {error}") from None
+    return array.reshape(shape)
+
+
+def _take_raw(path: Path, arrays: dict[str, Array], key: str) -> tuple[bytes, ...] | None:
+    try:
+        return tuple(_unpack(path, arrays, key, key)) if key in arrays else None
+    except KeyError as error:
+        raise InvalidSamples(path, f"{error.args[0]!r} is missing") from None
+
+
+def _unpack(path: Path, arrays: dict[str, Array], key: str, content: str) -> list[bytes]:
+    """Return the byte strings that `_pack` has stored. Raises KeyError if one of the two arrays is missing."""
+    stored, offsets = arrays.pop(content), arrays.pop(key + OFFSETS)
+    data, ends = stored.tobytes(), offsets.ravel().tolist()
     begins = [0, *ends[:-1]]
     if (
-        utf8.dtype != np.uint8
+        stored.dtype != np.uint8
         or offsets.dtype != np.int64
         or any(begin > end for begin, end in zip(begins, ends, strict=False))
         or (ends[-1] if ends else 0) != len(data)
     ):
-        raise InvalidSamples(path, f"'{key}{OFFSETS}' does not divide '{key}{UTF8}'")
-    array = np.empty(len(ends), object)
-    try:
-        array[:] = [data[begin:end].decode() for begin, end in zip(begins, ends, strict=False)]
-    except UnicodeDecodeError as error:
-        raise InvalidSamples(path, f"{key!r} is not UTF-8: {error}") from None
-    return array.reshape(offsets.shape)
+        raise InvalidSamples(path, f"'{key}{OFFSETS}' does not divide '{content}'")
+    return [data[begin:end] for begin, end in zip(begins, ends, strict=False)]
 
 
 def _check_rows(path: Path, samples: Sequence[Sample], axis: int) -> None:
-    for case, (inputs, outputs) in enumerate(samples):
+    for case, (inputs, outputs, raw) in enumerate(samples):
         counts = {array.shape[axis] for array in (*inputs.values(), *outputs.values())}
+        counts |= set() if raw is None else {len(raw)}
         if len(counts) > 1:
             raise InvalidSamples(path, f"case {case} has tensors of {sorted(counts)} rows along axis {axis}")

@@ -8,9 +8,11 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from snooze.bundle.adapters.registry import KINDS
 from snooze.bundle.contract import MAX_INTEGER, SCHEMA_VERSION, Bundle, JsonObject, Length
 from snooze.bundle.evidence import Evidence, Profile
 from snooze.bundle.names import Text
@@ -40,6 +42,8 @@ def schema() -> dict[str, Any]:
             "description": properties[name]["description"],
             **_describe(kind, definitions, closed=False),
         }
+    kinds = [import_module(f"snooze.bundle.adapters.{kind}").Declaration for kind in KINDS]
+    properties["adapter"]["anyOf"] = [*(_describe(kind, definitions, closed=True) for kind in kinds), SCALARS[NoneType]]
     version = {"description": "The version of this contract.", "const": SCHEMA_VERSION}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -69,11 +73,11 @@ def _object(kind: Any, definitions: dict[str, Any], closed: bool) -> dict[str, A
 def _describe(annotation: Any, definitions: dict[str, Any], closed: bool) -> dict[str, Any]:
     """Return the schema of a value; that of a record goes into `definitions`."""
     if hasattr(annotation, "_fields"):
-        name = (
-            annotation.__name__
-            if closed or annotation.__module__.endswith("evidence")
-            else f"Open{annotation.__name__}"
-        )
+        name, home = annotation.__name__, annotation.__module__.rpartition(".")[2]
+        if name == "Declaration":
+            name = home.capitalize()
+        elif not closed and home != "evidence":
+            name = f"Open{name}"
         if name not in definitions:
             definitions[name] = {}  # reserves the place, should it refer to itself
             definitions[name] = _object(annotation, definitions, closed)

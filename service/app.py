@@ -106,7 +106,10 @@ class Application:
             response = endpoint.check(scope["method"], headers, arrived)
             if response is None:
                 body = await read_body(await receive(), receive, self.state.max_body)
-                response = await self._answer(endpoint, Request("POST", scope["path"], headers, body, arrived, arrived))
+                response = await self._answer(
+                    endpoint,
+                    Request("POST", scope["path"], headers, body, arrived, arrived, scope.get("query_string", b"")),
+                )
         except BodyTooLarge as error:
             response = endpoint.refuse(error, headers, arrived)
         except Disconnected:

@@ -11,10 +11,18 @@ A caller (the ASGI application, or an HTTP protocol that answers by itself) does
 from collections.abc import Awaitable, Mapping
 from math import inf
 from time import perf_counter
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from snooze.bundle.errors import InvalidRow
 from snooze.bundle.limits import MEMORY_FACTOR
-from snooze.service.errors import BodyTooLarge, MethodNotAllowed, ModelNotReady, Overloaded, RequestError
+from snooze.service.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotReady,
+    Overloaded,
+    RequestError,
+)
 from snooze.service.messages import Call, Headers, Pending, Request, Response, Route
 from snooze.service.metrics import Histogram, Value
 from snooze.service.protocols.tensors import Array, Signature
@@ -26,6 +34,9 @@ from snooze.service.runtime.repository import Entry
 from snooze.service.runtime.scheduler import Scheduler
 from snooze.service.state import ServerState
 
+if TYPE_CHECKING:
+    from snooze.bundle.adapters.interface import Adapter
+
 TEXT_BYTES: Final = 72  # what a short string takes as an object, and its place in an array
 
 
@@ -35,8 +46,8 @@ class Codec(Protocol):
     PROTOCOL: str
     ROUTES: tuple[Route, ...]
 
-    def decode(self, signature: Signature, headers: Mapping[bytes, bytes], body: bytes) -> Call:
-        """Return what a request asks for; raises InvalidRequest or InvalidTensor."""
+    def decode(self, signature: Signature, headers: Mapping[bytes, bytes], body: bytes, query: bytes = b"") -> Call:
+        """Return what a request asks for; raises InvalidRequest, InvalidTensor or InvalidRow."""
 
     def encode(self, signature: Signature, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:
         """Return the body of a response and the headers that describe it; raises NotInJson."""
@@ -49,7 +60,7 @@ class Endpoint:
         """Without a `scheduler` the model could not be loaded, and every request is refused with the entry's error."""
         self._state = state
         self._name = entry.name
-        self._signature = None if entry.model is None else Signature(entry.model.bundle, entry.model.probabilities)
+        self._signature = None if entry.model is None else entry.model.signature()
         self._scheduler = scheduler
         self._error = str(entry.error)
         self._protocol = codec.PROTOCOL
@@ -92,21 +103,51 @@ class Endpoint:
             elif len(body) > self._max_body:
                 raise BodyTooLarge(self._max_body)
             assert self._signature is not None
-            assert self._scheduler is not None
             if (1 + MEMORY_FACTOR) * len(body) > self._budget.limit - self._budget.used:
                 self._check_memory(headers, body)
-            call = self._decode(self._signature, headers, body)
-            seconds = call.timeout
-            if seconds is None:
-                seconds = read_timeout(headers) if b"x-request-timeout" in headers else 0.0
-            arrays = self._scheduler.submit(call, request.began, seconds or self._seconds)
-            if type(arrays) is list:
-                return self._respond(request, request_id, call, arrays)
-            # What waits is the call; the body is kept only as far as its arrays are parts of it.
-            finish = self._finish(request._replace(body=b""), request_id, call, arrays)  # type: ignore[arg-type]
-            return Pending(finish, _size(call.feeds, body))
+            call = self._decode(self._signature, headers, body, request.query)
+            if call.timeout is None:
+                call.timeout = read_timeout(headers) if b"x-request-timeout" in headers else 0.0
+            if call.raw is None:
+                return self._submit(request, request_id, call, body)
+            return self._adapt(request, request_id, call, body)
         except Exception as error:
             return self._fail(error, headers, request.arrived, request_id)
+
+    def _submit(self, request: Request, request_id: bytes, call: Call, body: bytes) -> Response | Pending:
+        assert self._scheduler is not None
+        arrays = self._scheduler.submit(call, request.began, call.timeout or self._seconds)
+        if type(arrays) is list:
+            return self._respond(request, request_id, call, arrays)
+        # What waits is the call; the body is kept only as far as its arrays are parts of it.
+        finish = self._finish(request._replace(body=b""), request_id, call, arrays)  # type: ignore[arg-type]
+        return Pending(finish, _size(call.feeds, body))
+
+    def _adapt(self, request: Request, request_id: bytes, call: Call, body: bytes) -> Response | Pending:
+        """Make the inputs of the raw rows, here or in a thread, and submit them."""
+        assert self._signature is not None
+        adapter = self._signature.adapter
+        assert adapter is not None
+        assert call.raw is not None
+        estimate = adapter.estimate(call.raw)
+        needed = len(body) + estimate.memory
+        self._claim(needed)
+        if estimate.is_long:
+            return Pending(self._adapt_in_thread(adapter, request._replace(body=b""), request_id, call), needed)
+        call.feeds = adapter.apply(call.raw)
+        return self._submit(request, request_id, call, body)
+
+    async def _adapt_in_thread(self, adapter: "Adapter", request: Request, request_id: bytes, call: Call) -> Response:
+        try:
+            raw, call.raw = call.raw, None  # not kept while the model runs
+            assert raw is not None
+            seconds = call.timeout or self._seconds
+            call.feeds = await self._state.adapting.run(adapter.apply, raw, request.began, seconds)
+            del raw
+            response = self._submit(request, request_id, call, b"")
+            return response if isinstance(response, Response) else await response.response
+        except Exception as error:
+            return self._fail(error, request.headers, request.arrived, request_id)
 
     def refuse(self, error: RequestError, headers: dict[bytes, bytes], arrived: float) -> Response:
         """Return the response to a request that is not passed to the endpoint."""
@@ -136,9 +177,12 @@ class Endpoint:
         needed = len(body) + memory_needed(body, size, texts, free)
         if texts:
             needed *= 2  # while an answer of texts is written, those of the request are still there
+        self._claim(needed)
+
+    def _claim(self, needed: int) -> None:
         if needed > self._budget.limit:
             raise BodyTooLarge(self._budget.limit, f"the memory that this body needs ({needed} bytes)")
-        if needed > free:
+        if needed > self._budget.limit - self._budget.used:
             raise Overloaded(self._budget.problem)
 
     async def _finish(
@@ -163,6 +207,8 @@ class Endpoint:
         return self._complete(200, headers, body, request.headers, request.arrived, request_id)
 
     def _fail(self, error: Exception, headers: dict[bytes, bytes], arrived: float, request_id: bytes) -> Response:
+        if isinstance(error, InvalidRow):
+            error = InvalidRequest(str(error))
         if isinstance(error, RequestError):
             status, described, body = error_response(error)
             reason = REASONS.get(type(error))

@@ -81,13 +81,13 @@ class UnusableModel(ServiceError):
 
 
 class GoldenMismatch(ServiceError):
-    """A model does not give its golden outputs on this CPU."""
+    """A model does not give its golden outputs on this CPU, or its adapter not the golden inputs."""
 
     exit_code = 1
 
-    def __init__(self, path: Path, output: str, difference: str) -> None:
+    def __init__(self, path: Path, output: str, difference: str, side: str = "output") -> None:
         super().__init__(
-            f"{path}: output '{output}' differs from its golden value on this CPU ({difference}); "
+            f"{path}: {side} '{output}' differs from its golden value on this CPU ({difference}); "
             "convert the model again on such a CPU"
         )
         self.path = path

@@ -34,7 +34,6 @@ def ask(path: str, model: str | None, version: str | None, rows: Rows) -> dict[s
 
         from snooze.service.messages import Call
         from snooze.service.protocols import plain
-        from snooze.service.protocols.tensors import Signature
         from snooze.service.runtime.model import load
     except ModuleNotFoundError as error:
         if error.name not in ("onnxruntime", "orjson"):  # installed but broken: show the real cause
@@ -44,9 +43,10 @@ def ask(path: str, model: str | None, version: str | None, rows: Rows) -> dict[s
         raise InvalidOption("--version", f"expected a positive integer, got {version[:MAX_VERSION_DIGITS]!r}")
     found = latest(Path(path) / model if model else Path(path), None if version is None else int(version))
     loaded = load(found.folder, found.bundle, allowed())
-    loaded.prove(loaded.samples())  # as a server does; it also finds out whether scores are probabilities
+    samples = loaded.samples()
+    loaded.load_adapter(samples)
+    loaded.prove(samples)  # as a server does; it also finds out whether scores are probabilities
     call = Call(fit(rows, found.bundle.inputs, "the rows"), loaded.output_names)
-    signature = Signature(found.bundle, loaded.probabilities)
-    body, _ = plain.encode(signature, call, loaded.run(call.outputs, call.feeds), b"")
+    body, _ = plain.encode(loaded.signature(), call, loaded.run(call.outputs, call.feeds), b"")
     answer: dict[str, Any] = orjson.loads(body)
     return answer

@@ -1,6 +1,6 @@
 """A request and its response as the endpoints see them, independent of the transport."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ class Request(NamedTuple):
     A complete request. Header names are lower case.
 
     `arrived` is when its head was complete, `began` when the turn of the event loop that read its first byte began to
-    read (`perf_counter`): deadlines count from it.
+    read (`perf_counter`): deadlines count from it. `query` is what follows the `?` of the target.
     """
 
     method: str
@@ -23,6 +23,7 @@ class Request(NamedTuple):
     body: bytes
     arrived: float
     began: float
+    query: bytes = b""
 
 
 class Response(NamedTuple):
@@ -58,10 +59,10 @@ class Call:
     `binary` says for each output whether it is returned as raw bytes; None means that none is. `timeout` is in
     seconds: 0 means that the client sets no limit, None that it did not say. `classes` says for each output as how many
     classes it is returned, 0 for the output itself; None means that all are returned themselves. `columns` says that
-    V1 returns the outputs whole, not row by row.
+    V1 returns the outputs whole, not row by row. `raw` are the raw rows of which an adapter has yet to make `feeds`.
     """
 
-    __slots__ = ("binary", "classes", "columns", "feeds", "id", "outputs", "timeout")
+    __slots__ = ("binary", "classes", "columns", "feeds", "id", "outputs", "raw", "timeout")
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Call:
         timeout: float | None = None,
         classes: list[int] | None = None,
         columns: bool = False,
+        raw: Sequence[Any] | None = None,
     ) -> None:
         self.feeds = feeds
         self.outputs = outputs
@@ -80,3 +82,4 @@ class Call:
         self.timeout = timeout
         self.classes = classes
         self.columns = columns
+        self.raw = raw

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from snooze.service.budget import Budget
 from snooze.service.logs import Log
@@ -13,6 +13,9 @@ from snooze.service.metrics import Metrics, Value
 from snooze.service.process.memory import find_budget
 from snooze.service.runtime.scheduler import Capacity
 from snooze.service.settings import Settings
+
+if TYPE_CHECKING:
+    from snooze.service.runtime.adapting import Adapting
 
 MAX_BODY: Final = 64 * 2**20  # bytes, where the budget allows them and no setting says otherwise
 COPIES: Final = 4  # the largest body takes a part of the budget, so that it can be received, copied and answered
@@ -40,12 +43,22 @@ class ServerState:
         self.touched = perf_counter()
         self.server_timing: bytes | None = None
         self.gauges: list[Value] = []
+        self._adapting: Adapting | None = None
         self._id_prefix = os.urandom(6).hex().encode() + b"-"
         self._ids = 0
 
     def fit_budget(self) -> None:
         """Give requests the memory that the loaded models leave, together with what they hold now."""
         self.budget.limit = self.settings.memory or find_budget() + self.budget.used
+
+    @property
+    def adapting(self) -> "Adapting":
+        """The threads in which adapters work that take long."""
+        if self._adapting is None:
+            from snooze.service.runtime.adapting import Adapting
+
+            self._adapting = Adapting(self.capacity)
+        return self._adapting
 
     @property
     def in_flight(self) -> int:

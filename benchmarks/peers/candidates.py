@@ -54,14 +54,14 @@ class Golden(NamedTuple):
         growing = {one.name for one in (*found.bundle.inputs, *found.bundle.outputs) if one.shape[:1] == (-1,)}
         if rows > 1 and not growing:
             raise InvalidOption("--rows", f"a request of {found.bundle.name!r} has a fixed shape, so it has one row")
-        sides = (
+        inputs, outputs = (
             {
                 name: array.take(range(rows), axis=0, mode="wrap") if name in growing else array
                 for name, array in side.items()
             }
-            for side in first
+            for side in first.sides
         )
-        return cls(found.folder, found.bundle, Sample(*sides))
+        return cls(found.folder, found.bundle, Sample(inputs, outputs))
 
     def check(self, server: str, outputs: Mapping[str, Any]) -> None:
         """Raise WrongAnswer if an output is missing or differs from its golden value by more than the tolerance."""

@@ -128,11 +128,11 @@ def cut_rows(bundle: Bundle, sample: Sample) -> list[Sample]:
     sides = (*bundle.inputs, *bundle.outputs)
     if any(tensor.shape[:1] != (-1,) for tensor in sides):
         return [sample]
-    rows = min(GOLDEN_ROWS, *(len(array) for side in sample for array in side.values()))
-    return [
-        Sample(*({name: array[row : row + 1] for name, array in side.items()} for side in sample))
-        for row in range(rows)
+    rows = min(GOLDEN_ROWS, *(len(array) for side in sample.sides for array in side.values()))
+    cut = [
+        [{name: array[row : row + 1] for name, array in side.items()} for side in sample.sides] for row in range(rows)
     ]
+    return [Sample(inputs, outputs) for inputs, outputs in cut]
 
 
 class Channel(asyncio.Protocol):

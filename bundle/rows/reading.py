@@ -37,10 +37,15 @@ UNREADABLE: Final = (
 
 
 class Rows(NamedTuple):
-    """Arrays by input, or by column of a table, with the rows along their first axis; and a label for each row."""
+    """
+    Arrays by input, or by column of a table, with the rows along their first axis; and a label for each row.
+
+    Pictures are `raw` instead: the content of a file each, read when it is asked for.
+    """
 
     arrays: Arrays
     labels: Array | None = None
+    raw: Sequence[bytes] | None = None
 
 
 def read(path: Path, label: str | None = None) -> Rows:

@@ -1,9 +1,9 @@
 """The data that a model is checked on: cases, and their labels if there are any."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Dataset:
     `labels` has one entry for each unit, over all cases in order: whatever the user gave, later (see `score.targets`)
     class numbers or true values. `real` data comes from the user; other data was drawn from the model's signature.
     `columns` are the names of the features if the only input is a matrix. `notes` are warnings for the user about them.
+    `raw` has the raw row of each unit if an adapter has made the cases.
     """
 
     cases: tuple[Case, ...]
@@ -33,6 +34,7 @@ class Dataset:
     real: bool = True
     columns: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    raw: Sequence[Any] | None = None
 
     def __len__(self) -> int:
         return sum(case.units for case in self.cases)
@@ -48,7 +50,8 @@ class Dataset:
         ]
         taken = np.concatenate([numbers for _, numbers in parts])
         labels = None if self.labels is None else self.labels[taken]
-        return replace(self, cases=tuple(case for case, _ in parts), labels=labels)
+        raw = None if self.raw is None else [self.raw[number] for number in taken]
+        return replace(self, cases=tuple(case for case, _ in parts), labels=labels, raw=raw)
 
     def count_fitting(self, most: int, max_bytes: int) -> int:
         """Return how many units fit into `max_bytes`, 1 to `most`. Units of different lengths count as the longest."""

@@ -40,7 +40,7 @@ def choose_samples(
         if edges is not None and edge_rows is not None and edge_count:
             cases += _pick(edges, edge_rows, edge_count)
         samples = tuple(Sample(runner.feed(case.tensors), runner.answer(case).tensors) for case in cases)
-        size = sum(array.nbytes for sample in samples for side in sample for array in side.values())
+        size = sum(array.nbytes for sample in samples for side in sample.sides for array in side.values())
         if size <= MAX_BYTES:
             return samples
     raise _too_large(size)

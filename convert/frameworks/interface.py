@@ -12,8 +12,10 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from snooze.bundle.adapters.interface import Declaration
 from snooze.bundle.contract import Role, Task, Tensor
 from snooze.bundle.errors import InvalidData, SnoozeError
+from snooze.bundle.rows.reading import Rows
 from snooze.convert.checks.cases import Array, Arrays, Case
 
 Names: TypeAlias = tuple[str, ...] | None  # of classes or columns, if they are known
@@ -108,6 +110,7 @@ class Original:
     reference: str = "the model in its framework"  # what parity is with
     half: bool = False  # it calculates in half precision, whose rounding depends on the order of operations
     probabilities: frozenset[str] = frozenset()  # outputs from 0 to 1, however small they are for the rows at hand
+    answer_raw: Callable[[Sequence[Any]], Arrays] | None = None  # raw rows through the framework's own preprocessing
     remedy: str = "convert parts of the model one by one to find the step that differs, and do that step elsewhere"
 
     def answer(self, case: Case) -> Case:
@@ -179,6 +182,14 @@ class Framework(Protocol):
 
     def columns(self, model: Any) -> Names:
         """Return the names of the features that the model was trained on, if it knows them."""
+        return None
+
+    def adapter(self, model: Any, inputs: Inputs, rows: Rows | None) -> Declaration | None:
+        """
+        Return the adapter that fits a model with these inputs, None if nothing speaks for one.
+
+        `rows` are the user's; `convert.adapters` has what several frameworks need for it.
+        """
         return None
 
     def describe(self, model: Any, inputs: Inputs, hints: Hints) -> Original:

@@ -339,7 +339,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         parts, target = self._parts, self._target
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        request = Request(self._method, self._path, self._headers, body, self._arrived, self._began)
+        request = Request(self._method, self._path, self._headers, body, self._arrived, self._began, self._query)
         keep_alive = self._parser.should_keep_alive() and not self._is_last
         self._is_last = not keep_alive
         self._state = IDLE

@@ -99,7 +99,7 @@ def describe(
             if entry.model is None:
                 continue
             reference = f"{entry.name}-{entry.version}-{protocol}"
-            signature = Signature(entry.model.bundle, entry.model.probabilities)
+            signature = entry.model.signature()
             _add_bodies(components, reference, bodies, signature, binary)
             for route in own:
                 path = _path(route, entry, repository)

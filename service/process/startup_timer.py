@@ -17,7 +17,7 @@ before, is the CPU time that the same thread used before the `exec`: some millis
 import os
 import time
 
-PHASES = ("interpreter", "imports", "session", "warm_up", "golden", "listen")
+PHASES = ("interpreter", "imports", "session", "adapter", "warm_up", "golden", "listen")
 
 
 class StartupTimer:

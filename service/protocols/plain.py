@@ -48,7 +48,7 @@ ROUTES: Final = (
 CHUNK_ROWS: Final = 1024
 
 
-def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) -> Call:
+def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes, query: bytes = b"") -> Call:
     """
     Return the call that the rows of a request describe.
 

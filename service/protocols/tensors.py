@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from math import prod
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import orjson
@@ -23,6 +23,9 @@ import orjson
 from snooze.bundle.contract import Bundle, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.service.errors import InvalidTensor
+
+if TYPE_CHECKING:
+    from snooze.bundle.adapters.interface import Adapter
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -58,9 +61,13 @@ class TensorSpec:
 
 
 class Signature:
-    """What the protocols need to know of a model. `probabilities`: its scores are in [0, 1] and sum to 1."""
+    """
+    What the protocols need to know of a model.
 
-    def __init__(self, bundle: Bundle, probabilities: bool = False) -> None:
+    `probabilities`: its scores are in [0, 1] and sum to 1. `adapter` makes its inputs of raw rows, if it has one.
+    """
+
+    def __init__(self, bundle: Bundle, probabilities: bool = False, adapter: "Adapter | None" = None) -> None:
         self.model = bundle.name
         self.version = bundle.version
         self.version_text = str(bundle.version)
@@ -69,6 +76,7 @@ class Signature:
         self.output_names = list(self.outputs)
         self.labels = bundle.labels
         self.probabilities = probabilities
+        self.adapter = adapter
 
 
 def count(spec: TensorSpec, shape: object) -> int:

@@ -47,7 +47,7 @@ SIGNATURE_NAME: Final = "serving_default"
 BASE64: Final = {"b64"}
 
 
-def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) -> Call:
+def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes, query: bytes = b"") -> Call:
     """
     Return the call that the instances or inputs of a request describe.
 

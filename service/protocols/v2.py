@@ -72,7 +72,7 @@ UNSUPPORTED: Final = {
 BINARY_TYPE: Final = (b"content-type", b"application/octet-stream")
 
 
-def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes) -> Call:
+def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes, query: bytes = b"") -> Call:
     """
     Return the call that a request describes.
 

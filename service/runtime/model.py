@@ -3,17 +3,21 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from snooze.bundle.contract import Bundle, Tensor
+from snooze.bundle.contract import Bundle, Tensor, Tolerance
 from snooze.bundle.datatypes import ORT_TYPES
+from snooze.bundle.errors import InvalidData, InvalidRow, MissingExtra
 from snooze.bundle.samples import Sample, matches, read_samples
 from snooze.bundle.session import session_options
 from snooze.bundle.store import verify
 from snooze.service.errors import GoldenMismatch, InvalidRequest, RunFailed, UnusableModel
-from snooze.service.protocols.tensors import Array
+from snooze.service.protocols.tensors import Array, Signature
+
+if TYPE_CHECKING:
+    from snooze.bundle.adapters.interface import Adapter
 
 # ONNX Runtime sends telemetry from its import on, unless this is set before.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -27,7 +31,8 @@ class Model:
     """
     A loaded version of a model.
 
-    `proved` is set once it gave its golden outputs, and then `probabilities`: whether its scores are probabilities.
+    `adapter` is set by `load_adapter`, if its bundle has one. `proved` is set once it gave its golden outputs, and then
+    `probabilities`: whether its scores are probabilities.
     """
 
     def __init__(self, folder: Path, bundle: Bundle, session: Any) -> None:
@@ -36,6 +41,7 @@ class Model:
         self.folder = folder
         self.bundle = bundle
         self.output_names = [tensor.name for tensor in bundle.outputs]
+        self.adapter: Adapter | None = None
         self.proved = False
         self.probabilities = False
         self._first = bundle.inputs[0].name
@@ -75,6 +81,35 @@ class Model:
     def samples(self) -> tuple[Sample, ...]:
         """Return the golden cases."""
         return read_samples(self.folder, self.bundle)
+
+    def signature(self) -> Signature:
+        """Return what the protocols need to know."""
+        return Signature(self.bundle, self.probabilities, self.adapter)
+
+    def load_adapter(self, samples: Sequence[Sample]) -> None:
+        """
+        Load the adapter, if there is one, and check that it makes the golden inputs of the raw rows of the samples.
+
+        Raises:
+            UnusableModel: its library is missing, or it refuses a golden row.
+            GoldenMismatch: names the first input that differs.
+        """
+        if self.bundle.adapter is None:
+            return
+        from snooze.bundle.adapters import registry
+
+        try:
+            self.adapter = adapter = registry.load(self.bundle, self.folder)
+            assert adapter is not None
+            tolerance = Tolerance(atol=adapter.tolerance)
+            for sample in samples:
+                inputs = {} if sample.raw is None else adapter.apply([adapter.unpack(row) for row in sample.raw])
+                for name, array in inputs.items():
+                    golden = sample.inputs[name]
+                    if not matches(array, golden, tolerance):
+                        raise GoldenMismatch(self.folder, name, _describe_difference(array, golden), "input")
+        except (MissingExtra, InvalidData, InvalidRow, ValueError) as error:
+            raise UnusableModel(self.folder, f"its adapter does not work: {error}") from None
 
     def warm_up(self, samples: Sequence[Sample]) -> None:
         """Run one row of the first golden case (all of it where there are no rows): the first run allocates."""

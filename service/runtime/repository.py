@@ -77,6 +77,8 @@ def prove(repository: Repository, mark: Callable[[str], None]) -> None:
         try:
             samples = entry.model.samples()
             mark("golden")
+            entry.model.load_adapter(samples)
+            mark("adapter")
             entry.model.warm_up(samples)
             mark("warm_up")
             entry.model.prove(samples)

@@ -167,7 +167,9 @@ TENSOR = {"name": "features", "datatype": "FP32", "shape": [-1]}
             'the shape of "label" in outputs, [], is not variable along axis 0; batching must be null',
         ),
         (set_to("batching/max_rows", 0), "batching.max_rows", "expected an integer from 1 to 65536, got 0"),
-        (set_to("adapter", {"kind": "image"}), "adapter", "expected null, got an object"),
+        (set_to("adapter", {"kind": "sound"}), "adapter.kind", 'expected one of table, image, text, got "sound"'),
+        (set_to("adapter", {"kind": "text"}), "adapter.input", "is missing"),
+        (set_to("adapter", {"kind": "text", "input": "a", "code": ""}), "adapter.code", "is not a key of the contract"),
         (
             set_to("session/file", "../model.onnx"),
             "session.file",

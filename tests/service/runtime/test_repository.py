@@ -36,7 +36,7 @@ def test_a_loaded_model_is_not_ready_until_it_is_proved(tmp_path: Path) -> None:
     assert repository.unready("all") == "model 'sum' version 1: is not loaded yet"
     prove(repository, phases.append)
     assert repository.unready("all") is None
-    assert phases == ["golden", "warm_up", "golden"]
+    assert phases == ["golden", "adapter", "warm_up", "golden"]
 
 
 def test_an_entry_keeps_the_error_of_its_bundle(tmp_path: Path) -> None:

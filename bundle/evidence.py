@@ -50,6 +50,13 @@ class Parity(NamedTuple):
     reference: str = "the model in its framework"  # what gave the expected answers
 
 
+class AdapterParity(NamedTuple):
+    """How raw rows through adapter and graph compare with raw rows through the original's own preprocessing."""
+
+    reference: str  # what gave the expected answers
+    data: Differences  # the comparison on the data
+
+
 class Evaluation(NamedTuple):
     """The score on rows by which nothing was chosen."""
 
@@ -135,6 +142,7 @@ class Evidence(NamedTuple):
     limits: QuantizationLimits  # what was demanded of a quantized candidate
     notes: tuple[str, ...]  # warnings for the user
     variants: tuple[Variant, ...]  # the forms of the chosen candidate that were measured
+    adapter: AdapterParity | None = None  # the comparison from raw rows on, if there is an adapter and real rows
     samples: Samples = "given"  # whether the golden samples are real rows, or drawn from the signature
 
 

@@ -1,10 +1,11 @@
 """A bundle as text: what it is, what it takes and gives, and the evidence it carries. `--json` has every figure."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from snooze.bundle.contract import Bundle, Tensor, Tolerance
+from snooze.bundle.contract import Bundle, JsonObject, Tensor, Tolerance
 from snooze.bundle.evidence import Candidate, Evidence, Losses, Profile, read_evidence, read_profile
 from snooze.bundle.inspection import Inspection
 from snooze.bundle.layout import columns, printable, titled
@@ -26,6 +27,8 @@ def overview(folder: Path, bundle: Bundle, versions: Sequence[int] = ()) -> Iter
     yield from _section("inputs", columns([_tensor(tensor) for tensor in bundle.inputs]))
     outputs = [(*_tensor(one), one.role or "-", format_tolerance(bundle.tolerance[one.name])) for one in bundle.outputs]
     yield from _section("outputs", columns(outputs))
+    if bundle.adapter is not None:
+        yield from _section("adapter", columns(list(_adapter(bundle.adapter))))
     yield from _section("evidence", _evidence(read_evidence(bundle)))
     yield from _section("profile", _profile(read_profile(bundle)))
     files = [(name, format_size((folder / name).stat().st_size), found) for name, found in bundle.files.items()]
@@ -75,6 +78,14 @@ def _tensor(tensor: Tensor) -> tuple[str, str, str]:
     return printable(tensor.name), tensor.datatype, str(list(tensor.shape))
 
 
+def _adapter(adapter: JsonObject) -> Iterator[tuple[str, str]]:
+    for name, value in adapter.items():
+        lines = value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]
+        for at, line in enumerate(lines):
+            text = line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)
+            yield "" if at else name, printable(text)
+
+
 def format_tolerance(tolerance: Tolerance) -> str:
     """Return how close an output must be, as text."""
     if tolerance.exact:
@@ -97,6 +108,11 @@ def _evidence(evidence: Evidence) -> Iterator[str]:
         yield from titled("", printable(f"{failed.attempt} does not agree: {failed.problem}"))
     if parity.missing == "differs":
         yield from titled("", MISSING)
+    if evidence.adapter is not None:
+        raw = evidence.adapter.data
+        found = f"worst difference {raw.worst:.1e}, {format_count(raw.flips, 'label')} changed"
+        text = f"{format_count(raw.rows, 'raw row')} compared with {evidence.adapter.reference}: {found}"
+        yield from titled("adapter", printable(text))
     if score is not None:
         rows = format_count(score.rows, "row")
         yield from titled("score", f"{score.metric} {score.before:.4f} before, {score.after:.4f} as served, on {rows}")

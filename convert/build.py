@@ -11,6 +11,9 @@ from typing import Final
 from snooze.bundle.contract import Bundle
 from snooze.bundle.errors import InvalidData, InvalidOption
 from snooze.convert import attempts, variants
+from snooze.convert.adapters.checking import check_adapter
+from snooze.convert.adapters.choosing import Chosen, adapt, choose
+from snooze.convert.adapters.raw_rows import raw_rows
 from snooze.convert.checks import golden
 from snooze.convert.checks.cases import Array
 from snooze.convert.checks.dataset import Data, Dataset, load, read_rows
@@ -52,30 +55,34 @@ def build(job: Job, folder: Path, work: Path, step: Progress) -> Bundle:
     step("reading the model")
     asked = job.options
     model = read_model(job.source, asked.trust, asked.framework)
-    data, original = _prepare(model, job)
-    findings = _examine(original, data, asked, (*model.warnings, *data.notes), work, step)
+    data, original, chosen = _prepare(model, job)
+    findings = _examine(original, data, chosen, asked, (*model.warnings, *data.notes), work, step)
     step("checking what will be served, and measuring it in fresh processes")
     bundle = write_bundle(job.name, describe(model, original, job.arguments), findings, folder, work)
     (folder / REPORT).write_text(render(bundle), "utf-8")
     return bundle
 
 
-def _prepare(model: Model, job: Job) -> tuple[Dataset, Original]:
-    """Return the data with labels as class numbers or values, and the original."""
+def _prepare(model: Model, job: Job) -> tuple[Dataset, Original, Chosen | None]:
+    """Return the data with labels as class numbers or values, the original, and the adapter if it gets one."""
     framework, asked = model.framework, job.options
     if job.data is None and (asked.label is not None or job.y is not None):
         raise InvalidOption("--label", "labels need their rows; add --data")
     rows = None if job.data is None else read_rows(job.data, job.y, asked.label)
-    inputs = framework.signature(model.model, rows.arrays if rows else None)
+    source = str(job.data) if isinstance(job.data, str | Path) else "data"
+    inputs, chosen = choose(framework, model.model, rows, asked.adapter, source)
     if rows is None:
         original = framework.describe(model.model, inputs, Hints(None, asked.labels, asked.task))
         class_names(original, asked.labels)  # fails early
-        return _draw(original), original
-    source = str(job.data) if isinstance(job.data, str | Path) else "data"
-    data = load(rows, inputs, framework.columns(model.model), source)
+        return _draw(original), original, chosen
+    if chosen is None or chosen.declaration.kind == "table":
+        raw = None if chosen is None else raw_rows(chosen.declaration, rows, source)
+        data = load(rows, inputs, framework.columns(model.model), source, raw)
+    else:
+        data = adapt(chosen, rows, inputs, source)
     original = framework.describe(model.model, inputs, Hints(data.labels, asked.labels, asked.task))
     class_names(original, asked.labels)
-    return replace(data, labels=targets(original, data.labels, asked.labels)), original
+    return replace(data, labels=targets(original, data.labels, asked.labels)), original, chosen
 
 
 def _draw(original: Original) -> Dataset:
@@ -89,12 +96,19 @@ def _draw(original: Original) -> Dataset:
 
 
 def _examine(
-    original: Original, data: Dataset, asked: Options, notes: tuple[str, ...], work: Path, step: Progress
+    original: Original,
+    data: Dataset,
+    chosen: Chosen | None,
+    asked: Options,
+    notes: tuple[str, ...],
+    work: Path,
+    step: Progress,
 ) -> Findings:
     """Return a graph that agrees with the original, the version of it to serve, and the form in which it is served."""
     step(f"converting, and comparing {len(data)} rows with the original")
     conversion = attempts.convert(original, data, work)
     data = conversion.expected.data
+    adapter = None if chosen is None else check_adapter(chosen.adapter, original, conversion)
     step("trying 8-bit candidates")
     wanted = asked.quantize == "auto"
     choice = candidates.choose(conversion.file, conversion.graph, original, data, asked.limits, wanted, work)
@@ -105,4 +119,5 @@ def _examine(
     check = partial(attempts.check_parity, original, conversion.parity.attempt, expected)
     served = variants.choose(choice.file, choice.quantized, original, some, tolerance, asked.limits, work, check)
     names = class_names(original, asked.labels)
-    return Findings(original, names, data, asked.limits, notes, conversion, choice, tolerance, served, asked.samples)
+    found = (conversion, choice, tolerance, served)
+    return Findings(original, names, data, asked.limits, notes, *found, asked.samples, chosen, adapter)

@@ -38,8 +38,16 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, metavar="NAME", help="the model's name in the repository")
     parser.add_argument("--target", required=True, metavar="FOLDER", help="the repository, created if necessary")
     rows = parser.add_argument_group("rows for the checks")
-    rows.add_argument("--data", type=Path, metavar="FILE", help="real rows: .npz (labels as y), .npy, .csv or .jsonl")
+    rows.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="real rows: .npz (labels as y), .npy, .csv, .parquet, .jsonl, or a folder of pictures",
+    )
     rows.add_argument("--label", metavar="COLUMN", help="the column of a table that holds the labels")
+    rows.add_argument(
+        "--adapter", type=Path, metavar="FILE", help="a JSON file with the adapter, instead of the inferred"
+    )
     rows.add_argument("--labels", metavar="A,B,...", help="names for the classes, in the order of the model's own")
     rows.add_argument(
         "--samples", choices=("real", "synthetic"), default="real", help="golden samples; synthetic: no real rows"

@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 
 from snooze.bundle.codec import SAMPLES, document
 from snooze.bundle.contract import Bundle, Source, Tolerance
-from snooze.bundle.evidence import Data, Evaluation, Evidence, Parity, QuantizationLimits
+from snooze.bundle.evidence import AdapterParity, Data, Evaluation, Evidence, Parity, QuantizationLimits
 from snooze.bundle.evidence import Samples as ShownSamples
 from snooze.bundle.samples import write_samples
 from snooze.convert import profile
+from snooze.convert.adapters.choosing import Chosen
 from snooze.convert.attempts import UNSTEADY, Conversion, answer, find_accepted, find_batching
 from snooze.convert.checks import golden
 from snooze.convert.checks.dataset import Dataset
@@ -42,18 +43,22 @@ class Findings(NamedTuple):
     tolerance: Mapping[str, Tolerance]
     served: Served
     samples: Samples
+    chosen: Chosen | None
+    adapter: AdapterParity | None
 
 
 def write_bundle(name: str, source: Source, found: Findings, folder: Path, work: Path) -> Bundle:
     """Write the served files and golden samples into `folder`, and return the contract."""
-    for path in found.served.folder.iterdir():
+    for path in (*found.served.folder.iterdir(), *(found.chosen.adapter.files if found.chosen else ())):
         shutil.copyfile(path, folder / path.name)
     session, original, conversion = found.served.session, found.original, found.conversion
     runner = Runner(folder / session.file, session.optimization, original.axes)
     parity = _parity(found, runner)
     batching = find_batching(conversion, runner, found.tolerance, original)
     rows, edges = _rows_for_samples(found)
-    write_samples(folder / SAMPLES, golden.choose_samples(runner, original, rows, edges, found.choice.quantized))
+    adapter = None if found.chosen is None else found.chosen.adapter
+    samples = golden.choose_samples(runner, original, rows, edges, found.choice.quantized, adapter)
+    write_samples(folder / SAMPLES, samples)
     request = found.data.request(found.data.count_fitting(batching.max_rows if batching else 1, MAX_REQUEST_BYTES))
     costs = profile.measure(folder, session, request._replace(tensors=runner.feed(request.tensors)), work)
     return Bundle(
@@ -66,7 +71,7 @@ def write_bundle(name: str, source: Source, found: Findings, folder: Path, work:
         task=original.task,
         labels=found.names,
         batching=batching,
-        adapter=None,
+        adapter=None if found.chosen is None else document(found.chosen.declaration),
         session=session,
         tolerance=found.tolerance,
         evidence=document(_evidence(found, runner, parity)),
@@ -100,7 +105,7 @@ def _evidence(found: Findings, runner: Runner, parity: Parity) -> Evidence:
     data: Data = "synthetic" if not found.data.real else "given" if found.data.labels is None else "labelled"
     statistics, choice, evaluation = describe(found.data), found.choice, _evaluate(found, runner)
     samples: ShownSamples = "given" if found.data.real and found.samples == "real" else "drawn"
-    rest = (found.limits, found.notes, found.served.variants, samples)
+    rest = (found.limits, found.notes, found.served.variants, found.adapter, samples)
     return Evidence(data, parity, evaluation, choice.candidates, choice.name, statistics, *rest)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypedDict, get_args
 
 from snooze.bundle.contract import Task
@@ -20,6 +21,7 @@ class Keywords(TypedDict, total=False):
 
     label: str | None
     labels: tuple[str, ...] | None
+    adapter: Path | None
     trust: bool
     framework: str | None
     task: Task | None
@@ -39,6 +41,7 @@ class Options:
 
     label: str | None = None  # the column of a table that holds the labels
     labels: tuple[str, ...] | None = None  # names for the classes, in the order of the model's own
+    adapter: Path | None = None  # a JSON file with the adapter, instead of the one that is inferred
     trust: bool = False  # read the file although reading it may run code in it
     framework: str | None = None  # the framework of the file, if the file does not tell it (`--from`)
     task: Task | None = None  # what the model is for, if its file does not tell it

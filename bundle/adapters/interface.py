@@ -34,6 +34,7 @@ class Adapter(Protocol):
 
     kind: str
     input: Tensor | None  # BYTES of shape [any]: the name under which V1 and V2 take raw rows; None if they do not
+    files: tuple[Path, ...]  # that the declaration names
     tolerance: float  # how far an input of a golden sample may be from what `apply` gives on another machine
 
     def estimate(self, rows: Sequence[Any]) -> Estimate:
@@ -68,6 +69,8 @@ class Kind(Protocol):
     def load(self, declaration: Declaration, inputs: Sequence[Tensor], folder: Path) -> Adapter:
         """
         Return the adapter for a model with such inputs. `folder` holds the files that the declaration names.
+
+        Without `inputs` the adapter of pictures or texts still works: by it conversion finds out what the inputs are.
 
         Raises:
             MissingExtra: the library of the adapter is not installed.

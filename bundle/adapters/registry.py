@@ -20,13 +20,14 @@ def declaration(document: Mapping[str, Any]) -> Any:
     Raises:
         InvalidContract: this version does not know the kind, or a field is not what it must be.
     """
-    return read(find(document).Declaration, dict(document), "adapter")
+    return read(find(document.get("kind")).Declaration, dict(document), "adapter")
 
 
 def check(bundle: Bundle) -> None:
     """Check the adapter of a contract, if it has one. Raises InvalidContract."""
     if bundle.adapter is not None:
-        find(bundle.adapter).check(declaration(bundle.adapter), bundle)
+        declared = declaration(bundle.adapter)
+        find(declared.kind).check(declared, bundle)
 
 
 def load(bundle: Bundle, folder: Path) -> Adapter | None:
@@ -39,12 +40,12 @@ def load(bundle: Bundle, folder: Path) -> Adapter | None:
     """
     if bundle.adapter is None:
         return None
-    return find(bundle.adapter).load(declaration(bundle.adapter), bundle.inputs, folder)
+    declared = declaration(bundle.adapter)
+    return find(declared.kind).load(declared, bundle.inputs, folder)
 
 
-def find(document: Mapping[str, Any]) -> Kind:
-    """Return the kind of a declared adapter. Raises InvalidContract if this version does not know it."""
-    kind = document.get("kind")
+def find(kind: object) -> Kind:
+    """Return the kind with this name. Raises InvalidContract if this version does not know it."""
     if kind not in KINDS:
         raise InvalidContract("adapter.kind", f"expected one of {', '.join(KINDS)}, got {show(kind)}")
     return cast("Kind", import_module(f"snooze.bundle.adapters.{kind}"))

@@ -10,7 +10,6 @@ from snooze.bundle.adapters.interface import SEED, Arrays, Estimate
 from snooze.bundle.contract import Bundle, Tensor, TensorName
 from snooze.bundle.errors import InvalidContract, InvalidRow
 
-
 WORDS: Final = ("what", "is", "the", "name", "of", "a", "river", "in", "who", "wrote", "when", "many")
 
 
@@ -30,13 +29,14 @@ def check(declaration: Declaration, bundle: Bundle) -> None:
 
 def load(declaration: Declaration, inputs: Sequence[Tensor], folder: Path) -> "TextAdapter":
     """Return the adapter."""
-    return TextAdapter(inputs[0])
+    return TextAdapter(inputs[0] if inputs else Tensor(declaration.input, "BYTES", (-1,)))
 
 
 class TextAdapter:
     """Takes texts: `str`."""
 
     kind = "text"
+    files: tuple[Path, ...] = ()
     tolerance = 0.0
 
     def __init__(self, tensor: Tensor) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from snooze.bundle.rows.fitting import fit
 from snooze.bundle.rows.reading import LABELS, UNNAMED, Rows, read
+from snooze.convert.adapters.raw_rows import Taken
 from snooze.convert.checks.cases import Array, Case
 from snooze.convert.frameworks.interface import Inputs
 
@@ -50,7 +51,7 @@ class Dataset:
         ]
         taken = np.concatenate([numbers for _, numbers in parts])
         labels = None if self.labels is None else self.labels[taken]
-        raw = None if self.raw is None else [self.raw[number] for number in taken]
+        raw = None if self.raw is None else Taken(self.raw, taken)
         return replace(self, cases=tuple(case for case, _ in parts), labels=labels, raw=raw)
 
     def count_fitting(self, most: int, max_bytes: int) -> int:
@@ -85,19 +86,25 @@ def read_rows(data: Data, labels: Array | None, label: str | None) -> Rows:
     return Rows(named, named.pop(label or LABELS, None if labels is None else np.asarray(labels)))
 
 
-def load(rows: Rows, inputs: Inputs, columns: tuple[str, ...] | None, source: str) -> Dataset:
+def load(
+    rows: Rows,
+    inputs: Inputs,
+    columns: tuple[str, ...] | None,
+    source: str,
+    raw: Sequence[Any] | None = None,
+) -> Dataset:
     """
     Return rows as a data set that fits a signature; of more than 20,000 rows or 256 MiB that many, spread evenly.
 
-    `columns` are the names of the features, if the model knows them, and `source` says in an error where the rows come
-    from. Raises InvalidData if the rows do not fit.
+    `columns` are the names of the features, if the model knows them, `source` says in an error where the rows come
+    from, and `raw` are the same rows as an adapter takes them. Raises InvalidData if the rows do not fit.
     """
     axes = {one.tensor.name: one.axis for one in inputs}
     arrays = fit(rows, [one.tensor for one in inputs], source, columns, keep_precision=True, axes=axes)
     if len(rows.arrays) > len(inputs) == 1:  # a table
         columns = columns or tuple(rows.arrays)
     case = Case(arrays, axes)
-    data = Dataset((case,), rows.labels, columns=columns)
+    data = Dataset((case,), rows.labels, columns=columns, raw=raw)
     used = data.take_evenly(MAX_ROWS)
     if used is data:
         return data

@@ -1,10 +1,11 @@
 """Golden samples: a few inputs, and what the served model must answer to them on any CPU."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
 
+from snooze.bundle.adapters.interface import Adapter
 from snooze.bundle.contract import Tolerance
 from snooze.bundle.errors import InvalidData
 from snooze.bundle.samples import MAX_BYTES, Sample
@@ -22,12 +23,21 @@ MIN_MARGIN: Final = {False: 0.01, True: 0.2}  # of the two best scores, with wei
 INT8_TOLERANCE: Final = 0.05  # int8 sums round differently on other CPUs: a share of an output's range
 MIN_SPAN: Final = 1e-3
 
+Golden: TypeAlias = tuple[Case, tuple[bytes, ...] | None]  # with its raw rows
+
 
 def choose_samples(
-    runner: Runner, original: Original, data: Dataset, edges: Dataset | None, quantized: bool
+    runner: Runner,
+    original: Original,
+    data: Dataset,
+    edges: Dataset | None,
+    quantized: bool,
+    adapter: Adapter | None = None,
 ) -> tuple[Sample, ...]:
     """
     Return some rows, edge rows among them, and the outputs that `runner` gives for them; fewer if they are large.
+
+    With an `adapter`, the raw rows of the data come with them, or if it has none, some that are drawn.
 
     Rows with a large margin are preferred, because only those keep their label on a CPU that rounds differently.
     Raises InvalidData if a single row is too large.
@@ -36,11 +46,14 @@ def choose_samples(
     rows = _find_usable(runner, original, data, quantized)
     edge_rows = None if edges is None else _find_usable(runner, original, edges, quantized)
     for count, edge_count in ((ROWS, EDGES), (EDGES, 1), (1, 0)):
-        cases = [*_pick(data, rows, count)]
+        cases = [*_pick(data, rows, count, adapter)]
+        if adapter is not None and data.raw is None:
+            cases.append(_draw(adapter, data, edge_count + 1))
         if edges is not None and edge_rows is not None and edge_count:
             cases += _pick(edges, edge_rows, edge_count)
-        samples = tuple(Sample(runner.feed(case.tensors), runner.answer(case).tensors) for case in cases)
+        samples = tuple(Sample(runner.feed(case.tensors), runner.answer(case).tensors, raw) for case, raw in cases)
         size = sum(array.nbytes for sample in samples for side in sample.sides for array in side.values())
+        size += sum(len(row) for sample in samples for row in sample.raw or ())
         if size <= MAX_BYTES:
             return samples
     raise _too_large(size)
@@ -98,9 +111,22 @@ def _find_usable(runner: Runner, original: Original, data: Dataset, quantized: b
     return places
 
 
-def _pick(data: Dataset, places: Array, count: int) -> tuple[Case, ...]:
-    """Return `count` units, spread evenly over those at the places."""
-    return data.take(places[np.unique(np.linspace(0, len(places) - 1, count).astype(np.int64))]).cases
+def _pick(data: Dataset, places: Array, count: int, adapter: Adapter | None = None) -> Iterator[Golden]:
+    """Yield `count` units, spread evenly over those at the places, with their raw rows if they have any."""
+    picked = data.take(places[np.unique(np.linspace(0, len(places) - 1, count).astype(np.int64))])
+    at = 0
+    for case in picked.cases:
+        if adapter is None or picked.raw is None:
+            yield case, None
+        else:
+            yield case, tuple(map(adapter.pack, picked.raw[at : at + case.units]))
+        at += case.units
+
+
+def _draw(adapter: Adapter, data: Dataset, count: int) -> Golden:
+    """Return drawn raw rows, and the inputs that the adapter makes of them."""
+    raw = adapter.draw(count)
+    return Case(adapter.apply(raw), data.cases[0].axes), tuple(map(adapter.pack, raw))
 
 
 def _finite(case: Case) -> Array:

@@ -111,6 +111,7 @@ class Original:
     half: bool = False  # it calculates in half precision, whose rounding depends on the order of operations
     probabilities: frozenset[str] = frozenset()  # outputs from 0 to 1, however small they are for the rows at hand
     answer_raw: Callable[[Sequence[Any]], Arrays] | None = None  # raw rows through the framework's own preprocessing
+    raw_reference: str = "the model with its own preprocessing"  # what `answer_raw` is
     remedy: str = "convert parts of the model one by one to find the step that differs, and do that step elsewhere"
 
     def answer(self, case: Case) -> Case:

@@ -32,10 +32,21 @@ class Estimate(NamedTuple):
 class Adapter(Protocol):
     """An adapter of one bundle, ready to be applied. A raw row is what its module says."""
 
-    kind: str
-    input: Tensor | None  # BYTES of shape [any]: the name under which V1 and V2 take raw rows; None if they do not
-    files: tuple[Path, ...]  # that the declaration names
-    tolerance: float  # how far an input of a golden sample may be from what `apply` gives on another machine
+    @property
+    def kind(self) -> str:
+        """The name of its module."""
+
+    @property
+    def input(self) -> Tensor | None:
+        """The input of datatype BYTES and shape [any] as which V1 and V2 take raw rows; None if they do not."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the declaration names."""
+
+    @property
+    def tolerance(self) -> float:
+        """How far an input of a golden sample may be from what `apply` makes of it on another machine."""
 
     def estimate(self, rows: Sequence[Any]) -> Estimate:
         """Return what `apply` takes, without doing it. Raises InvalidRow for what can be refused by a look at it."""

@@ -169,11 +169,15 @@ def publish(
     run_in: RunIn = "loop",
     golden_outputs: Mapping[str, Array] | None = None,
     seconds: Mapping[int, float] | None = None,
+    adapter: Mapping[str, Any] | None = None,
+    raw: Sequence[bytes] | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> Path:
     """
     Write a graph as the next version of a bundle; its golden outputs are what ONNX Runtime gives here.
 
-    `seconds` are those of its profile, by rows.
+    `seconds` are those of its profile, by rows. With an `adapter`, `raw` are the golden inputs as raw rows, and `files`
+    what the adapter needs.
     """
     import onnxruntime
 
@@ -192,7 +196,7 @@ def publish(
         task="classification" if labels else None,
         labels=labels,
         batching=Batching(axis=0, max_rows=64) if batches else None,
-        adapter=None,
+        adapter=adapter,
         session=Session("model.onnx", "none", 1, run_in),
         tolerance={
             tensor.name: Tolerance(rtol=1e-4, atol=1e-5) if tensor.datatype.startswith("FP") else Tolerance(exact=True)
@@ -203,8 +207,10 @@ def publish(
         files={},
     )
     with Draft(repository, name) as draft:
-        (draft.folder / "model.onnx").write_bytes(graph.bytes)
-        write_samples(draft.folder / "samples.npz", [Sample(graph.golden, golden_outputs)])
+        for file, content in {"model.onnx": graph.bytes, **(files or {})}.items():
+            (draft.folder / file).write_bytes(content)
+        sample = Sample(graph.golden, golden_outputs, None if raw is None else tuple(raw))
+        write_samples(draft.folder / "samples.npz", [sample])
         return draft.publish(bundle)
 
 

@@ -138,3 +138,24 @@ def test_a_model_without_batching_has_one_row(tmp_path: Path) -> None:
     model = Model(folder, bundle, type("Session", (), {"run": None}))
 
     assert model.rows({"x": np.zeros((5, 3))}) == 1
+
+
+TEXT = {"kind": "text", "input": "x"}
+GOLDEN = [b"text 0", b"text 1", b"text 2"]
+
+
+def test_an_adapter_is_proved_by_golden_raw_rows(tmp_path: Path) -> None:
+    model = load_published(publish(tmp_path, "m", identity("BYTES", (-1,)), adapter=TEXT, raw=GOLDEN))
+
+    model.load_adapter(model.samples())
+
+    assert model.adapter is not None
+    assert model.signature().adapter is model.adapter
+
+
+@pytest.mark.parametrize(("last", "error"), [(b"other", GoldenMismatch), (b"\xff", UnusableModel)])
+def test_an_adapter_that_makes_other_inputs_is_refused(tmp_path: Path, last: bytes, error: type[Exception]) -> None:
+    model = load_published(publish(tmp_path, "m", identity("BYTES", (-1,)), adapter=TEXT, raw=[*GOLDEN[:2], last]))
+
+    with pytest.raises(error, match="'x'" if error is GoldenMismatch else "its adapter does not work"):
+        model.load_adapter(model.samples())

@@ -1,10 +1,12 @@
 # The serving image: Python, the packages of knative/image/image.txt, Snooze's bundle and service packages, and models.
 #
 #   docker build --build-arg MODELS=models -t tumour:1 .
+#   docker build --build-arg MODELS=models --build-arg EXTRAS="image text" -t photos:1 .
 #   docker run --read-only --cap-drop ALL -p 8080:8080 tumour:1
 #
 # MODELS is a model repository, a model's folder or one bundle, relative to the build context. Without it the image holds
-# no model: mount one at /models. BASE is any image with glibc and Python 3.13; the build stage runs in it.
+# no model: mount one at /models. EXTRAS are the libraries of adapters: `image` for models of pictures, `text` for those with
+# a tokenizer. BASE is any image with glibc and Python 3.13; the build stage runs in it.
 ARG BASE=docker.io/library/python:3.13-slim
 
 FROM ${BASE} AS build
@@ -13,10 +15,12 @@ WORKDIR /build
 # strip makes the installed packages 17 MB smaller.
 RUN command -v strip || { apt-get update && apt-get install -y --no-install-recommends binutils; }
 
-COPY knative/image/image.txt knative/image/build.txt ./
+COPY knative/image/*.txt ./
+ARG EXTRAS=
 RUN install="python -m pip install --quiet --root-user-action ignore --no-deps --only-binary :all: --require-hashes" \
  && ${install} --target tools -r build.txt \
- && ${install} --target /opt/snooze --no-compile -r image.txt
+ && ${install} --target /opt/snooze --no-compile -r image.txt \
+ && for extra in ${EXTRAS}; do ${install} --target /opt/snooze --no-compile -r "extra-${extra}.txt" || exit 1; done
 
 COPY pyproject.toml README.md LICENSE Dockerfile cli.py ./
 COPY bundle bundle

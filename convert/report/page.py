@@ -5,6 +5,7 @@ All text from a model, a file or a command line is escaped: a report may be open
 of the model.
 """
 
+import json
 from collections.abc import Iterator
 from html import escape
 from typing import Final
@@ -26,6 +27,7 @@ def render(bundle: Bundle) -> str:
         f"<p>{escape(bundle.task or 'model')}, converted {escape(bundle.created)}</p>",
         *_verdict(evidence),
         *_parity(evidence),
+        *_adapter(bundle, evidence),
         *_candidates(evidence),
         *_variants(evidence),
         *_profile(read_profile(bundle)),
@@ -88,6 +90,20 @@ def _parity(evidence: Evidence) -> Iterator[str]:
         yield from table(
             header, [[one.attempt, one.problem, *(one.differences or [None] * 5)] for one in parity.failed]
         )
+
+
+def _adapter(bundle: Bundle, evidence: Evidence) -> Iterator[str]:
+    if bundle.adapter is None:
+        return
+    yield "<h2>Adapter</h2>"
+    declared = json.dumps(bundle.adapter, indent=2, ensure_ascii=False)
+    yield f"<p>What turns raw rows into inputs, at conversion and in the server:</p><pre>{escape(declared)}</pre>"
+    if evidence.adapter is None:
+        yield "<p>Without real rows, no raw ones were compared.</p>"
+        return
+    yield f"<p>Raw rows through adapter and graph, compared with {escape(evidence.adapter.reference)}:</p>"
+    header = ["rows", "worst difference", "beyond tolerance", "labels flipped", "near ties"]
+    yield from table(header, [list(evidence.adapter.data)])
 
 
 def _candidates(evidence: Evidence) -> Iterator[str]:

@@ -22,9 +22,19 @@ MAY_IMPORT = {
     "benchmarks": {"bundle", "client", "knative"},
 }
 THIRD_PARTY = {
-    "bundle": {"numpy"},
+    "bundle": {"numpy", "PIL", "tokenizers", "pyarrow"},  # all but numpy inside functions, which ruff enforces
     "convert": {"numpy", "onnx", "onnxruntime"} | FRAMEWORKS,
-    "service": {"numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "simdjson"},
+    "service": {
+        "numpy",
+        "onnxruntime",
+        "starlette",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "orjson",
+        "simdjson",
+        "python_multipart",
+    },
     "client": {"numpy"},
     "knative": {"numpy", "yaml"},
     "benchmarks": {"numpy", "locust", "gevent", "geventhttpclient", "onnx", "psutil"},

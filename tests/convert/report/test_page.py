@@ -6,6 +6,7 @@ import pytest
 from snooze.bundle.codec import document
 from snooze.bundle.contract import Bundle, Tensor, Tolerance
 from snooze.bundle.evidence import (
+    AdapterParity,
     Column,
     Differences,
     Evaluation,
@@ -111,6 +112,18 @@ def test_escapes_all_text_from_outside(tumour: Converted) -> None:
     assert "<script" not in page
     assert reader.text.count(EVIL) > 20
     assert {tag for tag, _ in reader.elements} == {tag for tag, _ in Reader(render(tumour.bundle)).elements}
+
+
+def test_shows_what_the_adapter_does_and_how_raw_rows_compared(tumour: Converted) -> None:
+    found = AdapterParity("pandas & the pipeline", Differences(1_234, 0.5, 0, 0, 0))
+    bundle = tumour.bundle._replace(adapter={"kind": "text", "input": "<b>"})
+
+    text = Reader(render(with_evidence(bundle, adapter=document(found)))).text
+
+    assert '"input": "<b>"' in text
+    assert "compared with pandas & the pipeline" in text
+    assert "1,234" in text or "1234" in text
+    assert "no raw ones were compared" in Reader(render(bundle)).text
 
 
 def test_says_that_rows_were_drawn(tumour: Converted) -> None:

@@ -20,7 +20,7 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-@pytest.mark.parametrize("name", ["image", "build"])
+@pytest.mark.parametrize("name", ["image", "build", "extra-image", "extra-text"])
 def test_every_package_is_pinned_and_hashed(name: str) -> None:
     text = (FOLDER / f"{name}.txt").read_text()
 
@@ -36,10 +36,11 @@ def test_the_image_installs_only_the_listed_packages() -> None:
     assert not pins("image.txt").keys() & NEVER_IMPORTED
 
 
-def test_the_image_has_what_the_package_requires() -> None:
+@pytest.mark.parametrize(("name", "extra"), [("image", "service"), ("extra-image", "image"), ("extra-text", "text")])
+def test_the_image_has_what_the_package_requires(name: str, extra: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    locked = pins("image.txt")
+    locked = pins(f"{name}.txt")
 
-    for requirement in project["optional-dependencies"]["service"]:
+    for requirement in project["optional-dependencies"][extra]:
         name, floor = requirement.split(";")[0].split(">=")
         assert number(locked[name.strip()]) >= number(floor.split(",")[0].strip()), requirement

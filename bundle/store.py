@@ -25,9 +25,7 @@ from snooze.bundle.errors import (
 )
 
 MAX_CONTRACT_BYTES: Final = 16 * 2**20
-MAX_SMALL_FILE: Final = (
-    2**18
-)  # bytes that Python's own SHA-256 hashes before OpenSSL, which is faster, is loaded (5 ms)
+MAX_SMALL_FILE: Final = 2**18  # bytes for which loading OpenSSL (5 ms) takes longer than Python's own slower SHA-256
 
 
 class Found(NamedTuple):

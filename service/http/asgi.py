@@ -6,7 +6,7 @@ from typing import Any
 from snooze.service.messages import Headers, Request, Response
 
 
-async def ask(app: Any, request: Request, query: bytes, addresses: Mapping[str, Any]) -> Response:
+async def ask(app: Any, request: Request, addresses: Mapping[str, Any]) -> Response:
     """Return the response of `app`; `addresses` are the `client` and `server` of its scope."""
     messages = [{"type": "http.request", "body": request.body, "more_body": False}]
     status = 0
@@ -32,7 +32,7 @@ async def ask(app: Any, request: Request, query: bytes, addresses: Mapping[str, 
         "path": request.path,
         "raw_path": request.path.encode(),
         "root_path": "",
-        "query_string": query,
+        "query_string": request.query,
         "headers": list(request.headers.items()),
         **addresses,
     }

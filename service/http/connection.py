@@ -54,7 +54,7 @@ WAITING: Final = 2048  # bytes that a request takes beside its body while it wai
 
 IDLE, HEAD, BODY = range(3)  # what has come of the next request
 
-HOST: Final = re.compile(rb"[^\s,/?#@]*")  # where there is none, a request has not told it
+HOST: Final = re.compile(rb"[^\s,/?#@]*")  # may be empty, as RFC 9112 has it for a target without an authority
 CLOSE: Final = (b"connection", b"close")
 
 
@@ -121,7 +121,6 @@ class Exchange(NamedTuple):
 
     request: Request
     target: Endpoint | Handler | None
-    query: bytes
     refusal: Response | None
     keep_alive: bool
 
@@ -349,12 +348,12 @@ class Connection(asyncio.BufferedProtocol):
             self._shared.budget.used -= self._charged
             self._charged = 0
         if self._is_busy():
-            self._let_wait(Exchange(request, target, self._query, self._refusal, keep_alive))
+            self._let_wait(Exchange(request, target, self._refusal, keep_alive))
         elif self._arrived - self._shared.turn > TURN:
-            self._let_wait(Exchange(request, target, self._query, self._refusal, keep_alive))
+            self._let_wait(Exchange(request, target, self._refusal, keep_alive))
             self._shared.defer(self, self._loop)
         else:
-            self._answer(request, target, self._query, self._refusal, keep_alive)
+            self._answer(request, target, self._refusal, keep_alive)
 
     # What the server calls
 
@@ -399,7 +398,6 @@ class Connection(asyncio.BufferedProtocol):
         self,
         request: Request,
         target: Endpoint | Handler | None,
-        query: bytes,
         refusal: Response | None,
         keep_alive: bool,
     ) -> None:
@@ -410,12 +408,12 @@ class Connection(asyncio.BufferedProtocol):
             response = target(request)
         else:
             addresses = {name: self._transport.get_extra_info(f"{name}name") for name in ("peer", "sock")}
-            response = Pending(ask(self._shared.app, request, query, addresses), len(request.body))
+            response = Pending(ask(self._shared.app, request, addresses), len(request.body))
         if isinstance(response, Response):
             self._write(response, request.method, target, keep_alive)
             return
         task = self._loop.create_task(response.response)
-        self._task = task, Exchange(request._replace(body=b""), target, query, None, keep_alive), response.size
+        self._task = task, Exchange(request._replace(body=b""), target, None, keep_alive), response.size
         self._shared.budget.used += response.size
         task.add_done_callback(self._finish)
 

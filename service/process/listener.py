@@ -17,9 +17,7 @@ Holder = Literal["nobody", "parent", "systemd"]  # who else holds the socket; ou
 FIRST_FD: Final = 3
 PARENT_NAMES: Final = "snooze-idle:snooze-ready"  # as `idle.NAMES`, which is not imported here
 READY_FD: Final = 4
-SEND_BUFFER: Final = (
-    2**16
-)  # bytes of a connection in the kernel: a container's memory limit counts them, our budget not
+SEND_BUFFER: Final = 2**16  # bytes of a connection in the kernel: the container's limit counts them, our budget not
 BACKLOG: Final = 2048
 PROBLEMS: Final = {
     errno.EADDRINUSE: "is in use; stop what uses it, or choose another with --port or PORT (0 takes a free one)",

@@ -15,9 +15,9 @@ def test_an_application_sees_the_request_and_its_response_is_put_together() -> N
         await send({"type": "http.response.body", "body": b"one, ", "more_body": True})
         await send({"type": "http.response.body", "body": b"two"})
 
-    request = Request("PUT", "/a", {b"x": b"y"}, b"body", 0.0, 0.0)
+    request = Request("PUT", "/a", {b"x": b"y"}, b"body", 0.0, 0.0, b"q=1")
 
-    response = asyncio.run(ask(app, request, b"q=1", {"client": ("10.0.0.1", 1)}))
+    response = asyncio.run(ask(app, request, {"client": ("10.0.0.1", 1)}))
 
     assert response == Response(201, [(b"a", b"1")], b"one, two")
     assert (seen["method"], seen["path"], seen["query_string"], seen["client"]) == (

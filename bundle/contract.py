@@ -107,7 +107,7 @@ class Bundle(NamedTuple):
     inputs: Annotated[tuple[Tensor, ...], Length(1)]  # what the model takes
     outputs: Annotated[tuple[Tensor, ...], Length(1)]  # what the model gives
     task: Task | None  # what the model is for, if that is known
-    labels: Annotated[tuple[str, ...], Length(1)] | None  # the names of the classes, in the order of the scores
+    labels: Annotated[tuple[str, ...], Length(1)] | None  # the classes, in the order of the scores; or names of values
     batching: Batching | None  # how requests may be joined; null if never
     adapter: JsonObject | None  # what turns raw data into the inputs (`adapters/` has the types), or null
     session: Session  # how to run the model

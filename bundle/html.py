@@ -1,45 +1,41 @@
-"""The frame of pages for people, in one style: it needs no network; and tables whose content is escaped."""
+"""Pages for people, in one style: the frame of a page that needs no network, and tables whose content is escaped."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Final
 
 from snooze.bundle.units import format_number
 
-STYLE: Final = """
-:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c4432b; --bar: #4a7fd6; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0 } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line) }
-table { border-collapse: collapse; width: 100%; font-size: .92rem } .wide { overflow-x: auto }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
-td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-.verdict { font-size: 1.15rem } .good { color: var(--good) } .bad { color: var(--bad) }
-.bar { background: var(--bar); height: .7rem; min-width: 1px } code { overflow-wrap: anywhere }
-""".strip()
+STYLE: Final = Path(__file__).with_name("style.css")  # of every page
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """Return a page with a title and the given HTML."""
+    """Return a page with a title and the given HTML, which is all in one file."""
+    head = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>\n{STYLE.read_text("utf-8")}</style>'
+    return frame(title, head, body)
+
+
+def frame(title: str, head: str, body: Iterable[str]) -> str:
+    """Return a page with a title, further HTML for its head, and the given HTML."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
+        f"<title>{escape(title)}</title>{head}</head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield a table; numbers are right-aligned, None is a dash."""
-    titles = "".join(f"<th>{escape(title)}</th>" for title in header)
-    yield f'<div class="wide"><table><tr>{titles}</tr>'
+    """Yield a table; numbers and their titles are right-aligned, None is a dash. A wide one can be scrolled by keys."""
+    rows = list(rows)
+    numeric = [any(isinstance(row[at], int | float) for row in rows) for at in range(len(header))]
+    yield f'<div class="wide" tabindex="0"><table><tr>{_cells("th", zip(header, numeric, strict=True))}</tr>'
     for row in rows:
-        yield "<tr>" + "".join(_cell(value) for value in row) + "</tr>"
+        yield f"<tr>{_cells('td', ((value, isinstance(value, int | float)) for value in row))}</tr>"
     yield "</table></div>"
 
 
-def _cell(value: object) -> str:
-    kind = ' class="n"' if isinstance(value, int | float) else ""
-    return f"<td{kind}>{escape(format_number(value))}</td>"
+def _cells(tag: str, values: Iterable[tuple[object, bool]]) -> str:
+    kinds = {True: ' class="n"', False: ""}
+    return "".join(f"<{tag}{kinds[right]}>{escape(format_number(value))}</{tag}>" for value, right in values)

@@ -9,9 +9,9 @@ from snooze.bundle.contract import Bundle, JsonObject, Tensor, Tolerance
 from snooze.bundle.evidence import Candidate, Evidence, Losses, Profile, read_evidence, read_profile
 from snooze.bundle.inspection import Inspection
 from snooze.bundle.layout import columns, printable, titled
+from snooze.bundle.store import REPORT
 from snooze.bundle.units import format_count, format_duration, format_number, format_size
 
-REPORT: Final = "report.html"
 DATA: Final = {
     "given": "real rows without labels",
     "labelled": "real rows with labels",

@@ -8,6 +8,7 @@ Everything else in these folders is ignored.
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,6 +25,7 @@ from snooze.bundle.errors import (
     WrongHash,
 )
 
+REPORT: Final = "report.html"
 MAX_CONTRACT_BYTES: Final = 16 * 2**20
 MAX_SMALL_FILE: Final = 2**18  # bytes for which loading OpenSSL (5 ms) takes longer than Python's own slower SHA-256
 
@@ -78,15 +80,16 @@ def read(folder: Path) -> Bundle:
     return bundle
 
 
-def verify(folder: Path, bundle: Bundle) -> None:
+def verify(folder: Path, bundle: Bundle, names: Iterable[str] | None = None) -> None:
     """
-    Check each file of the bundle in `folder` against its hash.
+    Check each file of the bundle in `folder` against its hash, or only the files `names` of it.
 
     Raises:
         WrongHash: names the first file that was changed.
         MissingFile: a file does not exist any more, or cannot be read.
     """
-    for name, expected in bundle.files.items():
+    for name in bundle.files if names is None else names:
+        expected = bundle.files[name]
         path = _check_file(folder, name)
         try:
             found = sha256(path)
@@ -109,10 +112,15 @@ def sha256(path: Path) -> str:
 
 
 def has_large_files(found: Found) -> bool:
-    """Return whether `verify` would import `hashlib`."""
+    """Return whether to verify what is served would import `hashlib`."""
     if found.error is not None:
         return False
-    return any((found.folder / name).stat().st_size > MAX_SMALL_FILE for name in found.bundle.files)
+    return any((found.folder / name).stat().st_size > MAX_SMALL_FILE for name in served_files(found.bundle))
+
+
+def served_files(bundle: Bundle) -> list[str]:
+    """Return the files that a server needs: all but the report."""
+    return [name for name in bundle.files if name != REPORT]
 
 
 def resolve(folder: Path, name: str) -> Path:

@@ -10,20 +10,23 @@ from typing import Final
 
 from snooze.bundle.contract import Bundle
 from snooze.bundle.errors import InvalidData, InvalidOption
+from snooze.bundle.store import REPORT
 from snooze.convert import attempts, variants
 from snooze.convert.adapters.checking import check_adapter
 from snooze.convert.adapters.choosing import Chosen, adapt, choose
+from snooze.convert.adapters.image import answer_pictures, name_classes
 from snooze.convert.adapters.raw_rows import raw_rows
+from snooze.convert.adapters.tables import NO_MISSING, complete, forbid_missing
 from snooze.convert.checks import golden
 from snooze.convert.checks.cases import Array
 from snooze.convert.checks.dataset import Data, Dataset, load, read_rows
-from snooze.convert.checks.score import class_names, targets
+from snooze.convert.checks.score import check_value_names, class_names, targets
 from snooze.convert.checks.synthetic import ROWS, draw_data
 from snooze.convert.evidence import Findings, write_bundle
-from snooze.convert.frameworks.interface import Hints, Original
+from snooze.convert.frameworks.interface import Hints, Names, Original
 from snooze.convert.options import Options
 from snooze.convert.quantization import candidates
-from snooze.convert.report.page import REPORT, render
+from snooze.convert.report.page import render
 from snooze.convert.source import Model, describe, read_model
 
 FEW_ROWS: Final = 24
@@ -55,34 +58,42 @@ def build(job: Job, folder: Path, work: Path, step: Progress) -> Bundle:
     step("reading the model")
     asked = job.options
     model = read_model(job.source, asked.trust, asked.framework)
-    data, original, chosen = _prepare(model, job)
-    findings = _examine(original, data, chosen, asked, (*model.warnings, *data.notes), work, step)
+    data, original, chosen, names = _prepare(model, job)
+    notes = (*model.warnings, *data.notes, *(chosen.notes if chosen is not None else ()))
+    findings = _examine(original, data, chosen, replace(asked, labels=names), notes, work, step)
     step("checking what will be served, and measuring it in fresh processes")
     bundle = write_bundle(job.name, describe(model, original, job.arguments), findings, folder, work)
     (folder / REPORT).write_text(render(bundle), "utf-8")
     return bundle
 
 
-def _prepare(model: Model, job: Job) -> tuple[Dataset, Original, Chosen | None]:
-    """Return the data with labels as class numbers or values, the original, and the adapter if it gets one."""
+def _prepare(model: Model, job: Job) -> tuple[Dataset, Original, Chosen | None, Names]:
+    """Return the data with labels as class numbers or values, the original, its adapter, and names of its classes."""
     framework, asked = model.framework, job.options
     if job.data is None and (asked.label is not None or job.y is not None):
         raise InvalidOption("--label", "labels need their rows; add --data")
     rows = None if job.data is None else read_rows(job.data, job.y, asked.label)
     source = str(job.data) if isinstance(job.data, str | Path) else "data"
-    inputs, chosen = choose(framework, model.model, rows, asked.adapter, source)
+    inputs, chosen = choose(framework, model.model, rows, asked.adapter, source, asked.labels)
     if rows is None:
         original = framework.describe(model.model, inputs, Hints(None, asked.labels, asked.task))
         class_names(original, asked.labels)  # fails early
-        return _draw(original), original, chosen
+        return _draw(original), original, chosen, asked.labels
     if chosen is None or chosen.declaration.kind == "table":
         raw = None if chosen is None else raw_rows(chosen.declaration, rows, source)
-        data = load(rows, inputs, framework.columns(model.model), source, raw)
+        fitting = rows if chosen is None else complete(chosen.declaration, rows, source)
+        data = load(fitting, inputs, framework.columns(model.model), source, raw)
     else:
         data = adapt(chosen, rows, inputs, source)
-    original = framework.describe(model.model, inputs, Hints(data.labels, asked.labels, asked.task))
-    class_names(original, asked.labels)
-    return replace(data, labels=targets(original, data.labels, asked.labels)), original, chosen
+    original = framework.describe(model.model, inputs, Hints(data.labels, asked.labels or rows.classes, asked.task))
+    if chosen is not None and chosen.declaration.kind == "image":
+        original = answer_pictures(framework, original, chosen.declaration)
+    elif chosen is not None and chosen.adds_preprocessing:
+        original = replace(original, answer_raw=None)
+    names = name_classes(original, rows, asked.labels)
+    class_names(original, names)
+    data = replace(data, labels=targets(original, data.labels, names), notes=(*rows.notes, *data.notes))
+    return data, original, chosen, names
 
 
 def _draw(original: Original) -> Dataset:
@@ -107,7 +118,13 @@ def _examine(
     """Return a graph that agrees with the original, the version of it to serve, and the form in which it is served."""
     step(f"converting, and comparing {len(data)} rows with the original")
     conversion = attempts.convert(original, data, work)
+    check_value_names(original, asked.labels, conversion.expected.outputs)
     data = conversion.expected.data
+    if chosen is not None and chosen.declaration.kind == "table" and conversion.parity.missing == "differs":
+        table = forbid_missing(chosen.declaration, data.raw)
+        notes += (NO_MISSING,) if table != chosen.declaration else ()
+        chosen = chosen._replace(declaration=table)
+    chosen = None if chosen is None else chosen.take(conversion.inputs)
     adapter = None if chosen is None else check_adapter(chosen.adapter, original, conversion)
     step("trying 8-bit candidates")
     wanted = asked.quantize == "auto"

@@ -1,6 +1,7 @@
 """The command `snooze convert`."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import get_args
@@ -29,14 +30,38 @@ The kind of a file is recognized by its content. Without --data the rows for the
 no 8-bit version is tried; TorchScript files and PyTorch modules need --data, because they do not state their inputs.
 A refused model leaves nothing behind. Exit codes: 0 done, 1 a check failed, 2 the input or the usage is wrong.
 """
+EPILOG_OF_TRY = """\
+examples:
+  snooze try tumour.skops                               a page on which the model answers; the checks use drawn rows
+  snooze try tumour.skops --data rows.npz               the same, checked with real rows
+  snooze try prices.joblib --trust --data sales.csv --label price --port 0
+
+The model is converted as 'snooze convert' does it, to a temporary repository, and served on this machine until Ctrl-C;
+then everything is removed. To keep the bundle, use 'snooze convert' and 'snooze serve'.
+"""
 
 
 def convert_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `snooze convert`."""
     parser.epilog = EPILOG
-    parser.add_argument("source", metavar="SOURCE", help="the model: a file, or the folder of a SavedModel")
     parser.add_argument("--name", required=True, metavar="NAME", help="the model's name in the repository")
     parser.add_argument("--target", required=True, metavar="FOLDER", help="the repository, created if necessary")
+    _add_common(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def try_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `snooze try`."""
+    parser.epilog = EPILOG_OF_TRY
+    parser.add_argument("--name", metavar="NAME", help="the model's name on the page (default: that of the file)")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", metavar="N", help="port to listen on; 0: a free one (default: 8080 if it is free)")
+    _add_common(parser)
+    parser.set_defaults(json=False)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="the model: a file, or the folder of a SavedModel")
     rows = parser.add_argument_group("rows for the checks")
     rows.add_argument(
         "--data",
@@ -48,7 +73,11 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     rows.add_argument(
         "--adapter", type=Path, metavar="FILE", help="a JSON file with the adapter, instead of the inferred"
     )
-    rows.add_argument("--labels", metavar="A,B,...", help="names for the classes, in the order of the model's own")
+    rows.add_argument(
+        "--labels",
+        metavar="A,B,...",
+        help="names for the classes, or for a regressor's values, in the order of the model's own",
+    )
     rows.add_argument(
         "--samples", choices=("real", "synthetic"), default="real", help="golden samples; synthetic: no real rows"
     )
@@ -70,7 +99,6 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     choosing.add_argument("--max-drop", type=float, default=0.5, metavar="POINTS", help="score that 8 bits may lose")
     choosing.add_argument("--max-flips", type=float, default=2.0, metavar="PERCENT", help="labels they may change")
     choosing.add_argument("--rows", type=int, default=1, metavar="N", help="rows of a usual request (1)")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
 def convert(arguments: argparse.Namespace) -> int:
@@ -95,3 +123,8 @@ def convert(arguments: argparse.Namespace) -> int:
     else:
         print(*overview(converted.folder, converted.bundle), sep="\n")
     return 0
+
+
+def derive_name(source: str) -> str:
+    """Return a name for the model of a file or folder: that of the file, as far as a model may be called so."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).resolve().stem)[:100].strip("._-") or "model"

@@ -8,13 +8,12 @@ from typing import Unpack
 from snooze.bundle.contract import Bundle
 from snooze.bundle.draft import Draft
 from snooze.bundle.errors import InvalidOption
-from snooze.bundle.store import read
+from snooze.bundle.store import REPORT, read
 from snooze.convert import child
 from snooze.convert.build import Job, Progress, build
 from snooze.convert.checks.cases import Array
 from snooze.convert.checks.dataset import Data
 from snooze.convert.options import Keywords, Options
-from snooze.convert.report.page import REPORT
 from snooze.convert.source import recognize_file
 from snooze.convert.workspace import workspace
 

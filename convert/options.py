@@ -40,7 +40,7 @@ class Options:
     """The options of a conversion, with the names that they have in the command. Raises InvalidOption."""
 
     label: str | None = None  # the column of a table that holds the labels
-    labels: tuple[str, ...] | None = None  # names for the classes, in the order of the model's own
+    labels: tuple[str, ...] | None = None  # names for the classes, or for a regression's values, in the model's order
     adapter: Path | None = None  # a JSON file with the adapter, instead of the one that is inferred
     trust: bool = False  # read the file although reading it may run code in it
     framework: str | None = None  # the framework of the file, if the file does not tell it (`--from`)

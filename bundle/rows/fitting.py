@@ -36,6 +36,8 @@ def fit(
     Raises:
         InvalidData: an input is missing, or does not have the shape, datatype or number of rows that it must have.
     """
+    if rows.raw is not None:
+        raise InvalidData(source, "is a folder of pictures, expected a file of rows")
     arrays = _by_input(rows.arrays, inputs, source, columns)
     fitted = {}
     for tensor in inputs:

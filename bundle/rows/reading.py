@@ -5,10 +5,13 @@ Read rows from a file or the command line.
 | --- | --- |
 | `.npz` | an array for each input; labels as `y` |
 | `.npy` | the array of the only input |
-| `.csv` | a column for each feature; the first line is the header unless it holds only numbers; an empty field is NaN;
-           fields with leading zeros are texts; a file of one column may have commas in its texts |
-| `.jsonl` | a row on each line: a list, or an object by input or column |
+| `.csv` | a column for each feature; the first line is the header unless it holds only numbers; an empty field is NaN,
+           and so is what pandas takes for missing among numbers; fields with leading zeros are texts; a file of one
+           column may have commas in its texts |
+| `.parquet` | a column for each feature, see `parquet.py` |
+| `.jsonl` | a row on each line: a list, or an object by input or column, where a missing key is a missing value |
 | `.json` | the same rows as one list, or as `{"rows": [...]}` |
+| a folder | pictures, with a subfolder for each class if they have classes |
 
 No file is unpickled. A missing text is the empty text.
 """
@@ -24,12 +27,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from snooze.bundle.errors import InvalidData
-from snooze.bundle.rows.values import Array, Arrays, is_number
+from snooze.bundle.rows.parquet import MAX_UNPACKED, read_parquet
+from snooze.bundle.rows.values import Array, Arrays, is_number, to_number
 from snooze.bundle.units import format_size
 
 UNNAMED: Final = ""  # the name of an array that belongs to the model's only input
 LABELS: Final = "y"
-MAX_UNPACKED: Final = 4 * 2**30  # bytes of a compressed .npz; a few megabytes may claim any number
 UNREADABLE: Final = (
     OSError, ValueError, EOFError, RecursionError, MemoryError, NotImplementedError, csv.Error, zipfile.BadZipFile,
     zlib.error,
@@ -40,12 +43,15 @@ class Rows(NamedTuple):
     """
     Arrays by input, or by column of a table, with the rows along their first axis; and a label for each row.
 
-    Pictures are `raw` instead: the content of a file each, read when it is asked for.
+    Pictures are `raw` instead: the content of a file each, read when it is asked for. `classes` are the names of their
+    folders. `notes` are warnings for the user.
     """
 
     arrays: Arrays
     labels: Array | None = None
     raw: Sequence[bytes] | None = None
+    classes: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read(path: Path, label: str | None = None) -> Rows:
@@ -53,18 +59,26 @@ def read(path: Path, label: str | None = None) -> Rows:
     Return the rows of a file.
 
     Args:
-        path: the file; its suffix names the format.
+        path: the file, whose suffix names the format, or the folder.
         label: the column of a table (the array of an `.npz`) that holds the labels.
 
     Raises:
         InvalidData: the file cannot be read, has no rows or no such column.
     """
     where = str(path)
+    if path.is_dir():
+        from snooze.bundle.rows.pictures import read_folder
+
+        if label is not None:
+            raise InvalidData("--label", "pictures have no columns; put those of each class into a folder of its name")
+        found = read_folder(path)
+        return Rows({}, found.labels, found.pictures, found.classes, found.notes)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise InvalidData(where, f"expected a file of rows ({', '.join(READERS)}), got {path.suffix or 'no suffix'!r}")
+        expected = f"a file of rows ({', '.join(READERS)}) or a folder of pictures"
+        raise InvalidData(where, f"expected {expected}, got {path.suffix or 'no suffix'!r}")
     if not path.is_file():
-        raise InvalidData(where, "is a folder, expected a file" if path.is_dir() else "does not exist")
+        raise InvalidData(where, "does not exist")
     try:
         arrays = reader(path)
     except UNREADABLE as error:
@@ -149,11 +163,11 @@ def _read_json(path: Path) -> Arrays:
 def _from_json(rows: list[Any], source: str) -> Arrays:
     if not rows or not isinstance(rows[0], dict):
         return {UNNAMED: _array(rows, source)}
-    names = list(rows[0])
     for number, row in enumerate(rows):
-        if not isinstance(row, dict) or set(row) != set(names):
-            raise InvalidData(source, f"row {number}: expected an object with {', '.join(names)}, as in the first row")
-    return {name: _array([row[name] for row in rows], source) for name in names}
+        if not isinstance(row, dict):
+            raise InvalidData(source, f"row {number}: expected an object, as the first row is")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: _array([row.get(name) for row in rows], source) for name in names}
 
 
 def _array(values: list[Any], source: str) -> Array:
@@ -174,7 +188,7 @@ def _kinds(values: Any) -> set[type]:
 def _column(fields: list[str]) -> Array:
     """Return the fields of a column as numbers if all are, else as texts."""
     if all(map(is_number, fields)) and not any(map(_has_leading_zero, fields)):
-        numbers = np.array([float(field) if field.strip() else np.nan for field in fields])
+        numbers = np.array([to_number(field) for field in fields])
         integers = (
             numbers.size and np.all(np.abs(numbers) < 2**53) and not any(set(field) & set(".eE") for field in fields)
         )
@@ -190,7 +204,7 @@ def _has_leading_zero(field: str) -> bool:
 
 def _value(text: str) -> float | int | str:
     try:
-        value = float(text)
+        value = to_number(text)
     except ValueError:
         return text.strip()
     return int(value) if value.is_integer() and text.strip().lstrip("+-").isdigit() else value
@@ -211,6 +225,7 @@ READERS: Final[Mapping[str, Callable[[Path], Arrays]]] = {
     ".npz": _read_npz,
     ".npy": _read_npy,
     ".csv": _read_csv,
+    ".parquet": read_parquet,
     ".jsonl": _read_jsonl,
     ".json": _read_json,
 }

@@ -3,14 +3,17 @@
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snooze.bundle.errors import InvalidData
 
-Array: TypeAlias = NDArray[Any]
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # NDArray[Any], without importing numpy.typing at a cold start
 Arrays: TypeAlias = dict[str, Array]
 
 BOOLEANS: Final = {"true": 1.0, "false": 0.0}
+NO_VALUE: Final = {  # what pandas takes for missing in a CSV file
+    *("", "NA", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A", "<NA>", "NULL", "null", "None"),
+    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+}
 
 
 def to_numbers(column: Array, name: str, source: str, advice: str = "") -> Array:
@@ -24,7 +27,7 @@ def to_numbers(column: Array, name: str, source: str, advice: str = "") -> Array
         elif isinstance(value, str) and value.lower() in BOOLEANS:
             numbers[place] = BOOLEANS[value.lower()]
         elif is_number(value):
-            numbers[place] = float(value)
+            numbers[place] = to_number(value)
         else:
             wide = column.ndim > 1 and column.shape[1:] != (1,)
             where = f"input '{name}' at {list(place[1:])}" if wide else f"column '{name}'"
@@ -53,10 +56,19 @@ def is_missing(value: object) -> bool:
 
 
 def is_number(field: object) -> bool:
-    if isinstance(field, str) and not field.strip():
-        return True  # missing
+    """Return whether a value is a number, a text that is one, or a text that stands for a missing one."""
     try:
-        float(field)  # type: ignore[arg-type]
+        to_number(field)
     except (TypeError, ValueError):
         return False
     return True
+
+
+def to_number(field: Any) -> float:
+    """Return a number, or a field of a CSV file as one: NaN if it is missing. Raises ValueError or TypeError."""
+    if not isinstance(field, str):
+        return float(field)
+    text = field.strip()
+    if "_" in text:  # Python would read 1_000
+        raise ValueError(field)
+    return np.nan if text in NO_VALUE else float(text)

@@ -20,11 +20,15 @@ class Score(NamedTuple):
 
 
 def class_names(original: Original, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Return the names of the classes in the order of the scores. Raises InvalidOption if the given ones do not fit."""
+    """
+    Return the names of the classes in the order of the scores, or of a regression's values in their order.
+
+    Raises InvalidOption if the given ones do not fit.
+    """
     if original.classes is None:
-        if names is not None:
+        if names is not None and original.task != "regression":
             raise InvalidOption("--labels", f"{original.model} has no classes to name; leave the option out")
-        return None
+        return names
     if names is not None and len(names) != len(original.classes):
         raise InvalidOption("--labels", f"expected {len(original.classes)} names, one for each class, got {len(names)}")
     if names is not None and original.classes not in (tuple(range(len(names))), names):
@@ -32,6 +36,13 @@ def class_names(original: Original, names: tuple[str, ...] | None) -> tuple[str,
         problem = f"the model's classes are {known}, and names are only for classes that are numbered from 0"
         raise InvalidOption("--labels", f"{problem}; train on the names, or leave the option out")
     return names or tuple(map(str, original.classes))
+
+
+def check_value_names(original: Original, names: tuple[str, ...] | None, outputs: Sequence[Case]) -> None:
+    """Check that there is a name for each value in the outputs of a regression. Raises InvalidOption."""
+    values = original.values(outputs)
+    if names is not None and original.classes is None and values is not None and values.shape[1] != len(names):
+        raise InvalidOption("--labels", f"expected {values.shape[1]} names, one for each value, got {len(names)}")
 
 
 def targets(original: Original, labels: Array | None, names: tuple[str, ...] | None) -> Array | None:

@@ -19,6 +19,7 @@ from snooze.bundle.rows.reading import Rows
 from snooze.convert.checks.cases import Array, Arrays, Case
 
 Names: TypeAlias = tuple[str, ...] | None  # of classes or columns, if they are known
+PictureReader: TypeAlias = Callable[[Sequence[bytes]], Array]
 
 
 class Domain(NamedTuple):
@@ -191,6 +192,14 @@ class Framework(Protocol):
 
         `rows` are the user's; `convert.adapters` has what several frameworks need for it.
         """
+        return None
+
+    def scales_pictures(self, model: Any) -> bool:
+        """Return whether the model itself scales the values of pictures, so that it takes 0 to 255."""
+        return False
+
+    def picture_reader(self, declaration: Declaration) -> PictureReader | None:
+        """Return the framework's own way to make the only input of a model of pictures, None if it has none."""
         return None
 
     def describe(self, model: Any, inputs: Inputs, hints: Hints) -> Original:

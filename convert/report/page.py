@@ -8,15 +8,12 @@ of the model.
 import json
 from collections.abc import Iterator
 from html import escape
-from typing import Final
 
 from snooze.bundle.contract import Bundle
 from snooze.bundle.evidence import Candidate, Differences, Evidence, Profile, read_evidence, read_profile
 from snooze.bundle.html import page, table
 from snooze.bundle.overview import format_tolerance
 from snooze.bundle.units import format_count, format_duration, format_size
-
-REPORT: Final = "report.html"
 
 
 def render(bundle: Bundle) -> str:
@@ -97,7 +94,8 @@ def _adapter(bundle: Bundle, evidence: Evidence) -> Iterator[str]:
         return
     yield "<h2>Adapter</h2>"
     declared = json.dumps(bundle.adapter, indent=2, ensure_ascii=False)
-    yield f"<p>What turns raw rows into inputs, at conversion and in the server:</p><pre>{escape(declared)}</pre>"
+    shown = f'<pre tabindex="0">{escape(declared)}</pre>'
+    yield f"<p>What turns raw rows into inputs, at conversion and in the server:</p>{shown}"
     if evidence.adapter is None:
         yield "<p>Without real rows, no raw ones were compared.</p>"
         return
@@ -157,7 +155,8 @@ def _profile(profile: Profile) -> Iterator[str]:
     yield "<h2>Profile</h2>"
     yield f"<p>{escape(profile.cpu)}, one thread, fresh processes.</p>"
     most = max((one.seconds for one in profile.run), default=1.0)
-    yield '<div class="wide"><table><tr><th>rows</th><th>one run</th><th>spread</th><th>CPU</th><th></th></tr>'
+    titles = "".join(f'<th class="n">{title}</th>' for title in ("rows", "one run", "spread", "CPU"))
+    yield f'<div class="wide" tabindex="0"><table><tr>{titles}<th></th></tr>'
     for one in profile.run:
         times = (one.seconds, one.spread, one.cpu_seconds)
         cells = "".join(f'<td class="n">{format_duration(value)}</td>' for value in times)
@@ -175,7 +174,7 @@ def _signature(bundle: Bundle) -> Iterator[str]:
     rows = [[kind, one.name, one.datatype, str(list(one.shape)), one.role] for kind, one in kinds]
     yield from table(["", "name", "datatype", "shape", "role"], rows)
     if bundle.labels:
-        yield f"<p>Classes: {escape(', '.join(bundle.labels))}</p>"
+        yield f"<p>{'Values' if bundle.task == 'regression' else 'Classes'}: {escape(', '.join(bundle.labels))}</p>"
 
 
 def _statistics(evidence: Evidence) -> Iterator[str]:

@@ -24,6 +24,10 @@ UNUSED_IN_SITE: Final = (
     "onnxruntime/transformers", "numpy/_core/include", "numpy/_core/lib", "numpy/_pyinstaller", "numpy/f2py",
     "numpy/random/lib", "numpy/random/_examples", "**/tests", "**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.cpp",
     "**/*.[cha]", "snooze/convert", "snooze/knative", "snooze/benchmarks", "snooze/client",
+    # Of Pillow: formats that the adapter does not take, fonts, colour profiles, windows.
+    "PIL/_avif*", "PIL/_imagingcms*", "PIL/_imagingft*", "PIL/_imagingmath*", "PIL/_imagingmorph*", "PIL/_imagingtk*",
+    "pillow.libs/libavif*", "pillow.libs/libbrotli*", "pillow.libs/libfreetype*", "pillow.libs/libharfbuzz*",
+    "pillow.libs/liblcms2*", "pillow.libs/libpng*",
 )  # fmt: skip
 
 # Parts of the standard library for development, graphical interfaces, databases and terminals.

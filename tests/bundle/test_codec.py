@@ -168,7 +168,7 @@ TENSOR = {"name": "features", "datatype": "FP32", "shape": [-1]}
         ),
         (set_to("batching/max_rows", 0), "batching.max_rows", "expected an integer from 1 to 65536, got 0"),
         (set_to("adapter", {"kind": "sound"}), "adapter.kind", 'expected one of table, image, text, got "sound"'),
-        (set_to("adapter", {"kind": "text"}), "adapter.input", "is missing"),
+        (set_to("adapter", {"kind": "table"}), "adapter.columns", "is missing"),
         (set_to("adapter", {"kind": "text", "input": "a", "code": ""}), "adapter.code", "is not a key of the contract"),
         (
             set_to("session/file", "../model.onnx"),

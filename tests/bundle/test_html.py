@@ -4,7 +4,7 @@ from snooze.bundle.html import page, table
 def test_escapes_titles_and_cells() -> None:
     found = "".join(table(["<a>"], [["<b>"], [None], [1.23456]]))
 
-    assert "<th>&lt;a&gt;</th>" in found
+    assert '<th class="n">&lt;a&gt;</th>' in found
     assert "<td>&lt;b&gt;</td>" in found
     assert "<td>–</td>" in found
     assert '<td class="n">1.235</td>' in found

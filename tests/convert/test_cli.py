@@ -13,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from snooze.bundle.names import is_model_name
 from snooze.cli import main
+from snooze.convert.cli import derive_name
 
 pytestmark = [pytest.mark.framework, pytest.mark.process]
 
@@ -105,6 +107,23 @@ def test_a_failed_check_ends_with_1(folder: Path, cancer: Data, capsys: pytest.C
     assert captured.err.endswith("train a KNeighbors model instead\n")
     assert captured.err.count("\n") == 1
     assert not (folder / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("models/tumour.skops", "tumour"),
+        ("saved_model/", "saved_model"),
+        ("My model (final) v1.2.keras", "My-model-final-v1.2"),
+        ("größe.onnx", "gr-e"),
+        ("_.onnx", "model"),
+        (f"{'a' * 120}.onnx", "a" * 100),
+        ("/", "model"),
+    ],
+)
+def test_a_name_is_derived_from_the_file(source: str, name: str) -> None:
+    assert derive_name(source) == name
+    assert is_model_name(name)
 
 
 def test_help_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,8 @@
 """Boosted trees as both libraries train them: their splits, their leaves, and what becomes of the sum of the leaves."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -12,6 +12,7 @@ from snooze.bundle.contract import Role, Task
 from snooze.convert.checks.cases import Array
 from snooze.convert.frameworks.interface import Domain, Names
 
+Categories: TypeAlias = tuple[str | float, ...]
 Link: TypeAlias = Literal["identity", "sigmoid", "softmax", "exp", "softplus", "signed square"]
 PROBABILITIES: Final = ("sigmoid", "softmax")
 
@@ -60,6 +61,7 @@ class Ensemble:
     scale: float = 1.0  # of the sum before the link
     missing: float = math.nan  # a value that means, as NaN does, that there is none
     columns: Names = None
+    categories: Mapping[int, Categories] = field(default_factory=dict)  # whose positions some features are
     hard: bool = False  # the library predicts classes, so the answer is made of its sums
 
     @property

@@ -14,14 +14,17 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from snooze.bundle.adapters.interface import Declaration
 from snooze.bundle.contract import Role, Task, Tensor
 from snooze.bundle.errors import InvalidOption
+from snooze.bundle.rows.reading import Rows
 from snooze.convert.checks.cases import Array, Arrays, rows_case, run_in_parts
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.boosting.ensemble import PROBABILITIES, Ensemble
 from snooze.convert.frameworks.boosting.graph import FEATURES, make_graph
 from snooze.convert.frameworks.boosting.pipelines import register
+from snooze.convert.frameworks.boosting.tables import find_table, to_rows
 from snooze.convert.frameworks.interface import (
     NO_HINTS,
     Attempt,
@@ -62,6 +65,7 @@ class Boosting(Framework):
 
     isolated = True
     precisions: tuple[str, ...] = ("single",)
+    refuses_unknown = False  # categories
 
     def estimators(self) -> tuple[type, ...]:
         """Return the classes of estimators, of the installed library."""
@@ -92,6 +96,9 @@ class Boosting(Framework):
     def columns(self, model: Any) -> Names:
         return self.open(model).ensemble.columns
 
+    def adapter(self, model: Any, inputs: Inputs, rows: Rows | None) -> Declaration | None:
+        return find_table(self.open(model).ensemble, inputs, rows, self.refuses_unknown)
+
     def describe(self, model: Any, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
         parts, ensemble, classes = self.open(model)
         name, task = type(model).__name__, ensemble.objective.task
@@ -119,6 +126,8 @@ class Boosting(Framework):
             task=task,
             classes=None if classes is None else tuple(classes.tolist()),
             decides=None if classes is None else answer,
+            answer_raw=lambda raw: call({FEATURES: to_rows(ensemble, raw)}),
+            raw_reference=f"{self.name} on {'the raw rows' if ensemble.columns is None else 'a dataframe of them'}",
             remedy="its trees should convert exactly; please report it, with the settings that it was trained with",
         )
 

@@ -1,6 +1,8 @@
 """LightGBM: Boosters, the estimators around them, and the text files of Boosters."""
 
+import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 from snooze.convert.checks.cases import Array
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.frameworks.boosting.ensemble import (
+    Categories,
     Ensemble,
     Leaf,
     Objective,
@@ -102,7 +105,8 @@ FRAMEWORK: Final = LightGBM()
 
 def read_text(text: str, name: str) -> Ensemble:
     """Return the trees in the text of a Booster; `name` is for errors. Raises Unfitted, Unsupported."""
-    head, *bodies = text.partition(END)[0].split("\nTree=")
+    trees, _, rest = text.partition(END)
+    head, *bodies = trees.split("\nTree=")
     header = _fields(head)
     if not bodies:
         raise Unfitted(name, "train")
@@ -129,7 +133,17 @@ def read_text(text: str, name: str) -> Ensemble:
         objective=objective,
         scale=scale,
         columns=None if names == tuple(f"Column_{at}" for at in range(len(names))) else names,
+        categories=_read_categories(rest),
     )
+
+
+def _read_categories(text: str) -> dict[int, Categories]:
+    """Return the categories of the dataframe that a Booster was trained on, from what follows its trees."""
+    places = re.search(r"^\[categorical_feature: ([\d,]+)\]$", text, re.MULTILINE)
+    known = re.search(r"^pandas_categorical:(\[.*\])$", text, re.MULTILINE)
+    found = [tuple(one) for one in json.loads(known[1])] if known else []
+    numbers = list(map(int, places[1].split(","))) if places else []
+    return dict(zip(numbers, found, strict=True)) if len(numbers) == len(found) else {}
 
 
 def read_tree(fields: dict[str, str], target: int, share: float, name: str) -> Tree:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -12,6 +13,7 @@ import numpy as np
 from snooze.convert.checks.cases import Array
 from snooze.convert.errors import NotAModel, Unfitted, Unsupported
 from snooze.convert.frameworks.boosting.ensemble import (
+    Categories,
     Ensemble,
     Leaf,
     Objective,
@@ -53,6 +55,7 @@ class XGBoost(Boosting):
     name = "xgboost"
     suffixes = (".ubj", ".bst", ".model")
     formats = ".json, .ubj or .bst (XGBoost)"
+    refuses_unknown = True  # though it takes some for others, as "bb" for "b"
 
     def recognizes_file(self, path: Path) -> bool:
         begin = _read_begin(path)
@@ -156,7 +159,20 @@ def read_learner(learner: dict[str, Any], rounds: int, parts: Parts, name: str) 
         hard=word in HARD,
         missing=parts.missing,
         columns=tuple(learner["feature_names"]) or None,
+        categories=dict(_read_categories(model)),
     )
+
+
+def _read_categories(model: dict[str, Any]) -> Iterator[tuple[int, Categories]]:
+    """Yield the number and the categories of each column with categories of the dataframe that it was trained on."""
+    for feature, known in enumerate(model.get("cats", {}).get("enc", ())):
+        values = known["values"]
+        if "offsets" in known:  # of texts, whose offsets XGBoost 3.2 gets wrong unless all are ASCII
+            is_ascii = all(one >= 0 for one in values)
+            content = np.array(values, np.int8).tobytes() if is_ascii else b""
+            values = [content[begin:end].decode() for begin, end in pairwise(known["offsets"])] if is_ascii else []
+        if values:
+            yield feature, tuple(values)
 
 
 def read_base(text: str, objective: str, targets: int) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from snooze.bundle.adapters.interface import Declaration
 from snooze.bundle.contract import Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.errors import InvalidData
@@ -24,8 +25,9 @@ from snooze.convert.frameworks.interface import (
     Inputs,
     Loaded,
     Original,
+    PictureReader,
 )
-from snooze.convert.frameworks.keras import files
+from snooze.convert.frameworks.keras import files, pictures
 from snooze.convert.frameworks.tensorflow import network
 from snooze.convert.frameworks.tensorflow.arguments import (
     Arguments,
@@ -38,6 +40,11 @@ from snooze.convert.frameworks.tensorflow.arguments import (
 )
 from snooze.convert.frameworks.tensorflow.graph import Function, cause, import_tensorflow
 from snooze.convert.quiet import quiet
+
+TEXT_REMEDY: Final = (
+    "ONNX has no operators for its TextVectorization; convert the layers behind it as a model of their own, and give "
+    "its vocabulary as a tokenizer with --adapter (docs/inputs.md shows how)"
+)
 
 
 class Keras(Framework):
@@ -64,6 +71,8 @@ class Keras(Framework):
         keras, name = _keras_of(model), type(model).__name__
         if not isinstance(model, keras.Model):
             raise NotAModel(name, "is not a Keras model; a layer alone cannot be converted")
+        if any(type(layer).__name__ == "TextVectorization" for layer in _layers(model)):
+            raise Unsupported(name, TEXT_REMEDY)
         if not model.built:
             _build(model, sample)
         if _is_functional(model):
@@ -72,6 +81,12 @@ class Keras(Framework):
             return network.find_inputs(Function(name, tuple(tensors), lambda *values: _call(model, values), model))
         arguments = _arguments(model, sample)
         return network.find_inputs(_function(model, arguments))
+
+    def scales_pictures(self, model: Any) -> bool:
+        return pictures.scales(model)
+
+    def picture_reader(self, declaration: Declaration) -> PictureReader | None:
+        return pictures.make_reader(import_keras(), declaration)
 
     def describe(self, model: Any, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
         """Return a Keras model with what it answers; see `networks.find_meaning`."""

@@ -11,6 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from snooze.bundle.adapters import text
+from snooze.bundle.adapters.interface import Declaration
+from snooze.bundle.rows.reading import Rows
 from snooze.convert.checks.cases import Array, Arrays, Case, run_in_parts
 from snooze.convert.errors import GraphRefused
 from snooze.convert.frameworks.interface import NO_HINTS, Attempt, Framework, Hints, Inputs, Loaded, Original
@@ -47,6 +50,11 @@ class Onnx(Framework):
     def signature(self, model: Any, sample: Arrays | None = None) -> Inputs:
         prepared = prepare(model)
         return find_inputs(prepared, _run_unchanged(prepared), sample)
+
+    def adapter(self, model: Any, inputs: Inputs, rows: Rows | None) -> Declaration | None:
+        first, *others = [one.tensor for one in inputs]
+        takes_texts = not others and first.datatype == "BYTES" and first.shape in ((-1,), (-1, 1))
+        return text.Declaration("text", first.name) if takes_texts else None
 
     def describe(self, model: Any, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
         prepared = prepare(model)

@@ -10,12 +10,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from snooze.bundle.adapters import text
+from snooze.bundle.adapters.interface import Declaration
 from snooze.bundle.errors import InvalidOption
+from snooze.bundle.rows.reading import Rows
 from snooze.convert.checks.cases import Arrays
 from snooze.convert.errors import NotAModel, Unfitted
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import NO_HINTS, Framework, Hints, Inputs, Loaded, Original
-from snooze.convert.frameworks.sklearn.columns import find_layout
+from snooze.convert.frameworks.sklearn.columns import TEXT, find_layout
 from snooze.convert.frameworks.sklearn.converters import register
 from snooze.convert.frameworks.sklearn.domains import find_inputs
 from snooze.convert.frameworks.sklearn.files import SUFFIXES, is_pickle, is_skops, load_pickle, load_skops
@@ -23,6 +26,7 @@ from snooze.convert.frameworks.sklearn.graph import attempts
 from snooze.convert.frameworks.sklearn.outputs import find_answers
 from snooze.convert.frameworks.sklearn.parts import parts
 from snooze.convert.frameworks.sklearn.refusals import check_parts
+from snooze.convert.frameworks.sklearn.tables import find_table, to_rows
 from snooze.convert.frameworks.sklearn.thresholds import find_features
 from snooze.convert.quiet import quiet
 
@@ -68,6 +72,13 @@ class ScikitLearn(Framework):
     def columns(self, model: Any) -> tuple[str, ...] | None:
         return find_layout(model).known_columns()
 
+    def adapter(self, model: Any, inputs: Inputs, rows: Rows | None) -> Declaration | None:
+        layout = find_layout(model)
+        if layout.form == "texts":
+            return text.Declaration("text", TEXT)
+        answers = find_answers(model)
+        return find_table(layout, lambda raw: answers.run(to_rows(layout, raw)), inputs, rows)
+
     def describe(self, model: Any, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
         layout = find_layout(model)
         answers, names = find_answers(model).avoid([one.tensor.name for one in inputs])
@@ -87,6 +98,8 @@ class ScikitLearn(Framework):
             decides=answers.decides,
             lowest_wins=answers.decides == names.get("distances"),
             features=find_features(model, layout),
+            answer_raw=lambda raw: answers.run(list(raw) if layout.form == "texts" else to_rows(layout, raw)),
+            raw_reference=f"the model on {'a dataframe of ' if layout.names else ''}the raw rows",
             remedy=_remedy(model) or Original.remedy,
         )
 

@@ -80,6 +80,27 @@ def test_an_empty_field_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", "a,b\n1,NA\nnan,4\n"),
+        ("rows.jsonl", '{"a":1}\n{"b":4}\n'),
+        ("rows.jsonl", '{"a":1,"b":null}\n{"a":null,"b":4}\n'),
+    ],
+)
+def test_what_pandas_takes_for_missing_is_missing(tmp_path: Path, name: str, content: str) -> None:
+    rows = read(write(tmp_path / name, content))
+
+    np.testing.assert_array_equal(fit(rows, MATRIX, name)["features"], [[1, np.nan], [np.nan, 4]])
+
+
+def test_numbers_are_written_as_in_a_csv_file_of_pandas(tmp_path: Path) -> None:
+    rows = read(write(tmp_path / "rows.csv", "a,b\n1_000,1e3\n2,2\n"))
+
+    assert rows.arrays["a"].tolist() == ["1_000", "2"]
+    assert rows.arrays["b"].tolist() == [1000.0, 2.0]
+
+
+@pytest.mark.parametrize(
     ("name", "content", "label", "problem"),
     [
         ("rows.txt", "1,2", None, "expected a file of rows"),
@@ -94,7 +115,7 @@ def test_an_empty_field_is_missing(tmp_path: Path) -> None:
         ("rows.json", '{"row": []}', None, "expected a list of rows"),
         ("rows.json", "[[1,2],[3]]", None, "different lengths"),
         ("rows.json", "[{}]", None, "no rows"),
-        ("rows.jsonl", '{"a":1}\n{"b":2}\n', None, "row 1: expected an object with a"),
+        ("rows.jsonl", '{"a":1}\n[2]\n', None, "row 1: expected an object"),
         ("rows.json", "[" * 100_000, None, "nested too deeply"),
     ],
     ids=lambda value: "array" if isinstance(value, np.ndarray) else str(value)[:30],
@@ -116,7 +137,9 @@ def test_what_is_no_numpy_file_is_refused(tmp_path: Path, name: str) -> None:
         read(tmp_path / name)
 
 
-@pytest.mark.parametrize(("name", "problem"), [("missing.csv", "does not exist"), ("folder.csv", "is a folder")])
+@pytest.mark.parametrize(
+    ("name", "problem"), [("missing.csv", "does not exist"), ("folder.csv", "contains no pictures")]
+)
 def test_only_files_are_read(tmp_path: Path, name: str, problem: str) -> None:
     (tmp_path / "folder.csv").mkdir()
 

@@ -1,11 +1,11 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from snooze.bundle.adapters.text import TextAdapter
-from snooze.bundle.contract import Tensor
+from snooze.bundle.adapters.text import Declaration, TextAdapter
 from snooze.bundle.errors import InvalidData
 from snooze.convert.adapters.checking import ITSELF, check_adapter
 from snooze.convert.attempts import Conversion
@@ -16,6 +16,7 @@ from snooze.convert.errors import ParityRefused
 from snooze.convert.frameworks.interface import NO_HINTS, Original
 from snooze.convert.frameworks.registry import find
 
+DECLARED = Declaration("text", "text")
 TEXTS = ["a river in a town", "the town", "rivers and towns", "in the river"]
 
 
@@ -36,7 +37,7 @@ def converted(pipeline: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return original, try_conversions(original, data, tmp_path_factory.mktemp("work"))
 
 
-ADAPTER = TextAdapter(Tensor("text", "BYTES", (-1,)))
+ADAPTER = TextAdapter(DECLARED, (), Path())
 
 
 class Shouting(TextAdapter):
@@ -73,7 +74,7 @@ def test_an_adapter_that_does_something_else_is_refused(converted: tuple[Origina
     original, conversion = converted
 
     with pytest.raises(ParityRefused) as caught:
-        check_adapter(Shouting(Tensor("text", "BYTES", (-1,))), replace(original, answer_raw=None), conversion)
+        check_adapter(Shouting(DECLARED, (), Path()), replace(original, answer_raw=None), conversion)
 
     assert caught.value.differences is not None
     assert caught.value.differences.outliers == 3

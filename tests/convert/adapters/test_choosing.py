@@ -67,7 +67,7 @@ def test_pictures_for_a_model_of_numbers_are_refused() -> None:
         ("{", "line 1"),
         ("[]", "expected an object"),
         ({"kind": "sound"}, "adapter.kind"),
-        ({"kind": "text"}, "adapter.input: is missing"),
+        ({"kind": "text", "input": 7}, "adapter.input: expected 1 to 500"),
     ],
     ids=str,
 )
@@ -106,4 +106,4 @@ def test_texts_become_one_case_with_their_raw_rows(monkeypatch: pytest.MonkeyPat
 
 def load() -> tuple[Chosen, tuple[Input, ...]]:
     adapter = registry.find("text").load(TEXT, (), Path())
-    return Chosen(TEXT, adapter), (Input(Tensor("text", "BYTES", (-1,))),)
+    return Chosen(TEXT, adapter, Path()), (Input(Tensor("text", "BYTES", (-1,))),)

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,11 +7,11 @@ import pytest
 from snooze.bundle.adapters import table, text
 from snooze.bundle.adapters.image import Declaration as Image
 from snooze.bundle.errors import InvalidData
-from snooze.bundle.rows.reading import Rows
-from snooze.convert.adapters.raw_rows import Taken, raw_rows
+from snooze.bundle.rows.reading import Rows, read
+from snooze.convert.adapters.raw_rows import Taken, find_file, raw_rows
 
 TEXT = text.Declaration("text", "text")
-PERSON = table.Declaration("table", (table.Column("age", "number"), table.Column("city", "text")))
+PERSON = table.Declaration("table", (table.Column("age", "number"), table.Column("city", "text", missing=True)))
 PICTURES = Rows({}, None, [b"a", b"b"])
 
 
@@ -62,3 +63,13 @@ def test_takes_some_rows_by_their_places() -> None:
     taken = Taken([b"a", b"b", b"c", b"d"], np.array([1, 3]))
 
     assert (len(taken), taken[1], taken[:1]) == (2, b"d", [b"b"])
+
+
+def test_the_file_of_a_taken_picture_is_known(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    taken = Taken(Taken(read(tmp_path).raw or (), np.array([0, 2])), np.array([1]))
+
+    assert taken[0] == b"c"
+    assert find_file(taken, 0) == tmp_path / "c.jpg"
+    assert find_file([b"c"], 0) is None

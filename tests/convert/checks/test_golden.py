@@ -4,13 +4,14 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from snooze.bundle.adapters.interface import Adapter
 from snooze.bundle.contract import Tolerance
 from snooze.bundle.errors import InvalidData
 from snooze.bundle.samples import Sample
 from snooze.convert.checks import golden
 from snooze.convert.checks.cases import Arrays, Case
 from snooze.convert.checks.dataset import Dataset
-from snooze.convert.checks.golden import EDGES, ROWS, check_size, choose_samples, tolerances
+from snooze.convert.checks.golden import EDGES, RAW_BYTES, ROWS, check_size, choose_samples, tolerances
 from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 
@@ -68,6 +69,46 @@ def test_leaves_out_outputs_that_are_not_finite(original: MakeOriginal, matrix: 
     data = matrix([[np.nan], [1.0], [np.inf], [2.0]])
 
     assert features(choose_samples(RUNNER, original(roles={}), data, None, quantized=False)).tolist() == [[1.0], [2.0]]
+
+
+def test_inputs_are_those_of_the_chosen_raw_rows(original: MakeOriginal, matrix: MakeRows) -> None:
+    """Adapted together with a longer text, all are padded to its length."""
+
+    class Padding:
+        def apply(self, rows: list[str]) -> Arrays:
+            width = max(map(len, rows))
+            return {"features": np.array([[len(row)] + [0] * (width - 1) for row in rows], np.float32)}
+
+        def pack(self, row: str) -> bytes:
+            return row.encode()
+
+    texts = ["a", "bb", "a long text"]
+    adapter = cast("Adapter", Padding())
+    data = matrix(adapter.apply(texts)["features"], raw=texts).take(np.array([0, 1]))
+
+    (found,) = choose_samples(RUNNER, original(roles={}), data, None, quantized=False, adapter=adapter)
+
+    assert found.raw == (b"a", b"bb")
+    assert found.inputs["features"].tolist() == [[1, 0], [2, 0]]
+
+
+def test_of_large_raw_rows_few_are_chosen_because_each_start_adapts_them(
+    original: MakeOriginal, matrix: MakeRows
+) -> None:
+    class Sizes:
+        def apply(self, rows: list[bytes]) -> Arrays:
+            return {"features": np.array([[len(row)] for row in rows], np.float32)}
+
+        def pack(self, row: bytes) -> bytes:
+            return row
+
+    adapter = cast("Adapter", Sizes())
+    for size, expected in ((RAW_BYTES // 6, 6), (RAW_BYTES // 5, 2), (RAW_BYTES, 1), (2 * RAW_BYTES, 1)):
+        raw = [bytes(size)] * 8
+        data = matrix(adapter.apply(raw)["features"], raw=raw)
+        (found,) = choose_samples(RUNNER, original(roles={}), data, None, quantized=False, adapter=adapter)
+        assert found.raw is not None
+        assert len(found.raw) == expected
 
 
 def test_chooses_a_few_of_many(original: MakeOriginal, matrix: MakeRows) -> None:

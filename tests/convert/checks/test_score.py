@@ -6,7 +6,7 @@ import pytest
 
 from snooze.bundle.errors import InvalidData, InvalidOption
 from snooze.convert.checks.cases import Case
-from snooze.convert.checks.score import class_names, r_squared, score, targets
+from snooze.convert.checks.score import check_value_names, class_names, r_squared, score, targets
 from snooze.convert.frameworks.interface import Original
 
 MakeOriginal = Callable[..., Original]
@@ -163,3 +163,14 @@ def test_names_need_numbered_classes(original: MakeOriginal, classes: tuple[obje
 def test_the_model_s_own_names_may_be_given(original: MakeOriginal) -> None:
     assert class_names(original(None, classes=("no", "yes")), ("no", "yes")) == ("no", "yes")
     assert class_names(original(None, classes=(False, True)), ("no", "yes")) == ("no", "yes")
+
+
+def test_the_values_of_a_regression_may_have_names(original: MakeOriginal) -> None:
+    model = original(None, task="regression", roles={"value": "value"})
+    outputs = [Case({"value": np.ones((3, 2))}, {"value": 0})]
+
+    assert class_names(model, ("height", "width")) == ("height", "width")
+    check_value_names(model, ("height", "width"), outputs)
+    check_value_names(model, None, outputs)
+    with pytest.raises(InvalidOption, match=r"^--labels: expected 2 names, one for each value, got 1$"):
+        check_value_names(model, ("height",), outputs)

@@ -29,7 +29,9 @@ def test_keeps_what_serving_imports_and_the_licences(tmp_path: Path) -> None:
         "onnxruntime/ThirdPartyNotices.txt",
         "onnxruntime/capi/onnxruntime_pybind11_state.so",
         "snooze/bundle/store.py",
+        "snooze/bundle/style.css",
         "snooze/service/__main__.py",
+        "snooze/service/pages/static/page.js",
     ]
     dropped = [
         "bin/uvicorn",

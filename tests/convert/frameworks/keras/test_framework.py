@@ -158,6 +158,13 @@ def test_a_layer_is_not_a_model(keras: ModuleType) -> None:
         FRAMEWORK.signature(keras.layers.Dense(2))
 
 
+def test_a_model_of_texts_is_told_what_to_do(keras: ModuleType) -> None:
+    vectorize = keras.layers.TextVectorization(vocabulary=["a", "river"], output_sequence_length=4)
+    model = keras.Sequential([keras.Input((), dtype="string"), vectorize, keras.layers.Embedding(4, 2)])
+    with pytest.raises(Unsupported, match=r"TextVectorization; convert the layers behind it .* --adapter"):
+        FRAMEWORK.signature(model)
+
+
 def test_a_sequential_model_is_built_with_rows(keras: ModuleType, convert: Convert) -> None:
     _, conversion = convert(keras.Sequential([keras.layers.Dense(2)]), np.ones((5, 3), np.float32))
 

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from snooze.bundle.adapters.text import Declaration
 from snooze.bundle.errors import InvalidData
 from snooze.bundle.rows.reading import Rows
 from snooze.convert import attempts
@@ -373,3 +374,20 @@ def test_names_that_no_request_can_carry_are_replaced(convert: Convert, make: Ma
     _, conversion = convert(model)
 
     assert (conversion.inputs[0].name, conversion.outputs[0].name) == ("input_0", "output_0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "expected"),
+    [
+        ("STRING", [None], Declaration("text", "x")),
+        ("STRING", [None, 1], Declaration("text", "x")),
+        ("STRING", [None, 2], None),
+        ("FLOAT", [None], None),
+    ],
+)
+def test_a_single_input_of_strings_takes_texts(kind: str, shape: list[int | None], expected: Any) -> None:
+    element = getattr(TensorProto, kind)
+    values = [helper.make_tensor_value_info(name, element, shape) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "graph", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    assert FRAMEWORK.adapter(model, FRAMEWORK.signature(model), None) == expected

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest, RandomForestRegressor
-from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDOneClassSVM
 from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import CategoricalNB
@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
+from snooze.bundle.adapters import text
 from snooze.bundle.errors import InvalidOption, MissingExtra
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import GraphRefused, NotAModel, Unfitted, Unsupported
@@ -168,3 +169,15 @@ def test_says_what_to_do_for_xgboost_behind_a_sparse_matrix() -> None:
     assert (
         "train it behind OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)" in original.remedy
     )
+
+
+def test_texts_get_their_adapter_and_are_answered_by_the_pipeline_itself() -> None:
+    texts = ["a river", "the town", "rivers", "in town"]
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [0, 1, 0, 1])
+    inputs = FRAMEWORK.signature(model)
+
+    original = FRAMEWORK.describe(model, inputs)
+
+    assert FRAMEWORK.adapter(model, inputs, None) == text.Declaration("text", "text")
+    assert original.answer_raw is not None
+    np.testing.assert_array_equal(original.answer_raw(texts)["probabilities"], model.predict_proba(texts))

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+LOOPBACK = "127.0.0.1"
 EPILOG = """\
 examples:
   snooze convert model.joblib --trust --name tumour --target models --data rows.npz
+  snooze try tumour.skops --data rows.npz
   snooze inspect models/tumour --verify
   snooze serve models --idle 60s
   snooze predict http://127.0.0.1:8080/v2/models/tumour --data rows.npz
@@ -35,6 +37,7 @@ Exit codes: 0 done, 1 a check failed, 2 the input or the usage is wrong, 130 and
 # `<function>(arguments)` does the work and returns the exit code.
 COMMANDS = {
     "convert": ("snooze.convert.cli", "convert", "convert a trained model to a bundle, and check that it is right"),
+    "try": ("snooze.convert.cli", "try", "convert a model, and serve it with a page for people until Ctrl-C"),
     "inspect": ("snooze.bundle.cli", "inspect", "show what a bundle is and the evidence it carries"),
     "serve": ("snooze.service.cli", "serve", "answer over HTTP; --idle scales to zero on this machine"),
     "predict": ("snooze.client.cli", "predict", "make predictions, with a server or straight from a bundle"),
@@ -82,7 +85,8 @@ def _run(arguments: list[str]) -> int:
         return int(module.serve(SimpleNamespace(**plain, loaded=LOADED)))
     parser = _create_parser(f"snooze {arguments[0]}", help_text)
     declare: Callable[[argparse.ArgumentParser], None] = getattr(module, f"{function}_arguments")
-    run: Callable[[argparse.Namespace], int] = _predict if function == "predict" else getattr(module, function)
+    own: dict[str, Callable[[argparse.Namespace], int]] = {"predict": _predict, "try": _try}
+    run = own.get(function) or getattr(module, function)
     declare(parser)
     if function == "serve":
         parser.set_defaults(loaded=LOADED)
@@ -98,9 +102,74 @@ def _predict(arguments: "argparse.Namespace") -> int:
     else:
         from snooze.service import local
 
-        answer = local.ask(arguments.target, arguments.model, arguments.version, cli.read_rows(arguments))
+        answer = local.ask(
+            arguments.target,
+            arguments.model,
+            arguments.version,
+            lambda: cli.read_rows(arguments),
+            lambda adapter: cli.write_raw(arguments, adapter),
+        )
     cli.print_answer(answer, arguments.json)
     return 0
+
+
+def _try(arguments: "argparse.Namespace") -> int:
+    """Convert to a temporary repository and serve that: the packages for the two do not know each other."""
+    from tempfile import TemporaryDirectory
+
+    from snooze.convert import cli
+
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _exit)  # a terminal that is closed must not leave the folder behind
+    _find_port(arguments.host, arguments.port)  # an address that cannot be used is an error before a long conversion
+    if arguments.data is None:
+        print("snooze: without --data the model is checked with drawn rows; real ones prove more", file=sys.stderr)
+    arguments.name = arguments.name or cli.derive_name(arguments.source)
+    with TemporaryDirectory(prefix="snooze-try-") as arguments.target:
+        cli.convert(arguments)
+        sys.stdout.flush()
+        port = _find_port(arguments.host, arguments.port)
+        report = ["--report"] if arguments.host == LOOPBACK else []  # it tells of the data, so it stays on this machine
+        return _serve(arguments.target, "--host", arguments.host, "--port", str(port), *report)
+
+
+def _find_port(host: str, text: "str | None") -> int:
+    """Return the port to listen on: the one that is asked for, otherwise 8080 if it is free, 0 (any) if not."""
+    from snooze.service.errors import CannotListen
+    from snooze.service.process.listener import listen
+    from snooze.service.settings import parse
+
+    port = int(parse("port", text or "8080", "--port"))
+    try:
+        listen(host, port).close()
+    except CannotListen:
+        if text is not None:
+            raise
+        return _find_port(host, "0")
+    return port
+
+
+def _serve(*arguments: str) -> int:
+    """Serve in a process of its own until a signal comes, print the page's address when it answers."""
+    import re
+    import subprocess
+
+    # The settings of another server, such as SNOOZE_IDLE, are not meant for this one.
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("SNOOZE_")}
+    command = [sys.executable, "-P", "-m", "snooze.cli", "serve", *arguments]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        try:
+            for line in server.stderr:
+                print(line, end="", file=sys.stderr, flush=True)
+                if ready := re.match(r"snooze: serving .* on (http:\S+) after ", line):
+                    print(f"open {ready[1]}/ in a browser; Ctrl-C ends the server and removes the model", flush=True)
+            return server.wait()
+        except KeyboardInterrupt:
+            return 0  # the usual end; the server may have got the signal too, and not survive a second one
+        finally:
+            server.terminate()
+            sys.stderr.writelines(server.stderr)
 
 
 def _run_without_command(arguments: list[str]) -> int:

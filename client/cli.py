@@ -11,11 +11,13 @@ from snooze.bundle.errors import InvalidOption
 
 if TYPE_CHECKING:
     from snooze.bundle.rows.reading import Rows
+    from snooze.client.exchange import Payload
 
 EXAMPLES: Final = """\
 examples:
   snooze predict models/tumour --data rows.csv --label diagnosis
   snooze predict http://127.0.0.1:8080 --row 5.1,3.5,1.4,0.2
+  snooze predict http://127.0.0.1:8080 --model clothes --data shoe.jpg
   snooze predict http://models.example.com/v2/models/tumour --data rows.npy --json"""
 
 
@@ -26,8 +28,15 @@ def predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("target", metavar="URL-or-PATH", help="a server of the Open Inference protocol, or a bundle")
     rows = parser.add_mutually_exclusive_group(required=True)
-    rows.add_argument("--row", action="append", metavar="V,V,...", help="one row, or a JSON array; may be repeated")
-    rows.add_argument("--data", type=Path, metavar="FILE", help="rows: .npz, .npy, .csv, .jsonl or .json")
+    rows.add_argument(
+        "--row", action="append", metavar="V,V,...", help="one row, a JSON array, or a text; may be repeated"
+    )
+    rows.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="rows: .npz, .npy, .csv, .jsonl or .json; a picture, a folder of pictures, or a text (.txt)",
+    )
     parser.add_argument("--label", metavar="COLUMN", help="the column of --data that is not an input")
     parser.add_argument("--model", metavar="NAME", help="the model, where the target has several")
     parser.add_argument("--version", metavar="N", help="the version (default: the highest)")
@@ -44,17 +53,27 @@ def read_rows(arguments: argparse.Namespace) -> "Rows":
     return read(arguments.data, arguments.label) if arguments.data else parse(arguments.row)
 
 
+def write_raw(arguments: argparse.Namespace, adapter: str) -> "Iterator[Payload] | None":
+    """Return requests with the rows for an adapter of this kind; None if they are the model's own inputs."""
+    from snooze.client.raw_rows import encode_raw
+
+    return encode_raw(adapter, arguments.row, arguments.data, arguments.label)
+
+
 def ask(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the answer of the server that the options name, or raise a SnoozeError."""
     from snooze.bundle.rows.fitting import fit
     from snooze.client import v2
-    from snooze.client.predict import predict
+    from snooze.client.predict import predict, predict_raw
 
     if not arguments.timeout:
         raise InvalidOption("--timeout", "expected a duration above 0, such as 60s or 500ms")
-    rows, source = read_rows(arguments), str(arguments.data or "--row")
     model = v2.find_model(arguments.target, arguments.model, arguments.version, arguments.timeout)
-    inputs = v2.read_inputs(model, arguments.timeout)
+    inputs, adapter = v2.read_metadata(model, arguments.timeout)
+    raw = None if adapter is None else write_raw(arguments, adapter)
+    if raw is not None:
+        return predict_raw(model, raw, arguments.timeout)
+    rows, source = read_rows(arguments), str(arguments.data or "--row")
     return predict(model, fit(rows, inputs, source), inputs, source, arguments.timeout)
 
 

@@ -70,16 +70,24 @@ def list_models(address: Address, seconds: float = TIMEOUT_SECONDS) -> list[str]
 
 def read_inputs(model: ServedModel, seconds: float = TIMEOUT_SECONDS) -> tuple[Tensor, ...]:
     """Return the inputs in the model's metadata, or raise a ClientError."""
+    return read_metadata(model, seconds)[0]
+
+
+def read_metadata(model: ServedModel, seconds: float = TIMEOUT_SECONDS) -> tuple[tuple[Tensor, ...], str | None]:
+    """Return the inputs in the model's metadata, and the kind of its adapter if it has one, or raise a ClientError."""
     answer = exchange(model.address, "GET", model.path, None, seconds)
     if answer.status == 404 and model.name not in (known := list_models(model.address, seconds)):
         raise UnknownModel(model.address.url, model.name, known)
-    described = answer.json_object().get("inputs")
+    metadata = answer.json_object()
+    described, adapter = metadata.get("inputs"), metadata.get("adapter")
+    kind = str(adapter.get("kind")) if isinstance(adapter, dict) else None
     if not described or not isinstance(described, list):
         raise UnexpectedAnswer(answer.url, "the metadata names no inputs")
     try:
-        return tuple(read(Tensor, one, f"inputs[{index}]", closed=False) for index, one in enumerate(described))
+        inputs = tuple(read(Tensor, one, f"inputs[{index}]", closed=False) for index, one in enumerate(described))
     except InvalidContract as error:
         raise UnexpectedAnswer(answer.url, f"{error.field}: {error.problem}") from None
+    return inputs, kind
 
 
 def encode(arrays: Mapping[str, Array], inputs: Sequence[Tensor], source: str, binary: bool = False) -> Payload:

@@ -17,7 +17,7 @@ from snooze.service.logs import Log
 from snooze.service.messages import Handler, Request, Response, Route
 from snooze.service.metrics import Metrics
 from snooze.service.process.cpu import allowed
-from snooze.service.process.locate import locate
+from snooze.service.process.locate import locate, locate_aliases
 from snooze.service.protocols import plain, v1, v2
 from snooze.service.responses import JSON, RETRY_AFTER, error_response
 from snooze.service.runtime.model import Model
@@ -27,6 +27,7 @@ from snooze.service.settings import Settings
 from snooze.service.state import ServerState
 
 if TYPE_CHECKING:
+    from snooze.service.aliases.reading import Alias
     from snooze.service.runtime.reload import Reloader
 
 Scope = MutableMapping[str, Any]
@@ -40,10 +41,17 @@ ROUTES: Final = (
     Route("GET", "/readyz", "ready"),
     Route("GET", "/metrics", "metrics"),
     Route("GET", "/openapi.json", "openapi"),
+    Route("GET", "/docs", "docs"),
+    Route("GET", "/static/{file}", "static"),
+    Route("GET", "/models/{model}/report", "report"),
+    Route("GET", "/models/{model}/versions/{version}/report", "report"),
+    Route("GET", "/models/{model}/example", "example"),
+    Route("GET", "/models/{model}/versions/{version}/example", "example"),
     *v2.ROUTES,
     *v1.ROUTES,
     *plain.ROUTES,
 )
+PAGES: Final = ("docs", "static", "example")  # the handlers of pages for people, besides those at `/`
 CODECS: Final = (v2, v1, plain)
 
 
@@ -58,12 +66,14 @@ class Application:
         self.repository = repository
         self.settings = settings
         self.state = state
-        self._routes = [route for route in ROUTES if settings.allow_load or route.handler not in ("load", "unload")]
+        off = (() if settings.allow_load else ("load", "unload")) + (() if settings.pages else PAGES)
+        self._routes = [route for route in ROUTES if route.handler not in off]
         self._pages: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         self._reloader: Reloader | None = None
         self._hot: dict[str, Endpoint | Handler] = {}
         self._endpoints: dict[Model, list[Endpoint]] = {}  # by protocol, as CODECS
         self._ready_if = settings.ready
+        self.aliases = self.read_aliases(repository)
         self._serve()
 
     @property
@@ -80,15 +90,25 @@ class Application:
         """Whether there is a thread that may load a model at this moment."""
         return self._reloader is not None
 
-    def replace(self, repository: Repository) -> None:
+    def read_aliases(self, repository: Repository) -> "tuple[Alias, ...]":
+        """Return the aliases on disk. Raises InvalidAliases, also if one does not fit the models of `repository`."""
+        files = locate_aliases(self.settings)
+        if not files:
+            return ()
+        from snooze.service.aliases.serving import load
+
+        return load(files, ROUTES, repository)
+
+    def replace(self, repository: Repository, aliases: "tuple[Alias, ...] | None" = None) -> None:
         """
-        Serve other models from now on. A model that was served before keeps its endpoints.
+        Serve other models from now on, and other aliases if given. A model that was served before keeps its endpoints.
 
         The server stays ready as long as any model can answer: a bundle that is refused changes nothing.
         """
         for entry in self.repository.entries:
             self.state.metrics.ready.value(entry.name, str(entry.version)).value = 0
         self.repository = repository
+        self.aliases = self.aliases if aliases is None else aliases
         self._ready_if = "any"
         self._serve()
         self.state.fit_budget()
@@ -185,6 +205,10 @@ class Application:
                 endpoints[entry.model] = of_entry
             for codec, endpoint in zip(CODECS, of_entry, strict=True):
                 self._add(hot, entry, codec.ROUTES, endpoint)
+        if self.aliases:
+            from snooze.service.aliases.serving import create_endpoints
+
+            hot |= create_endpoints(self.aliases, self.repository, endpoints, self.state)
         # The table is replaced as a whole, so that no request finds a part of it.
         self._hot, self._endpoints = hot, endpoints
         self.refresh()

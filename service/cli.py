@@ -16,6 +16,7 @@ OPTIONS = (
     ("--host", "host", "ADDRESS", "address to listen on (default: 127.0.0.1; 0.0.0.0 for every address)"),
     ("--port", "port", "N", "port to listen on (default: $PORT or 8080; 0 takes a free one)"),
     ("--idle", "idle", "TIME", "scale to zero: end the server after so long without a request, such as 60s or 5min"),
+    ("--aliases", "aliases", "FILE", "further paths of models (default: aliases.json in the folders that are served)"),
     ("--ready", "ready", "WHICH", "all: start only if every bundle can be served (default); any: if one can"),
     ("--memory", "memory", "SIZE", "memory of all requests (default: what the container's limit leaves)"),
     ("--max-body", "max_body", "SIZE", "largest body of a request (default: what the memory allows, at most 64MiB)"),
@@ -28,6 +29,8 @@ OPTIONS = (
     ("--grace", "grace", "TIME", "longest wait for running requests after a signal to stop (default: 30s)"),
     ("--watch", "watch", None, "load new versions when they appear, and unload what was removed, as SIGHUP does once"),
     ("--allow-load", "allow_load", None, "let clients load and unload models (POST /v2/repository/models/NAME/load)"),
+    ("--pages", "pages", "WHICH", "on: pages for people at / and /docs (default); or off"),
+    ("--report", "report", None, "let clients read the report of a model; it tells of the data and the command line"),
     ("--threads", "threads", "N", "most threads of one run (default: those of the bundle, within the CPU limit)"),
     ("--log", "log", "FORMAT", "lines on stderr: text (default), json or off"),
 )
@@ -109,18 +112,29 @@ def _hold_socket(settings: "Settings") -> "NoReturn":
     import os
     import signal
     import sys
+    from pathlib import Path
 
     from snooze.bundle.store import read
     from snooze.service.process import idle
     from snooze.service.process.listener import format_url, listen
-    from snooze.service.process.locate import locate
+    from snooze.service.process.locate import locate, locate_aliases
 
-    for found in locate(settings.models):
+    located = locate(settings.models)
+    for found in located:
         read(found.folder)  # a start that cannot succeed must fail now, not with the first request
+    if files := locate_aliases(settings):
+        from snooze.service.aliases.serving import load
+        from snooze.service.app import ROUTES
+        from snooze.service.runtime.repository import Entry, Repository
+
+        load(files, ROUTES, Repository(Entry(one.name, one.version, None) for one in located))
     listener = listen(settings.host, settings.port)
     os.dup2(listener.fileno(), idle.LISTENER)
     os.set_inheritable(idle.LISTENER, True)  # dup2 does not do so where both are the same
-    absolute = settings._replace(models=tuple(path.resolve() for path in settings.models))
+    absolute = settings._replace(
+        models=tuple(path.resolve() for path in settings.models),
+        aliases=settings.aliases and str(Path(settings.aliases).absolute()),
+    )
     environ = {**os.environ, **absolute.to_environ()}
     python = sys.executable
     # -P: nothing is imported from the user's folder.

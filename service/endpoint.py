@@ -23,12 +23,10 @@ from snooze.service.errors import (
     Overloaded,
     RequestError,
 )
-from snooze.service.messages import Call, Headers, Pending, Request, Response, Route
+from snooze.service.messages import Call, Headers, Pending, Request, Response
 from snooze.service.metrics import Histogram, Value
 from snooze.service.protocols.tensors import Array, Signature
-from snooze.service.protocols.v2 import PROTOCOL as V2
-from snooze.service.protocols.v2 import json_size
-from snooze.service.requests import decompress, memory_needed, read_timeout
+from snooze.service.requests import decompress, read_timeout
 from snooze.service.responses import INTERNAL, JSON, REASONS, compress, error_response
 from snooze.service.runtime.repository import Entry
 from snooze.service.runtime.scheduler import Scheduler
@@ -41,13 +39,19 @@ TEXT_BYTES: Final = 72  # what a short string takes as an object, and its place 
 
 
 class Codec(Protocol):
-    """A protocol of predictions: the modules `protocols.v2`, `protocols.v1` and `protocols.plain`."""
+    """A protocol of predictions: the modules `protocols.v2`, `protocols.v1` and `protocols.plain`, or an alias."""
 
     PROTOCOL: str
-    ROUTES: tuple[Route, ...]
 
     def decode(self, signature: Signature, headers: Mapping[bytes, bytes], body: bytes, query: bytes = b"") -> Call:
         """Return what a request asks for; raises InvalidRequest, InvalidTensor or InvalidRow."""
+
+    def estimate_memory(self, signature: Signature, headers: Mapping[bytes, bytes], body: bytes, enough: int) -> int:
+        """
+        Return the most bytes that `decode` allocates at its peak, beside the body itself.
+
+        If a bound that takes no time is at most `enough` bytes, it may be returned. May raise as `decode` does.
+        """
 
     def encode(self, signature: Signature, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:
         """Return the body of a response and the headers that describe it; raises NotInJson."""
@@ -57,15 +61,16 @@ class Endpoint:
     """Answers the predictions of one model by one protocol."""
 
     def __init__(self, state: ServerState, entry: Entry, codec: Codec, scheduler: Scheduler | None) -> None:
-        """Without a `scheduler` the model could not be loaded, and every request is refused with the entry's error."""
+        """Without a `scheduler` the model cannot answer, and every request is refused with the entry's error."""
         self._state = state
         self._name = entry.name
         self._signature = None if entry.model is None else entry.model.signature()
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._error = str(entry.error)
         self._protocol = codec.PROTOCOL
         self._decode = codec.decode
         self._encode = codec.encode
+        self._estimate_memory = codec.estimate_memory
         self._max_body = state.max_body
         self._budget = state.budget
         self._seconds = state.settings.timeout or inf
@@ -84,7 +89,7 @@ class Endpoint:
         error: RequestError
         if method != "POST":
             error = MethodNotAllowed(method, ("POST",))
-        elif self._scheduler is None:
+        elif self.scheduler is None:
             error = ModelNotReady(self._name, self._error)
         elif int(headers.get(b"content-length", 0)) > self._max_body:
             error = BodyTooLarge(self._max_body)
@@ -115,8 +120,8 @@ class Endpoint:
             return self._fail(error, headers, request.arrived, request_id)
 
     def _submit(self, request: Request, request_id: bytes, call: Call, body: bytes) -> Response | Pending:
-        assert self._scheduler is not None
-        arrays = self._scheduler.submit(call, request.began, call.timeout or self._seconds)
+        assert self.scheduler is not None
+        arrays = self.scheduler.submit(call, request.began, call.timeout or self._seconds)
         if type(arrays) is list:
             return self._respond(request, request_id, call, arrays)
         # What waits is the call; the body is kept only as far as its arrays are parts of it.
@@ -131,6 +136,8 @@ class Endpoint:
         assert call.raw is not None
         estimate = adapter.estimate(call.raw)
         needed = len(body) + estimate.memory
+        free = 0 if estimate.is_long else self._budget.limit - self._budget.used - needed
+        needed += self._estimate_memory(self._signature, request.headers, body, free)  # the raw rows are still there
         self._claim(needed)
         if estimate.is_long:
             return Pending(self._adapt_in_thread(adapter, request._replace(body=b""), request_id, call), needed)
@@ -171,11 +178,9 @@ class Endpoint:
             Overloaded: it does not fit now.
         """
         assert self._signature is not None
-        texts = any(spec.kind == "O" for spec in (self._signature.inputs | self._signature.outputs).values())
         free = self._budget.limit - self._budget.used
-        size = json_size(headers, len(body)) if self._protocol == V2 else len(body)
-        needed = len(body) + memory_needed(body, size, texts, free)
-        if texts:
+        needed = len(body) + self._estimate_memory(self._signature, headers, body, free)
+        if self._signature.texts:
             needed *= 2  # while an answer of texts is written, those of the request are still there
         self._claim(needed)
 

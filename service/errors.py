@@ -4,6 +4,7 @@ Errors between a bundle, a request and its response. `responses.py` says which H
 * ServiceError
   - InvalidSetting           a setting has an invalid value; the server does not start
   - NothingToServe           there is no bundle at the given paths, or one twice
+  - InvalidAliases           the file of aliases cannot be read, or one does not fit its model
   - CannotListen             the address is in use or not available
   - UnusableModel            ONNX Runtime cannot load or run the model of an intact bundle
   - GoldenMismatch           a model does not give its golden outputs on this CPU
@@ -14,10 +15,12 @@ Errors between a bundle, a request and its response. `responses.py` says which H
     - InvalidTensor          one of its tensors does not fit the model's signature
     - UnknownPath            there is no such path
     - UnknownModel           there is no such model or version
+    - NotServed              the report of a model, or an example for it, is not there
     - UnsupportedVerb        a model does not do this
     - MethodNotAllowed       the path needs another method
     - BodyTooLarge           the body exceeds the limit
     - UnsupportedEncoding    the compression of the body is not supported
+    - UnsupportedMedia       the model does not take bodies of this media type or character set
     - NotInJson              the response contains NaN or Infinity, but JSON was requested
     - HeadTooLarge           the head has too many bytes or headers
     - RequestTimeout         the rest of the request did not come in time
@@ -59,6 +62,16 @@ class NothingToServe(ServiceError):
     def __init__(self, problem: str) -> None:
         super().__init__(f"nothing to serve: {problem}")
         self.problem = problem
+
+
+class InvalidAliases(ServiceError):
+    """The file of aliases cannot be read, or the alias with this path is wrong."""
+
+    def __init__(self, file: Path, problem: str, alias: str | None = None) -> None:
+        super().__init__(f"{file}: {problem}" if alias is None else f"{file}: alias {alias!r}: {problem}")
+        self.file = file
+        self.problem = problem
+        self.alias = alias
 
 
 class CannotListen(ServiceError):
@@ -149,6 +162,15 @@ class UnknownModel(RequestError):
         self.wanted = wanted
 
 
+class NotServed(RequestError):
+    """Something that other models may have, such as a report, is not there."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(f"{what} is not served: {problem}")
+        self.what = what
+        self.problem = problem
+
+
 class UnsupportedVerb(RequestError):
     """A model does not do this."""
 
@@ -200,6 +222,18 @@ class UnsupportedEncoding(RequestError):
     def __init__(self, encoding: str) -> None:
         super().__init__(f"Content-Encoding {encoding[:MAX_SHOWN]!r} is not supported; use gzip, deflate or none")
         self.encoding = encoding
+
+
+class UnsupportedMedia(RequestError):
+    """The model does not take bodies of this media type or character set, but those of the types `taken`."""
+
+    def __init__(self, media: str, model: str, taken: Sequence[str]) -> None:
+        super().__init__(
+            f"Content-Type {media[:MAX_SHOWN]!r} is not supported by model '{model}'; "
+            f"use {' or '.join(taken)}, and UTF-8 for text"
+        )
+        self.media = media
+        self.taken = tuple(taken)
 
 
 class NotInJson(RequestError):

@@ -1,7 +1,8 @@
 """Predictions of a bundle in this process, without a server: `snooze predict PATH`."""
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from snooze.bundle.errors import InvalidOption, MissingExtra
 from snooze.bundle.rows.fitting import fit
@@ -9,10 +10,22 @@ from snooze.bundle.rows.reading import Rows
 from snooze.bundle.store import latest
 from snooze.service.process.cpu import allowed
 
+if TYPE_CHECKING:
+    from snooze.service.messages import Call
+    from snooze.service.protocols.tensors import Signature
+
 MAX_VERSION_DIGITS = 16
 
+Request: TypeAlias = tuple[bytes, Mapping[str, str]]  # body and headers
 
-def ask(path: str, model: str | None, version: str | None, rows: Rows) -> dict[str, Any]:
+
+def ask(
+    path: str,
+    model: str | None,
+    version: str | None,
+    read_rows: Callable[[], Rows],
+    write_raw: Callable[[str], Iterable[Request] | None] = lambda kind: None,
+) -> dict[str, Any]:
     """
     Return the answer of the plain protocol for `rows`.
 
@@ -20,11 +33,13 @@ def ask(path: str, model: str | None, version: str | None, rows: Rows) -> dict[s
         path: a bundle, the folder of a model, or a repository.
         model: the model's name, where `path` is a repository.
         version: the version's number; the highest by default.
-        rows: from `bundle.rows.reading`.
+        read_rows: returns rows from `bundle.rows.reading`.
+        write_raw: returns requests of the plain protocol for an adapter of a kind, body and headers of each; None if
+            the rows are the model's own inputs.
 
     Raises:
         BundleError, ServiceError: the bundle cannot be served.
-        InvalidData: the rows do not fit the model.
+        InvalidData, InvalidRow: the rows do not fit the model.
         InvalidOption: `version` is not a version number.
         MissingExtra: a package of `snooze[service]` is not installed.
     """
@@ -46,7 +61,25 @@ def ask(path: str, model: str | None, version: str | None, rows: Rows) -> dict[s
     samples = loaded.samples()
     loaded.load_adapter(samples)
     loaded.prove(samples)  # as a server does; it also finds out whether scores are probabilities
-    call = Call(fit(rows, found.bundle.inputs, "the rows"), loaded.output_names)
-    body, _ = plain.encode(loaded.signature(), call, loaded.run(call.outputs, call.feeds), b"")
-    answer: dict[str, Any] = orjson.loads(body)
-    return answer
+    signature = loaded.signature()
+    raw = None if signature.adapter is None else write_raw(signature.adapter.kind)
+    if raw is None:
+        calls = iter([Call(fit(read_rows(), found.bundle.inputs, "the rows"), loaded.output_names)])
+    else:
+        calls = (_decode(signature, *request) for request in raw)
+    answers: list[dict[str, Any]] = []
+    for call in calls:
+        body, _ = plain.encode(signature, call, loaded.run(call.outputs, call.feeds), b"")
+        answers.append(orjson.loads(body))
+    return answers[0] | {"predictions": [one for answer in answers for one in answer["predictions"]]}
+
+
+def _decode(signature: "Signature", body: bytes, headers: Mapping[str, str]) -> "Call":
+    """Return the call of a request, with the inputs that the adapter makes."""
+    from snooze.service.protocols import plain
+
+    call = plain.decode(signature, {name.lower().encode(): value.encode() for name, value in headers.items()}, body)
+    if call.raw is not None:
+        assert signature.adapter is not None
+        call.feeds = signature.adapter.apply(call.raw)
+    return call

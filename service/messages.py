@@ -1,6 +1,6 @@
 """A request and its response as the endpoints see them, independent of the transport."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -59,10 +59,12 @@ class Call:
     `binary` says for each output whether it is returned as raw bytes; None means that none is. `timeout` is in
     seconds: 0 means that the client sets no limit, None that it did not say. `classes` says for each output as how many
     classes it is returned, 0 for the output itself; None means that all are returned themselves. `columns` says that
-    V1 returns the outputs whole, not row by row. `raw` are the raw rows of which an adapter has yet to make `feeds`.
+    V1 returns the outputs whole, not row by row. `raw` are the raw rows of which an adapter has yet to make `feeds`;
+    of CSV the fields of each column, by its name. `top` is how many classes the plain protocol returns for each row, 0
+    for all.
     """
 
-    __slots__ = ("binary", "classes", "columns", "feeds", "id", "outputs", "raw", "timeout")
+    __slots__ = ("binary", "classes", "columns", "feeds", "id", "outputs", "raw", "timeout", "top")
 
     def __init__(
         self,
@@ -73,7 +75,8 @@ class Call:
         timeout: float | None = None,
         classes: list[int] | None = None,
         columns: bool = False,
-        raw: Sequence[Any] | None = None,
+        raw: Any = None,
+        top: int = 0,
     ) -> None:
         self.feeds = feeds
         self.outputs = outputs
@@ -83,3 +86,4 @@ class Call:
         self.classes = classes
         self.columns = columns
         self.raw = raw
+        self.top = top

@@ -13,6 +13,7 @@ from snooze.service.errors import BodyTooLarge, InvalidRequest, UnsupportedEncod
 
 NOT_JSON: Final = re.compile(rb"NaN|Infinity|nan|inf")
 MAX_TIMEOUT: Final = 86_400.0
+MAX_DIGITS: Final = 9  # of a number of classes
 # A list takes 64 bytes and an object 192, however short their JSON is; `[[[` would take 44 times its size to parse.
 # With at most 22 bytes of lists and objects per byte of JSON, a request stays below `MEMORY_FACTOR`.
 LIST_BYTES: Final = 64
@@ -151,3 +152,21 @@ def read_timeout(headers: Mapping[bytes, bytes]) -> float:
         value = header[:40].decode("latin-1")
         raise InvalidRequest(f"X-Request-Timeout: expected seconds from 0 (no limit) to {MAX_TIMEOUT:g}, got {value!r}")
     return seconds
+
+
+def read_top(query: bytes) -> int:
+    """
+    Return the parameter `top` of a query, 0 where it is missing. Other parameters are ignored.
+
+    Raises:
+        InvalidRequest: it is not a positive integer.
+    """
+    top = 0
+    for parameter in query.split(b"&"):
+        name, _, value = parameter.partition(b"=")
+        if name == b"top":
+            if not value.isdigit() or len(value) > MAX_DIGITS or not int(value):
+                problem = f"expected a positive integer, got {value[:40].decode('latin-1')!r}"
+                raise InvalidRequest(f"query parameter 'top': {problem}")
+            top = int(value)
+    return top

@@ -15,6 +15,7 @@ from snooze.service.errors import (
     MethodNotAllowed,
     ModelNotReady,
     NotInJson,
+    NotServed,
     Overloaded,
     RequestError,
     RequestTimeout,
@@ -23,6 +24,7 @@ from snooze.service.errors import (
     UnknownModel,
     UnknownPath,
     UnsupportedEncoding,
+    UnsupportedMedia,
     UnsupportedVerb,
 )
 from snooze.service.messages import Headers, Response
@@ -32,11 +34,13 @@ STATUS: Final[dict[type[RequestError], int]] = {
     InvalidTensor: 400,
     UnknownPath: 404,
     UnknownModel: 404,
+    NotServed: 404,
     MethodNotAllowed: 405,
     NotInJson: 406,
     RequestTimeout: 408,
     BodyTooLarge: 413,
     UnsupportedEncoding: 415,
+    UnsupportedMedia: 415,
     Overloaded: 429,
     HeadTooLarge: 431,
     RunFailed: 500,
@@ -54,6 +58,7 @@ REASONS: Final[dict[type[RequestError], str]] = {
 }
 INTERNAL: Final = b'{"error":"internal error; the server\'s log has the details"}'
 JSON: Final = (b"content-type", b"application/json")
+VARY: Final = (b"vary", b"accept")  # what is a page in a browser is JSON for a program
 RETRY_AFTER: Final = (b"retry-after", b"1")
 # Below this size, compressing takes longer than the bytes it saves take on a network.
 MIN_COMPRESSED: Final = 16 * 2**10

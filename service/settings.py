@@ -43,6 +43,7 @@ class Settings(NamedTuple):
     models: tuple[Path, ...] = _setting(
         (Path("/models"),), "SNOOZE_MODELS", "repositories, models or bundles to serve, separated by ':'"
     )
+    aliases: str = _setting("", "SNOOZE_ALIASES", "file of aliases, instead of the aliases.json of the repositories")
     ready: Literal["all", "any"] = _setting(
         "all", "SNOOZE_READY", "start only if 'all' bundles can be served, or if 'any' one can"
     )
@@ -77,6 +78,10 @@ class Settings(NamedTuple):
     watch: bool = _setting(False, "SNOOZE_WATCH", "'on': load new versions when they appear on disk, or 'off'")
     allow_load: bool = _setting(
         False, "SNOOZE_ALLOW_LOAD", "'on': clients may load and unload models over HTTP, or 'off'"
+    )
+    pages: bool = _setting(True, "SNOOZE_PAGES", "'on': pages for people at / and /docs, or 'off'")
+    report: bool = _setting(
+        False, "SNOOZE_REPORT", "'on': clients may read the report of a model, which tells of its data, or 'off'"
     )
     threads: int = _setting(0, "SNOOZE_THREADS", "most threads of one run; 0 is the container's CPU limit")
     log: Literal["text", "json", "off"] = _setting(
@@ -128,6 +133,8 @@ def _parse(name: str, text: str) -> Any:
     match name:
         case "models":
             return tuple(Path(part) for part in text.split(os.pathsep) if part)
+        case "aliases":
+            return text
         case "memory" | "max_body" if text != "0":
             from snooze.bundle.units import parse_size  # here, because most cold starts set no such variable
 
@@ -136,7 +143,7 @@ def _parse(name: str, text: str) -> Any:
             from snooze.bundle.units import parse_duration
 
             return parse_duration(text)
-        case "watch" | "allow_load":
+        case "watch" | "allow_load" | "pages" | "report":
             if text.lower() not in SWITCHES:
                 raise ValueError("expected one of: on, off")
             return SWITCHES[text.lower()]

@@ -19,7 +19,7 @@ HEAVY = {"numpy", "onnxruntime", "onnx", "tensorflow", "sklearn", "locust", "yam
 
 @pytest.fixture(autouse=True)
 def _restore_handlers() -> Iterator[None]:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -87,6 +87,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], culprit: str, capsys: 
     [
         ["inspect", "PATH"],
         ["convert", "PATH", "--name", "a", "--target", "out"],
+        ["try", "PATH", "--port", "0"],
         ["predict", "PATH", "--row", "1"],
         ["size", "PATH", "--rps", "1"],
         ["deploy", "PATH", "--image", "example.com/a:1"],
@@ -98,7 +99,7 @@ def test_a_path_that_does_not_exist_is_one_line(
 ) -> None:
     path = str(tmp_path / "missing")
     assert main([path if word == "PATH" else word for word in arguments]) == 2
-    assert re.fullmatch(rf"snooze: .*{path}.*\n", capsys.readouterr().err)
+    assert re.fullmatch(rf"(snooze: without --data.*\n)?snooze: .*{path}.*\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,11 @@ PARTS: Final = (
     b"-",
 )  # fmt: skip
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+MEDIA: Final = (
+    "text/csv", "text/csv", "text/csv; charset=latin-1", "text/plain", "image/png", "image/jpeg", "multipart/form-data",
+    "multipart/form-data; boundary=cut", "multipart/form-data; boundary=cut", "multipart/form-data; boundary=cu",
+)  # fmt: skip
+PART: Final = b'--cut\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n%s\r\n'
 KNATIVE: Final = (
     ("User-Agent", "curl/8.5.0"), ("Accept", "*/*"), ("Forwarded", "for=10.244.0.9;proto=http"),
     ("K-Proxy-Request", "activator"), ("X-Forwarded-For", "10.244.0.9, 10.244.0.20"), ("X-Forwarded-Proto", "http"),
@@ -158,7 +163,8 @@ class Generator:
         headers = self._headers()
         if draw.random() < 0.3:
             document = draw.choice(self._plain)
-            path = draw.choice(("/predict", f"/models/{self._model}/predict"))
+            path = draw.choice(("/predict", f"/models/{self._model}/predict", "/predict?top=1"))
+            headers = [header for header in headers if header[0] != "Content-Type"]  # which says how to read the body
             return self._case("valid plain", path, json.dumps(document).encode(), headers, valid=True)
         base = draw.choice(self._binary if draw.random() < 0.4 else self._json)
         request_id = f"r{self._number}"
@@ -174,6 +180,8 @@ class Generator:
         if chance < 0.12:
             return self._other_path()
         headers = self._headers()
+        if chance < 0.2:
+            return self._other_form()
         if chance < 0.35:
             document = _copy(draw.choice(self._plain))
             self._mutate(document)
@@ -228,6 +236,19 @@ class Generator:
         method = draw.choice(("GET", "GET", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
         body = draw.choice((b"", b"", b"{}", b"[]", b'{"ready":true}'))
         return self._case("other paths", path, body, self._headers(), method=method)
+
+    def _other_form(self) -> Case:
+        """Return a request with CSV, a picture or a form, mostly with a fault."""
+        draw = self._random
+        rows = [row if isinstance(row, list) else [row] for row in draw.choice(self._plain)["rows"]]
+        text = "\r\n".join(",".join(map(str, row)) for row in rows).encode()
+        files = [
+            draw.choice((text, b"\x89PNG\r\n\x1a\n" + draw.randbytes(64), b"x")) for _ in range(draw.randint(1, 3))
+        ]
+        body = b"".join(PART % file for file in files) + b"--cut--\r\n" if draw.random() < 0.5 else files[0]
+        headers = [("Content-Type", draw.choice(MEDIA))]
+        path = draw.choice(("/predict", f"/models/{self._model}/predict", "/predict?top=0", "/predict?top=2&top=%31"))
+        return self._case("other forms", path, self._spoil_tail(body), headers)
 
     def _path(self) -> str:
         version = f"/versions/{self._version}" if self._random.random() < 0.2 else ""

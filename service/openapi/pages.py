@@ -9,8 +9,8 @@ class Page(NamedTuple):
     """
     One handler: its answer as JSON, the statuses of its errors, and the body of its request.
 
-    An answer that is None is text; one that is `NEVER` is always an error. `unlisted` says that the path also takes
-    models that are not loaded.
+    An answer that is None is text, and one that is `NEVER` is always an error. `text` are its media types where it is
+    no JSON, or not for every client. `unlisted` says that the path also takes models that are not loaded.
     """
 
     summary: str
@@ -18,6 +18,7 @@ class Page(NamedTuple):
     errors: tuple[int, ...] = ()
     request: Schema | None = None
     unlisted: bool = False
+    text: tuple[str, ...] = ()
 
 
 NEVER: Final[Schema] = {}
@@ -29,6 +30,10 @@ def _object(**properties: Schema) -> Schema:
 
 DURATION: Final = _object(count=COUNT, ns=COUNT)
 TENSORS: Final = list_of(_object(name=TEXT, datatype=TEXT, shape=list_of({"type": "integer"})))
+MODEL: Final = _object(name=TEXT, versions=list_of(TEXT), platform=TEXT, inputs=TENSORS, outputs=TENSORS)
+MODEL["properties"]["adapter"] = _object(kind=TEXT, inputs=TENSORS) | {
+    "description": "Takes raw rows, if there is one."
+}
 STATISTICS: Final = _object(
     name=TEXT,
     version=TEXT,
@@ -53,15 +58,30 @@ STATUS: Final = _object(
 )
 PARAMETERS: Final[Schema] = {"type": "object", "properties": {"parameters": {"type": ["object", "null"]}}}
 PAGES: Final = {
-    "root": Page("Say that the server is alive, as KServe's client asks", _object(status={"const": "alive"})),
+    "root": Page(
+        "Say that the server is alive, as KServe's client asks; a browser gets a page where people try the models",
+        _object(status={"const": "alive"}),
+        text=("text/html",),
+    ),
+    "static": Page(
+        "Return a style or a script of the pages", None, (404,), text=("text/css", "text/javascript", "image/svg+xml")
+    ),
+    "example": Page(
+        "Return a drawn request for a model; `?seed=N` draws another one",
+        _object(rows={"type": "array"}),
+        (400, 404),
+        text=("image/png",),
+    ),
+    "report": Page("Return the report of a model, if reports are switched on", None, (404,), text=("text/html",)),
     "alive": Page("Say that the process is alive", _object(live={"const": True})),
     "ready": Page("Say whether the server can answer", _object(ready={"const": True}, live={"const": True})),
-    "metrics": Page("Return the metrics in Prometheus' text format", None),
+    "metrics": Page("Return the metrics in Prometheus' text format", None, text=("text/plain",)),
     "openapi": Page("Return this document", _object(openapi=TEXT, info={"type": "object"}, paths={"type": "object"})),
+    "docs": Page("Return this document as a page for people", None, text=("text/html",)),
     "server": Page("Describe the server", _object(name=TEXT, version=TEXT, extensions=list_of(TEXT))),
     "model": Page(
         "Describe the signature of a model",
-        _object(name=TEXT, versions=list_of(TEXT), platform=TEXT, inputs=TENSORS, outputs=TENSORS),
+        MODEL,
         (404,),
     ),
     "model_ready": Page("Say whether a model can answer", _object(name=TEXT, ready={"const": True}), (404,)),

@@ -1,24 +1,55 @@
 """The bodies of the plain protocol as JSON Schema."""
 
+from base64 import b64encode
 from math import prod
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from snooze.service.openapi.schemas import TEXT, Schema, any_of, list_of, object_of
 from snooze.service.openapi.tensors import draw, nested, scalar
+from snooze.service.protocols.forms.media import CSV, MULTIPART, media_types
+from snooze.service.protocols.forms.media import TEXT as TEXT_PLAIN
+from snooze.service.protocols.plain import takes_texts
 from snooze.service.protocols.tensors import Signature, TensorSpec
 
+if TYPE_CHECKING:
+    from snooze.bundle.adapters.table import Column
+
+MAX_PICTURE: Final = 16_384  # bytes of a drawn picture; a larger one would be most of the document
+BINARY: Final[Schema] = {"type": "string", "format": "binary"}
 MAX_LABELS: Final = 100  # listed; a classifier of thousands would be most of the document
 NUMBERS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "number"}}
 
 
 def request(signature: Signature) -> Schema:
-    """Return the schema of a request: rows in an object."""
+    """Return the schema of a request in JSON: rows in an object."""
     specs = list(signature.inputs.values())
-    row = row_of(specs[0], scalar(specs[0]))
-    if len(specs) > 1:
-        row = by_name({spec.name: row_of(spec, scalar(spec)) for spec in specs})
-    rows = rows_of(specs, row) | {"description": "The server also takes the bare list, without an object around it."}
-    return object_of({"rows": rows})
+    own = row_kinds({spec.name: row_of(spec, scalar(spec)) for spec in specs})
+    if signature.adapter is None:
+        rows = rows_of(specs, any_of(*own))
+    else:
+        others = own if signature.adapter.kind != "table" else []
+        rows = list_of(any_of(*raw_rows(signature), *others)) | {"minItems": 1}
+    rows |= {"description": "The server also takes the bare list, without an object around it."}
+    if not takes_texts(signature):
+        return object_of({"rows": rows})
+    either = {"minProperties": 1, "not": {"required": ["rows", "texts"]}}
+    return {"type": "object", "properties": {"rows": rows, "texts": rows}, **either}
+
+
+def other_requests(signature: Signature) -> dict[str, Schema]:
+    """Return the content of requests in other forms than JSON, by media type."""
+    contents: dict[str, Schema] = {}
+    for media in media_types(signature)[1:]:
+        contents[media] = {"schema": BINARY}
+        if media == MULTIPART:
+            files = {} if takes_texts(signature) else list_of(BINARY)  # in a form anything is a text
+            files |= {"description": "One or several, under any name."}
+            contents[media] = {"schema": {"type": "object", "properties": {"file": files}, "minProperties": 1}}
+        elif media in (CSV, TEXT_PLAIN):
+            rows = draw_rows(signature)
+            text = {} if rows is None else {"example": rows[0] if media == TEXT_PLAIN else _write_csv(rows)}
+            contents[media] = {"schema": TEXT} | text
+    return contents
 
 
 def response(signature: Signature) -> Schema:
@@ -40,8 +71,11 @@ def response(signature: Signature) -> Schema:
                 properties["scores"] = NUMBERS
         elif spec.role == "value":
             properties["value"] = _value(spec) if by_row else {}
+            if signature.labels is not None:
+                sometimes["values"] = object_of({name: scalar(spec) for name in signature.labels})
         else:
-            properties[spec.name] = row
+            is_first = spec.role == "embedding" and "embedding" not in properties
+            properties["embedding" if is_first else spec.name] = row
     prediction = object_of(always)
     prediction["properties"] |= sometimes
     model, version = {"const": signature.model}, {"const": signature.version}
@@ -54,15 +88,36 @@ def example(signature: Signature) -> Any:
     return None if rows is None else {"rows": rows}
 
 
-def draw_rows(signature: Signature) -> list[Any] | None:
-    """Return drawn rows, or None if they would be too large, or the model has no rows."""
-    arrays = draw(signature)
+def draw_rows(signature: Signature, raw: bool = True, seed: int = 0) -> list[Any] | None:
+    """Return drawn rows, `raw` if the model has an adapter; None if they would be too large, or there are no rows."""
+    if raw and signature.adapter is not None:
+        drawn = signature.adapter.draw(1)
+        if signature.adapter.kind != "image":
+            return drawn
+        return [{"b64": b64encode(row).decode()} for row in drawn] if sum(map(len, drawn)) <= MAX_PICTURE else None
+    arrays = draw(signature, seed)
     if arrays is None or not all(array.ndim for array in arrays.values()):
         return None
     columns = {name: array.tolist() for name, array in arrays.items()}
     if len(columns) == 1:
         return next(iter(columns.values()))  # type: ignore[no-any-return]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def raw_rows(signature: Signature) -> list[Schema]:
+    """Return the schemas of the raw rows that a model's adapter takes."""
+    adapter: Any = signature.adapter
+    if adapter.kind == "table":
+        values = {column.name: _value_of(column) for column in adapter.columns}
+        required = [column.name for column in adapter.columns if not column.missing and column.default is None]
+        by_column = {"type": "object", "properties": values, "required": required}
+        in_order = list_of(any_of(*values.values()), len(values)) | {"prefixItems": list(values.values())}
+        return [by_column, in_order]
+    base64 = TEXT | {"contentEncoding": "base64"}
+    direct = [base64] if adapter.kind == "image" else [TEXT, list_of(TEXT, 1)]
+    ways = any_of(*direct, by_name({"b64": base64}))
+    name = next(iter(signature.inputs)) if signature.raw is None else signature.raw.name
+    return [ways, by_name({name: ways})]
 
 
 def row_of(spec: TensorSpec, value: Schema) -> Schema:
@@ -81,6 +136,30 @@ def rows_of(specs: list[TensorSpec], row: Schema) -> Schema:
 def by_name(schemas: dict[str, Schema]) -> Schema:
     """Return the schema of an object that holds all of these and nothing else."""
     return object_of(schemas) | {"additionalProperties": False}
+
+
+def row_kinds(schemas: dict[str, Schema]) -> list[Schema]:
+    """Return the schemas of rows that hold all of these: an object, and before it the only one by itself."""
+    return [*schemas.values(), by_name(schemas)] if len(schemas) == 1 else [by_name(schemas)]
+
+
+def _value_of(column: "Column") -> Schema:
+    """Return the schema of the values of a column; the server also takes other texts, if it does not say `closed`."""
+    value: Schema = TEXT if column.type == "text" else {"type": ["number", "boolean"]}
+    if column.closed and column.type == "text" and len(column.categories or ()) <= MAX_LABELS:
+        value = TEXT | {"enum": list(column.categories or ())}
+    return any_of(value, {"type": "null"}) if column.missing or column.default is not None else value
+
+
+def _write_csv(rows: list[Any]) -> str:
+    """Return rows as CSV, with a header if they have names."""
+    import csv  # here, because a start with aliases needs only what is answered
+    from io import StringIO
+
+    text = StringIO(newline="")
+    header = [list(rows[0])] if type(rows[0]) is dict else []
+    csv.writer(text).writerows([*header, *(list(row.values()) if type(row) is dict else row for row in rows)])
+    return text.getvalue()
 
 
 def _label(names: tuple[str, ...] | None, spec: TensorSpec) -> Schema:

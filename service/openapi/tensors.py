@@ -1,6 +1,6 @@
 """Tensors as JSON Schema, and values drawn for examples: by the rules of `protocols/tensors.py`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Final
 
@@ -49,16 +49,21 @@ def sizes(spec: TensorSpec) -> Schema:
     return list_of(COUNT, len(fitting)) | ({"prefixItems": fitting} if fitting else {})
 
 
-def draw(signature: Signature) -> dict[str, Array] | None:
+def draw(signature: Signature, seed: int = 0) -> dict[str, Array] | None:
     """
-    Return an array of drawn values for each input, the same each time: one row, and 4 in other variable dimensions.
+    Return an array of drawn values for each input, the same for a seed: one row, and 4 in other variable dimensions.
 
     None if there are so many values that nobody would read them.
     """
-    generator = np.random.default_rng(0)
+    return draw_tensors(signature.inputs.values(), 1, seed)
+
+
+def draw_tensors(specs: Iterable[TensorSpec], rows: int, seed: int = 0) -> dict[str, Array] | None:
+    """Return an array of drawn values for each tensor by the rules of `draw`, with so many rows."""
+    generator = np.random.default_rng(seed)
     arrays: dict[str, Array] = {}
-    for spec in signature.inputs.values():
-        shape = [size if size != -1 else (DRAWN_SIZE if i else 1) for i, size in enumerate(spec.shape)]
+    for spec in specs:
+        shape = [size if size != -1 else (DRAWN_SIZE if i else rows) for i, size in enumerate(spec.shape)]
         if prod(shape) > MAX_DRAWN:
             return None
         values: Array

@@ -27,7 +27,10 @@ def request(signature: Signature) -> Schema:
     """Return the schema of a request whose tensors are all JSON."""
     output = object_of({"name": {"enum": signature.output_names}})
     output["properties"]["parameters"] = _or_null({"type": "object", "properties": OF_OUTPUT})
-    schema = object_of({"inputs": _each_once([_input(spec) for spec in signature.inputs.values()])})
+    inputs = _each_once([_input(spec) for spec in signature.inputs.values()])
+    if signature.raw is not None:
+        inputs = any_of(inputs, _each_once([_input(signature.raw)]))
+    schema = object_of({"inputs": inputs})
     schema["properties"] |= {
         "id": _or_null(TEXT) | {"maxLength": MAX_ID},
         "outputs": _or_null(list_of(output)) | {"description": "Which, in this order; all if it is empty."},
@@ -45,6 +48,11 @@ def response(signature: Signature) -> Schema:
         outputs.append(object_of({"name": {"enum": numbers}, **texts}) | {"description": "With `classification`."})
     head = {"model_name": {"const": signature.model}, "model_version": {"const": signature.version_text}, "id": TEXT}
     return object_of({**head, "outputs": list_of(any_of(*outputs))})
+
+
+def other_requests(signature: Signature) -> dict[str, Schema]:
+    """Return the content of requests with binary tensors."""
+    return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
 def example(signature: Signature) -> Any:

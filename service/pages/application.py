@@ -4,6 +4,7 @@ Everything but predictions and probes: plain functions of a request, and the Sta
 Imported with the first such request.
 """
 
+import asyncio
 import platform
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -33,12 +34,15 @@ from snooze.service.messages import Request, Response, Route
 from snooze.service.metrics import CONTENT_TYPE
 from snooze.service.protocols.v2 import EXTENSIONS, LOAD_EXTENSIONS
 from snooze.service.requests import check_length, decompress, parse_json
-from snooze.service.responses import INTERNAL, JSON, compress, error_response
+from snooze.service.responses import INTERNAL, JSON, VARY, compress, error_response
+from snooze.service.runtime.model import Model
 from snooze.service.runtime.repository import Entry
 from snooze.service.statistics import collect
 
 if TYPE_CHECKING:
+    from snooze.bundle.adapters.interface import Adapter
     from snooze.service.app import Application
+    from snooze.service.pages.frame import Links
 
 PLATFORM: Final = "onnx_onnxv1"
 Page = Callable[[Request, Mapping[str, str]], Response | Awaitable[Response]]
@@ -58,7 +62,10 @@ def create_pages(routes: Sequence[Route], served: "Application") -> ASGIApp:
             if request.method == "POST" and page != pages.predict:
                 check_length(headers, state.max_body)
                 body = await read_body(await request.receive(), request.receive, state.max_body)
-            answer = page(Request(request.method, request.url.path, headers, body, 0.0, 0.0), request.path_params)
+            query = request.scope["query_string"]
+            answer = page(
+                Request(request.method, request.url.path, headers, body, 0.0, 0.0, query), request.path_params
+            )
             return complete(request, answer if isinstance(answer, Response) else await answer)
 
         return endpoint
@@ -103,10 +110,37 @@ class Pages:
         self._served = served  # its repository changes, and the old one must not be kept in memory
         self._state = served.state
         self._described: tuple[list[object], bytes] | None = None  # of what it is, and the document
+        self._docs: tuple[bytes, tuple[str, str]] | None = None  # the document, and the page of it
 
     def root(self, request: Request, parameters: Mapping[str, str]) -> Response:
-        """Say that the server is alive, as KServe's client asks."""
-        return _json({"status": "alive"})
+        """Return the page for people, or say that the server is alive, as KServe's client asks."""
+        if not self._state.settings.pages:
+            return _json({"status": "alive"})
+        if b"text/html" not in request.headers.get(b"accept", b""):
+            return Response(200, [JSON, VARY], b'{"status":"alive"}')
+        from snooze.service.pages import home
+
+        return home.respond(self._served.repository, request.query, self._links())
+
+    def static(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Return a style or a script of the pages."""
+        from snooze.service.pages import files
+
+        if parameters["file"] not in files.FILES:
+            raise UnknownPath(request.path, list(self._served.repository.versions))
+        return files.respond(parameters["file"], request.headers)
+
+    def report(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Return the report of a model."""
+        from snooze.service.pages import report
+
+        return report.respond(self._find_model(parameters), self._state.settings.report)
+
+    def example(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Return a drawn request for a model."""
+        from snooze.service.pages import examples
+
+        return examples.respond(self._find_model(parameters), request.query)
 
     def server(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Describe the server."""
@@ -146,6 +180,7 @@ class Pages:
                 "platform": PLATFORM,
                 "inputs": [_described(tensor) for tensor in bundle.inputs],
                 "outputs": [_described(tensor) for tensor in bundle.outputs],
+                **_described_adapter(entry.model.adapter),
             }
         )
 
@@ -195,18 +230,37 @@ class Pages:
 
     def openapi(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Return the OpenAPI document of the models that are loaded now."""
-        entries = self._served.repository.entries
-        loaded: list[object] = [one.model.bundle if one.model else (one.name, one.version) for one in entries]
+        body, headers = compress(self._describe(), request.headers)
+        return Response(200, [JSON, *headers], body)
+
+    async def docs(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """Return the OpenAPI document as a page for people."""
+        from snooze.service.pages import docs
+
+        document = self._describe()
+        if self._docs is None or self._docs[0] is not document:
+            # In a thread: the page of fifty models takes a tenth of a second.
+            self._docs = document, await asyncio.to_thread(docs.render, orjson.loads(document))
+        return docs.respond(self._docs[1], request.headers, self._links())
+
+    def _links(self) -> "Links":
+        from snooze.service.pages.frame import Links
+
+        return Links("docs" in {route.handler for route in self._routes}, self._state.settings.report)
+
+    def _describe(self) -> bytes:
+        served = self._served
+        loaded: list[object] = [
+            one.model.bundle if one.model else (one.name, one.version) for one in served.repository.entries
+        ]
+        loaded.append(served.aliases)
         if self._described is None or self._described[0] != loaded:
             from snooze.service.openapi.document import describe
 
             protocols = {codec.PROTOCOL: codec.ROUTES for codec in CODECS}
-            self._described = (
-                loaded,
-                orjson.dumps(describe(self._routes, protocols, self._served.repository, _version())),
-            )
-        body, headers = compress(self._described[1], request.headers)
-        return Response(200, [JSON, *headers], body)
+            document = describe(self._routes, protocols, served.repository, _version(), served.aliases)
+            self._described = loaded, orjson.dumps(document)
+        return self._described[1]
 
     def _parse_body(self, request: Request) -> Any:
         body = request.body
@@ -223,6 +277,12 @@ class Pages:
             if name not in known:
                 raise InvalidRequest(f"parameter '{name}' is not supported: a model is served as its bundle says")
 
+    def _find_model(self, parameters: Mapping[str, str]) -> Model:
+        entry = self._find(parameters)
+        if entry.model is None:
+            raise ModelNotReady(entry.name, str(entry.error))
+        return entry.model
+
     def _find(self, parameters: Mapping[str, str]) -> Entry:
         name, number = parameters["model"], parameters.get("version")
         versions = self._served.repository.versions.get(name)
@@ -238,6 +298,14 @@ class Pages:
 
 def _json(value: Any) -> Response:
     return Response(200, [JSON], orjson.dumps(value))
+
+
+def _described_adapter(adapter: "Adapter | None") -> dict[str, Any]:
+    """Return an adapter as metadata lists it: a request may have its input, if it has one, instead of the model's."""
+    if adapter is None:
+        return {}
+    inputs = [] if adapter.input is None else [_described(adapter.input)]
+    return {"adapter": {"kind": adapter.kind, "inputs": inputs}}
 
 
 def _described(tensor: Tensor) -> dict[str, Any]:

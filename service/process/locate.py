@@ -1,10 +1,19 @@
-"""The bundles that a server is to serve. No model is read: the parent that only holds a socket looks, too."""
+"""
+The bundles that a server is to serve, and its files of aliases.
 
+No model is read: the parent that only holds a socket looks, too.
+"""
+
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from snooze.bundle.store import Found, find
 from snooze.service.errors import NothingToServe
+from snooze.service.settings import Settings
+
+ALIASES: Final = "aliases.json"
 
 
 def locate(paths: Sequence[Path]) -> list[Found]:
@@ -25,3 +34,10 @@ def locate(paths: Sequence[Path]) -> list[Found]:
             raise NothingToServe(f"{seen[key]} and {one.folder} are both model '{one.name}' version {one.version}")
         seen[key] = one.folder
     return found
+
+
+def locate_aliases(settings: Settings) -> list[Path]:
+    """Return the files of aliases: the one of the setting, otherwise those in the folders that are served."""
+    if settings.aliases:
+        return [Path(settings.aliases).resolve()]
+    return [path / ALIASES for path in settings.models if os.path.lexists(path / ALIASES)]

@@ -64,7 +64,9 @@ class Signature:
     """
     What the protocols need to know of a model.
 
-    `probabilities`: its scores are in [0, 1] and sum to 1. `adapter` makes its inputs of raw rows, if it has one.
+    `probabilities`: its scores are in [0, 1] and sum to 1. `adapter` makes its inputs of raw rows, if it has one, and
+    `raw` is the input by which V1 and V2 take these, if they do. `is_matrix`: its adapter changes nothing in lists of
+    numbers. `texts`: it takes or returns strings.
     """
 
     def __init__(self, bundle: Bundle, probabilities: bool = False, adapter: "Adapter | None" = None) -> None:
@@ -77,6 +79,10 @@ class Signature:
         self.labels = bundle.labels
         self.probabilities = probabilities
         self.adapter = adapter
+        self.raw = None if adapter is None or adapter.input is None else TensorSpec(adapter.input)
+        self.is_matrix: bool = getattr(adapter, "is_matrix", False)
+        tensors = (self.inputs | self.outputs).values()
+        self.texts = any(spec.kind == "O" for spec in tensors)
 
 
 def count(spec: TensorSpec, shape: object) -> int:

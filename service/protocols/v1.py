@@ -9,6 +9,8 @@ may differ. The answer is `{"outputs": ...}`: the value of the only output, or a
 
 Values are nested as the shape of their tensor; an input of shape [any, 1] takes a flat list. A string may also be
 `{"b64": "..."}`, which is UTF-8 in base64.
+
+A model with an adapter that has an input of its own, such as `image`, takes that instead: see `forms/raw.py`.
 """
 
 from collections.abc import Mapping
@@ -30,7 +32,7 @@ from snooze.service.protocols.tensors import (
     from_json,
     may_hold_booleans,
 )
-from snooze.service.requests import parse_json
+from snooze.service.requests import memory_needed, parse_json
 from snooze.service.responses import JSON
 
 PROTOCOL: Final = "v1"
@@ -64,10 +66,21 @@ def decode(signature: Signature, headers: Mapping[bytes, bytes], body: bytes, qu
             return Call({spec.name: found[1]}, signature.output_names, columns=_is_by_column(found[0]))
     document = parse_json(body, binary_path(signature))
     columns = _is_by_column(document)
+    if signature.raw is not None:
+        from snooze.service.protocols.forms.raw import read_values
+
+        raw = read_values(signature, document, columns)
+        if raw is not None:
+            return Call({}, signature.output_names, columns=columns, raw=raw)
     values = _read_columns(signature, document["inputs"]) if columns else _read_rows(signature, document["instances"])
     booleans = may_hold_booleans(body, body.find(b"["))
     feeds = {name: _tensor(spec, values[name], booleans) for name, spec in signature.inputs.items()}
     return Call(feeds, signature.output_names, columns=columns)
+
+
+def estimate_memory(signature: Signature, headers: Mapping[bytes, bytes], body: bytes, enough: int) -> int:
+    """Return what `requests.memory_needed` returns."""
+    return memory_needed(body, len(body), signature.texts, enough)
 
 
 def encode(signature: Signature, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:

@@ -29,7 +29,7 @@ from snooze.service.protocols.tensors import (
     may_hold_booleans,
     to_bytes,
 )
-from snooze.service.requests import MAX_TIMEOUT, parse_json
+from snooze.service.requests import MAX_TIMEOUT, memory_needed, parse_json
 from snooze.service.responses import JSON
 
 if TYPE_CHECKING:
@@ -115,7 +115,12 @@ def _decode_document(
     document = parse_json(body)
     if type(document) is not dict:
         raise InvalidRequest("expected a JSON object with 'inputs'")
-    call = Call(_decode_inputs(signature, document, body, tail, lists), signature.output_names)
+    feeds = _decode_inputs(signature, document, body, tail, lists)
+    call = Call(feeds, signature.output_names)
+    if signature.raw is not None and signature.raw.name in feeds:
+        from snooze.service.protocols.forms.raw import read_tensor
+
+        call.feeds, call.raw = {}, read_tensor(signature, feeds)
     if document.get("id") is not None:
         call.id = _check_id(document["id"])
     parameters = document.get("parameters")
@@ -143,6 +148,12 @@ def json_size(headers: Mapping[bytes, bytes], size: int) -> int:
             f"Inference-Header-Content-Length: expected 0 to {size}, the size of the body, got {value!r}"
         )
     return int(header)
+
+
+def estimate_memory(signature: Signature, headers: Mapping[bytes, bytes], body: bytes, enough: int) -> int:
+    """Return what `requests.memory_needed` returns."""
+    texts = signature.texts or signature.raw is not None
+    return memory_needed(body, json_size(headers, len(body)), texts, enough)
 
 
 def encode(signature: Signature, call: Call, arrays: list[Array], request_id: bytes) -> tuple[bytes, Headers]:
@@ -207,12 +218,16 @@ def _describe_outputs(
 
 def _decode_inputs(
     signature: Signature, document: dict[str, Any], body: bytes, tail: memoryview | None, lists: "dict[str, NumberList]"
-) -> dict[str, Array]:
-    """Return the inputs of a request whose JSON is `body`; `tail` are the binary tensors after it."""
+) -> dict[str, Any]:
+    """
+    Return the inputs of a request whose JSON is `body`; `tail` are the binary tensors after it.
+
+    They are arrays; of the adapter's input it may be a list of bytes.
+    """
     inputs = document.get("inputs")
     if type(inputs) is not list:
         raise InvalidRequest("expected 'inputs' to be a list of tensors")
-    feeds: dict[str, Array] = {}
+    feeds: dict[str, Any] = {}
     booleans: bool | None = None
     at = 0
     for tensor in inputs:
@@ -226,10 +241,15 @@ def _decode_inputs(
             size = parameters.get("binary_data_size")
         if size is not None:
             part = _slice_tail(spec, tensor, size, tail, at)
+            at += len(part)
+            if spec is signature.raw:
+                from snooze.service.protocols.forms.raw import split_strings
+
+                feeds[spec.name] = split_strings(spec, number, part)
+                continue
             sent = spec.narrow if spec.narrow is not None and tensor["datatype"] == "FP32" else spec
             # In JSON the digits count, whatever the datatype; raw FP32 has to be widened.
             feeds[spec.name] = from_bytes(sent, shape, number, part).astype(spec.dtype, copy=False)
-            at += len(part)
             continue
         if "data" not in tensor:
             raise InvalidTensor(spec.name, "has neither data nor binary_data_size")
@@ -245,7 +265,8 @@ def _decode_inputs(
         feeds[spec.name] = from_json(spec, shape, number, data, booleans)
     if tail is not None and at != len(tail):
         raise InvalidRequest(f"{len(tail) - at} bytes after the JSON belong to no input")
-    if len(feeds) != len(signature.inputs):
+    is_raw = signature.raw is not None and signature.raw.name in feeds
+    if len(feeds) != len(signature.inputs) and not is_raw:
         missing = next(name for name in signature.inputs if name not in feeds)
         raise InvalidRequest(f"input '{missing}' is missing; the model takes: {', '.join(signature.inputs)}")
     return feeds
@@ -256,6 +277,8 @@ def _find_input(signature: Signature, tensor: Any, feeds: Mapping[str, Array]) -
         raise InvalidRequest("expected each of 'inputs' to be an object")
     name = tensor.get("name")
     spec = signature.inputs.get(name) if type(name) is str else None
+    if spec is None and signature.raw is not None and name == signature.raw.name:
+        spec = signature.raw
     if spec is None:
         raise InvalidRequest(f"unknown input {brief(name)}; the model takes: {', '.join(signature.inputs)}")
     if name in feeds:

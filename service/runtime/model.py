@@ -12,7 +12,7 @@ from snooze.bundle.datatypes import ORT_TYPES
 from snooze.bundle.errors import InvalidData, InvalidRow, MissingExtra
 from snooze.bundle.samples import Sample, matches, read_samples
 from snooze.bundle.session import session_options
-from snooze.bundle.store import verify
+from snooze.bundle.store import served_files, verify
 from snooze.service.errors import GoldenMismatch, InvalidRequest, RunFailed, UnusableModel
 from snooze.service.protocols.tensors import Array, Signature
 
@@ -108,7 +108,10 @@ class Model:
                     golden = sample.inputs[name]
                     if not matches(array, golden, tolerance):
                         raise GoldenMismatch(self.folder, name, _describe_difference(array, golden), "input")
-        except (MissingExtra, InvalidData, InvalidRow, ValueError) as error:
+        except MissingExtra as error:
+            remedy = f"{error}; for an image: --build-arg EXTRAS={error.extra}"
+            raise UnusableModel(self.folder, f"its adapter does not work: {remedy}") from None
+        except (InvalidData, InvalidRow, ValueError) as error:
             raise UnusableModel(self.folder, f"its adapter does not work: {error}") from None
 
     def warm_up(self, samples: Sequence[Sample]) -> None:
@@ -154,7 +157,7 @@ def load(folder: Path, bundle: Bundle, processors: int) -> Model:
     """
     import onnxruntime
 
-    verify(folder, bundle)
+    verify(folder, bundle, served_files(bundle))
     path = folder / bundle.session.file
     threads = max(1, min(bundle.session.intra_op_threads, processors))
     options = session_options(onnxruntime, bundle.session.optimization, threads)

@@ -6,6 +6,7 @@ only then served.
 * A new bundle is hashed, loaded and proved in a thread. If it is refused, the repository index says why, and what was
   served before stays. It is tried again when its files change.
 * A version that is gone from the disk is unloaded, unless what takes its place cannot answer (yet).
+* Aliases are read with every update; if something is wrong with one, those of before stay.
 * A model that a client has unloaded stays unloaded until a client loads it.
 
 Requests that have begun are answered by the model they found; its memory is released with the last of them.
@@ -13,7 +14,7 @@ Requests that have begun are answered by the model they found; its memory is rel
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
@@ -22,12 +23,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from snooze.bundle.errors import BundleError
 from snooze.bundle.evidence import read_profile
 from snooze.bundle.store import Found, find_folders
-from snooze.service.errors import InvalidRequest, NotEnoughMemory, ServiceError, Unloaded
+from snooze.service.errors import InvalidAliases, InvalidRequest, NotEnoughMemory, ServiceError, Unloaded
 from snooze.service.process import memory
-from snooze.service.process.locate import locate
+from snooze.service.process.locate import locate, locate_aliases
 from snooze.service.runtime.repository import Entry, Repository, load, prove
+from snooze.service.settings import Settings
 
 if TYPE_CHECKING:
+    from snooze.service.aliases.reading import Alias
     from snooze.service.app import Application
 
 POLL: Final = 1.0  # seconds between two looks at the disk
@@ -98,7 +101,10 @@ class Reloader:
                 raise InvalidRequest(f"no model '{name}'; POST /v2/repository/index lists the models")
             self._unloaded.add(name)
             self._replace(
-                Entry(name, one.version, None, Unloaded(), one.folder) if one.name == name else one for one in entries
+                Repository(
+                    Entry(name, one.version, None, Unloaded(), one.folder) if one.name == name else one
+                    for one in entries
+                )
             )
 
     async def _follow(self) -> None:
@@ -114,7 +120,7 @@ class Reloader:
 
     async def _poll(self) -> None:
         """Update what has changed, but not since the last look: a bundle that is being copied is left alone."""
-        before, now = self._seen, await self._run(look, self._paths)
+        before, now = self._seen, await self._run(look, self._app.settings)
         self._seen = now
         settled = {folder for folder in now if now[folder] == before.get(folder) != self._tried.get(folder)}
         if settled or self._tried.keys() - now.keys() - before.keys():
@@ -126,7 +132,7 @@ class Reloader:
         self._problem = ""
 
     async def _reload(self) -> None:
-        self._tried = self._seen = await self._run(look, self._paths)
+        self._tried = self._seen = await self._run(look, self._app.settings)
         await self._update()
         entries = self._app.repository.entries
         served = ", ".join(f"{one.name}/{one.version}" for one in entries if one.model)
@@ -155,7 +161,8 @@ class Reloader:
             kept = [one for one in before if (one.name, one.version) not in entries]
             kept = [one for one in kept if _must_stay(one, found, entries.values())]
             others = [one for one in self._app.repository.entries if only not in (None, one.name)]
-            self._replace([*entries.values(), *kept, *others])
+            repository = Repository([*entries.values(), *kept, *others])
+            self._replace(repository, await self._read_aliases(repository))
 
     async def _renew(self, found: Found) -> Entry:
         """Return the entry of a bundle: the present one if it is the same, otherwise it is loaded."""
@@ -178,9 +185,17 @@ class Reloader:
                 log.write("refused", f"refused {name}/{version}: {entry.error}", model=name, version=version)
         return entry
 
-    def _replace(self, entries: Iterable[Entry]) -> None:
+    async def _read_aliases(self, repository: Repository) -> "tuple[Alias, ...] | None":
+        """Return the aliases on disk, or None if something is wrong with one and those of before stay."""
+        try:
+            return await self._run(self._app.read_aliases, repository)
+        except InvalidAliases as error:
+            self._app.state.log.write("refused", f"the aliases stay as they were: {error}")
+            return None
+
+    def _replace(self, repository: Repository, aliases: "tuple[Alias, ...] | None" = None) -> None:
         before = self._app.repository.entries
-        self._app.replace(Repository(entries))
+        self._app.replace(repository, aliases)
         present = {entry.model for entry in self._app.repository.entries}
         for one in before:
             if one.model is not None and one.model not in present:
@@ -202,27 +217,32 @@ class Reloader:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
 
-def look(paths: Sequence[Path]) -> dict[Path, Files]:
+def look(settings: Settings) -> dict[Path, Files]:
     """
-    Return the files in the folder of each bundle, without opening one. Links are followed.
+    Return the files in the folder of each bundle, and each file of aliases, without opening one. Links are followed.
 
     Raises:
         BundleError: a path holds no bundle.
     """
-    return {folder: _look_into(folder) for path in paths for folder in find_folders(path)}
+    aliases = {file: _look_at([file]) for file in locate_aliases(settings)}
+    return {folder: _look_into(folder) for path in settings.models for folder in find_folders(path)} | aliases
 
 
 def _look_into(folder: Path) -> Files:
-    files = []
     try:
-        for entry in os.scandir(folder):
-            try:
-                stat = entry.stat()
-            except FileNotFoundError:  # a link that leads nowhere, or it has just been removed
-                continue
-            files.append((entry.name, stat.st_ino, stat.st_size, stat.st_ctime_ns))
+        return _look_at(os.scandir(folder))
     except OSError:
         return ()  # to open it will say why
+
+
+def _look_at(entries: "Iterable[os.DirEntry[str] | Path]") -> Files:
+    files = []
+    for entry in entries:
+        try:
+            stat = entry.stat()
+        except OSError:  # a link that leads nowhere, or it has just been removed
+            continue
+        files.append((entry.name, stat.st_ino, stat.st_size, stat.st_ctime_ns))
     return tuple(sorted(files))
 
 

@@ -62,6 +62,15 @@ def test_a_table_may_have_a_column_of_labels(serve: Serve, tmp_path: Path) -> No
         ask(parse(*options))
 
 
+def test_an_adapter_gets_what_it_takes(serve: Serve) -> None:
+    inputs = [{"name": "x", "datatype": "BYTES", "shape": [-1]}]
+    metadata = {"inputs": inputs, "adapter": {"kind": "text", "inputs": []}}
+    plain = {"model": "m", "version": 1, "predictions": [{"label": "a"}]}
+    url = serve({"/v2/models/m": metadata, "/models/m/predict": plain})
+
+    assert ask(parse(url, "--model", "m", "--row", "Who, if anyone?")) == plain
+
+
 @pytest.mark.parametrize("rows", [[], ["--row", "1", "--data", "rows.csv"]])
 def test_rows_are_given_once(rows: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -9,7 +9,8 @@ from tests.client.conftest import Serve
 from snooze.bundle.contract import Tensor
 from snooze.client import v2
 from snooze.client.errors import RequestFailed
-from snooze.client.predict import predict
+from snooze.client.exchange import Payload
+from snooze.client.predict import predict, predict_raw
 
 INPUTS = (Tensor("x", "FP32", (-1, 2)),)
 ROWS = {"x": np.array([[1, 2]], np.float32)}
@@ -54,3 +55,13 @@ def test_the_error_of_the_server_is_raised(serve: Serve) -> None:
         predict(v2.find_model(url, "m"), ROWS, INPUTS, "--row")
 
     assert (caught.value.status, caught.value.message) == (400, "too many rows")
+
+
+def test_the_answers_to_several_requests_are_one(serve: Serve) -> None:
+    plain = {"model": "m", "version": 2, "predictions": [{"label": "a"}]}
+    url = serve({"/models/m/predict": plain})
+    request = Payload(b"picture", {"Content-Type": "image/png"})
+
+    answer = predict_raw(v2.find_model(url, "m"), [request, request])
+
+    assert answer == plain | {"predictions": [{"label": "a"}, {"label": "a"}]}

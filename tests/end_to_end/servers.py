@@ -1,7 +1,8 @@
-"""Servers of the real command, each in a process of its own."""
+"""Servers of the real command, each in a process of its own, and where the data are that must not be republished."""
 
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 SNOOZE = [sys.executable, "-m", "snooze.cli"]
 DEADLINE = 60.0
+DATA = Path(os.environ.get("SNOOZE_DATA", Path(__file__).parents[3] / "shared/data"))
 
 
 class Server:

@@ -25,20 +25,12 @@ THIRD_PARTY = {
     "bundle": {"numpy", "PIL", "tokenizers", "pyarrow"},  # all but numpy inside functions, which ruff enforces
     "convert": {"numpy", "onnx", "onnxruntime"} | FRAMEWORKS,
     "service": {
-        "numpy",
-        "onnxruntime",
-        "starlette",
-        "uvicorn",
-        "uvloop",
-        "httptools",
-        "orjson",
-        "simdjson",
-        "python_multipart",
+        "numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "simdjson", "python_multipart",
     },
     "client": {"numpy"},
     "knative": {"numpy", "yaml"},
     "benchmarks": {"numpy", "locust", "gevent", "geventhttpclient", "onnx", "psutil"},
-}
+}  # fmt: skip
 # The servers that we compare with, each in a process of its own.
 PEERS = {"fastapi", "kserve", "mlserver", "onnxruntime", "pydantic", "uvicorn", "uvloop"}
 LATER_STANDARD = {"_sha2"}  # in the standard library from Python 3.12 on

@@ -40,6 +40,7 @@ from snooze.service.process.startup_timer import PHASES
 # The page that documents the options of a command.
 HOMES = {
     "convert": CONVERT,
+    "try": CONVERT,
     "inspect": SETTINGS,
     "serve": SETTINGS,
     "predict": HTTP,
@@ -229,6 +230,6 @@ def test_every_named_file_and_module_exists(name: str) -> None:
 
 
 def test_every_block_of_python_is_run_by_a_test() -> None:
-    """Those of bundle.md by tests/bundle, the others by test_docs_examples.py."""
+    """Those of bundle.md by tests/bundle, of inputs.md by test_texts.py, the others by test_docs_examples.py."""
     with_python = {name: len(python_blocks(text)) for name, text in MARKDOWN.items() if python_blocks(text)}
-    assert with_python == {"docs/bundle.md": 1, "docs/convert.md": 1, "docs/http.md": 2}
+    assert with_python == {"docs/bundle.md": 1, "docs/convert.md": 1, "docs/http.md": 2, "docs/inputs.md": 2}

@@ -51,11 +51,10 @@ def url(models: Path) -> Iterator[str]:
             server.terminate()
 
 
-def ask(url: str, method: str, body: str) -> tuple[Any, set[str]]:
+def ask(url: str, method: str, body: str, media: str = "") -> tuple[Any, set[str]]:
     """Return the answer of a server, also of an error, and the names of its headers."""
-    request = urllib.request.Request(
-        url, body.encode() or None, {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}, method=method
-    )
+    headers = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"} | ({"Content-Type": media} if media else {})
+    request = urllib.request.Request(url, body.encode() or None, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer), {name.lower() for name in answer.headers}
@@ -73,12 +72,16 @@ def is_close(got: Any, shown: Any) -> bool:
     return bool(got == (pytest.approx(shown, rel=1e-3) if isinstance(shown, float) else shown))
 
 
-EXCHANGES = re.findall(r"```http\n(\w+) (\S+)\n+(.*?)```\n\n```json\n(.*?)```", HTTP, re.DOTALL)
+EXCHANGES = re.findall(
+    r"```http\n(\w+) (\S+)\n(?:Content-Type: (\S+)\n)?\n*(.*?)```\n\n```json\n(.*?)```", HTTP, re.DOTALL
+)
 
 
-@pytest.mark.parametrize(("method", "path", "body", "shown"), EXCHANGES)
-def test_the_examples_of_http_are_answered_as_shown(url: str, method: str, path: str, body: str, shown: str) -> None:
-    got, headers = ask(url + path, method, body)
+@pytest.mark.parametrize(("method", "path", "media", "body", "shown"), EXCHANGES)
+def test_the_examples_of_http_are_answered_as_shown(
+    url: str, method: str, path: str, media: str, body: str, shown: str
+) -> None:
+    got, headers = ask(url + path, method, body, media)
 
     assert is_close(got, json.loads(shown)), got
     documented = {name.lower() for row in table(section(HTTP, "## Headers")) for name in code(row[0])}

@@ -27,6 +27,7 @@ WITHOUT_OWN_MODULE = {
     "service/http/test_smuggling.py",
     "service/http/test_uvicorn.py",
     "service/openapi/test_schemathesis.py",
+    "service/pages/test_browser.py",
     "service/test_kserve.py",
     "service/test_mlserver.py",
     "service/test_triton.py",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tests.bundle.conftest import EVIDENCE, PROFILE
 
+from snooze.bundle.adapters import registry
 from snooze.bundle.codec import document
 from snooze.bundle.contract import Batching, Bundle, Datatype, RunIn, Session, Source, Tensor, Tolerance
 from snooze.bundle.datatypes import NAMES
@@ -114,6 +115,20 @@ def identity(datatype: Datatype, shape: tuple[int, ...] = (-1, 2)) -> Graph:
         golden = (values % 2 if datatype == "BOOL" else values).astype(dtype)
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     return Graph(nodes, [Tensor("x", datatype, shape)], [Tensor("y", datatype, shape)], {"x": golden})
+
+
+def colours() -> Graph:
+    """Which of red, green and blue prevails in pictures of 8 x 8 pixels with values from 0 to 1."""
+    nodes = [
+        helper.make_node("ReduceMean", ["pixels", "axes"], ["means"], keepdims=0),
+        helper.make_node("Mul", ["means", "sharpness"], ["raw"]),
+        helper.make_node("Softmax", ["raw"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
+    ]
+    weights: dict[str, Array] = {"axes": np.array([1, 2], np.int64), "sharpness": np.array(9, np.float32)}
+    outputs = [Tensor("label", "INT64", (-1,), "label"), Tensor("probabilities", "FP32", (-1, 3), "scores")]
+    golden = {"pixels": np.zeros((1, 8, 8, 3), np.float32)}
+    return Graph(nodes, [Tensor("pixels", "FP32", (-1, 8, 8, 3))], outputs, golden, weights)
 
 
 def two_inputs() -> Graph:
@@ -212,6 +227,49 @@ def publish(
         sample = Sample(graph.golden, golden_outputs, None if raw is None else tuple(raw))
         write_samples(draft.folder / "samples.npz", [sample])
         return draft.publish(bundle)
+
+
+COLOURS: dict[str, Any] = {
+    "kind": "image", "input": "pixels", "height": 8, "width": 8, "layout": "NHWC", "channels": "RGB", "scale": 1 / 255,
+}  # fmt: skip
+COLUMNS: dict[str, Any] = {
+    "kind": "table",
+    "columns": [
+        {"name": "age", "type": "integer"},
+        {"name": "weight", "type": "integer", "missing": True, "default": "7"},
+        {"name": "note", "type": "text", "categories": ["good", "bad"], "closed": True},
+    ],
+}
+
+
+def publish_adapted(
+    repository: Path, name: str, graph: Graph, adapter: dict[str, Any], labels: tuple[str, ...] | None = None
+) -> Path:
+    """Write a graph with an adapter, which makes the golden inputs of drawn rows, as the next version of a bundle."""
+    loaded = registry.find(adapter["kind"]).load(registry.declaration(adapter), graph.inputs, repository)
+    rows = loaded.draw(3)
+    graph.golden = dict(loaded.apply(rows))
+    return publish(repository, name, graph, labels, adapter=adapter, raw=[loaded.pack(row) for row in rows])
+
+
+def publish_each_adapter(repository: Path) -> None:
+    """Write a model with each kind of adapter: `colours`, `patient`, `words` as they are, and `clean` ones."""
+    publish_adapted(repository, "colours", colours(), COLOURS, ("red", "green", "blue"))
+    publish_adapted(repository, "patient", two_inputs(), COLUMNS)
+    publish_adapted(repository, "words", identity("BYTES", (-1,)), {"kind": "text", "input": "x"})
+    rules = {"kind": "text", "input": "x", "cleaning": {"case": "lower"}}
+    publish_adapted(repository, "clean", identity("BYTES", (-1,)), rules)
+
+
+def picture(colour: tuple[int, int, int], kind: str = "PNG", size: int = 16) -> bytes:
+    """Return the file of a picture of one colour."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    file = BytesIO()
+    Image.new("RGB", (size, size), colour).save(file, kind)
+    return file.getvalue()
 
 
 def _runs(seconds: Mapping[int, float]) -> Iterator[Run]:
@@ -324,7 +382,7 @@ class Client:
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> "Answer":
         """Send a request; `x_request_id="a"` is the header `X-Request-Id: a`."""
-        raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
         return asyncio.run(self.exchange(method, path, [body], raw))
 
     def post(self, path: str, document: Any, **headers: str) -> "Answer":
@@ -346,13 +404,14 @@ class Client:
         async def send(message: Mapping[str, Any]) -> None:
             sent.append(message)
 
+        path, _, query = path.partition("?")
         scope = {
             "type": "http",
             "method": method,
             "path": path,
             "raw_path": path.encode(),
             "root_path": "",
-            "query_string": b"",
+            "query_string": query.encode(),
             "scheme": "http",
             "http_version": "1.1",
             "server": ("testserver", 80),

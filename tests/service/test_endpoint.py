@@ -2,20 +2,34 @@ import asyncio
 import gzip
 import json
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
 import pytest
-from tests.service.conftest import ELEMENT_TYPES, identity, publish, two_inputs
+from tests.service.conftest import (
+    ELEMENT_TYPES,
+    identity,
+    picture,
+    publish,
+    publish_adapted,
+    publish_each_adapter,
+    two_inputs,
+)
 
 from snooze.bundle.contract import Datatype
+from snooze.bundle.errors import InvalidRow
 from snooze.bundle.limits import MEMORY_FACTOR
 from snooze.service import Settings, create_app
 from snooze.service.app import Application
 from snooze.service.endpoint import Endpoint
+from snooze.service.errors import RequestError
 from snooze.service.messages import Request, Response
+from snooze.service.protocols import plain
 
+SMALL = 16_384  # bytes that any request may take
 SIZE = 24_000  # bytes of a hostile body: large beside what every request allocates
 PATHS = {"v2": "/v2/models/{}/infer", "v1": "/v1/models/{}:predict", "plain": "/models/{}/predict"}
 
@@ -67,6 +81,9 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Application:
         publish(root, f"pairs-{datatype.lower()}", identity(datatype))
         publish(root, f"values-{datatype.lower()}", identity(datatype, (-1,)))
     publish(root, "person", two_inputs())
+    publish_each_adapter(root)
+    column = {"kind": "table", "columns": [{"name": "a", "type": "number", "missing": True}]}
+    publish_adapted(root, "column", identity("FP32", (-1, 1)), column)
     return create_app(Settings(models=(root,), log="off"))
 
 
@@ -159,3 +176,113 @@ def test_brackets_in_strings_are_not_lists(application: Application) -> None:
 
     assert response.status == 200
     assert json.loads(response.body)["predictions"] == [{"y": ["[" * 600, '"[{\\']}]
+
+
+def form(head: bytes, data: bytes, size: int) -> bytes:
+    part = b"--cut\r\n%s\r\n\r\n%s\r\n" % (head, data)
+    return part * (size // len(part)) + b"--cut--\r\n"
+
+
+NAMED = b'Content-Disposition:form-data;name=""'
+FORM = b"multipart/form-data; boundary=cut"
+# Bodies of other forms, by the model that takes them and the media type: many small things, or a large one.
+OTHER_FORMS: list[tuple[str, bytes, bytes]] = [
+    *[
+        (model, b"text/csv", line * (SIZE // len(line)))
+        for model in ("column", "patient", "pairs-fp32", "pairs-int64")
+        for line in (b"5\n", b"10\n", b"100\n", b"5\r", b"\n", b"1,1\n", b"10,20\n", b"1,2,good\n", b",", b'"', b'""\n')
+    ],
+    ("patient", b"text/csv", b"age,weight,note\n" + b"1,2,good\n" * (SIZE // 9)),
+    ("patient", b"text/csv", b"age,weight,note\n" + ("1,2,\U0001f600\n" * (SIZE // 9)).encode()),
+    ("patient", b"text/csv", b'age,weight,note\n1,2,"' + b"a" * SIZE + b'"'),
+    *[
+        (model, FORM, form(NAMED, data, SIZE))
+        for model in ("colours", "clean", "words", "patient")
+        for data in (b"", b"a")
+    ],
+    *[(model, FORM, form(b"", b"", SIZE)) for model in ("colours", "words")],
+    ("colours", FORM, b"--cut\r\n" + b"a: b\r\n" * (SIZE // 6)),
+    ("colours", FORM, b"--cut\r\n" + NAMED + b"a" * SIZE),
+    ("colours", FORM, b"--cut\r\n%s\r\n\r\n" % NAMED + b"\r\n--cu" * (SIZE // 6) + b"\r\n--cut--"),
+    ("colours", b"image/png", b"a" * SIZE),
+    ("colours", b"image/png", picture((0, 0, 0))[:8] + b"\0" * SIZE),
+    ("words", b"text/plain", b"a" * SIZE),
+    ("words", b"text/plain", b"a" * SIZE + "\U0001f600".encode()),
+    ("words", b"text/plain", b"\xff" * SIZE),
+]
+
+
+@pytest.mark.parametrize(("model", "media", "body"), OTHER_FORMS, ids=lambda value: repr(value[:24]))
+def test_memory_of_other_forms_is_bounded(application: Application, model: str, media: bytes, body: bytes) -> None:
+    path = f"/models/{model}/predict"
+    ask(application, path, body[:30], content_type=media)  # imports what it needs
+    for compressed in (False, True):
+        sent = gzip.compress(body) if compressed else body
+        encoding = {"content_encoding": b"gzip"} if compressed else {}
+        response, peak = ask(application, path, sent, content_type=media, **encoding)
+        assert response.status in (200, 400, 406), response.body[:200]  # 406: a missing number is NaN
+        assert peak - (2 * len(response.body) if response.status == 200 else 0) <= MEMORY_FACTOR * len(body)
+
+
+@pytest.mark.parametrize(("model", "media", "body"), OTHER_FORMS, ids=lambda value: repr(value[:24]))
+def test_what_other_forms_need_is_known_before(application: Application, model: str, media: bytes, body: bytes) -> None:
+    entry = application.repository.default(model)
+    assert entry is not None
+    assert entry.model is not None
+    signature, headers = entry.model.signature(), {b"content-type": media}
+    with suppress(RequestError, InvalidRow):
+        plain.decode(signature, headers, body[:30])  # imports what it needs
+    needed = plain.estimate_memory(signature, headers, body, 0)
+    tracemalloc.start()
+    try:
+        with suppress(RequestError, InvalidRow):
+            plain.decode(signature, headers, body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak <= needed + SMALL
+
+
+def test_a_picture_needs_little_more_than_itself(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = picture((255, 0, 0), "BMP", 512)
+    multipart = b"--cut\r\n%s\r\n\r\n%s\r\n--cut--\r\n" % (NAMED, file)
+    json_body = dump([{"b64": b64encode(file).decode()}])
+    monkeypatch.setattr(application.state.budget, "limit", 8 * len(file))
+
+    for media, body in ((b"image/bmp", file), (FORM, multipart), (b"application/json", json_body)):
+        response, _ = ask(application, "/models/colours/predict", body, content_type=media)
+        assert response.status == 200, response.body
+    monkeypatch.setattr(application.state.budget, "limit", 2 * len(file))
+    response, _ = ask(application, "/models/colours/predict", multipart, content_type=FORM)
+    assert response.status == 413
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_memory_of_raw_rows_in_json_is_bounded(application: Application, what: str) -> None:
+    data = HOSTILE_JSON[what]
+    tensor = {"name": "image", "shape": [len(json.loads(data))], "datatype": "BYTES", "data": None}
+    bodies = {
+        **{f"/models/{model}/predict": data for model in ("colours", "clean", "words", "patient", "column")},
+        "/v1/models/colours:predict": b'{"instances":%s}' % data,
+        "/v2/models/colours/infer": dump({"inputs": [tensor]}).replace(b"null", data),
+    }
+    for path, body in bodies.items():
+        ask(application, path, body[:40])
+        response, peak = ask(application, path, body)
+        assert response.status in (200, 400, 406)
+        assert peak - (2 * len(response.body) if response.status == 200 else 0) <= MEMORY_FACTOR * len(body), path
+
+
+@pytest.mark.parametrize("value", [b"", b"a", b"ab"])
+def test_memory_of_many_small_pictures_in_a_tensor_is_bounded(application: Application, value: bytes) -> None:
+    one = len(value).to_bytes(4, "little") + value
+    raw = one * (SIZE // len(one))
+    tensor = {"name": "image", "shape": [SIZE // len(one)], "datatype": "BYTES"}
+    head = dump({"inputs": [tensor | {"parameters": {"binary_data_size": len(raw)}}]})
+
+    length = b"%d" % len(head)
+    response, peak = ask(application, "/v2/models/colours/infer", head + raw, inference_header_content_length=length)
+
+    assert response.status == 400
+    assert peak <= MEMORY_FACTOR * len(head + raw)

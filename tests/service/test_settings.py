@@ -24,6 +24,7 @@ def test_the_environment_wins_over_the_defaults_of_the_caller() -> None:
     [
         ("PORT", "0", "port", 0),
         ("SNOOZE_MODELS", "/a:/b", "models", (Path("/a"), Path("/b"))),
+        ("SNOOZE_ALIASES", "/etc/näh/aliases.json", "aliases", "/etc/näh/aliases.json"),
         ("SNOOZE_MAX_BODY", "64 kB", "max_body", 64_000),
         ("SNOOZE_MAX_BODY", "1GiB", "max_body", 2**30),
         ("SNOOZE_MAX_BODY", "1M", "max_body", 10**6),
@@ -39,6 +40,8 @@ def test_the_environment_wins_over_the_defaults_of_the_caller() -> None:
         ("SNOOZE_WATCH", "on", "watch", True),
         ("SNOOZE_WATCH", "0", "watch", False),
         ("SNOOZE_ALLOW_LOAD", "True", "allow_load", True),
+        ("SNOOZE_PAGES", "off", "pages", False),
+        ("SNOOZE_REPORT", "on", "report", True),
         ("PORT", "", "port", 8080),
     ],
 )

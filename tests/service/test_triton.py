@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.service.conftest import ELEMENT_TYPES, Running, StartServer, publish, regressor
+from tests.service.conftest import (
+    ELEMENT_TYPES,
+    Running,
+    StartServer,
+    picture,
+    publish,
+    publish_each_adapter,
+    regressor,
+)
 
 from snooze.bundle.contract import Datatype
 from snooze.bundle.datatypes import DATATYPES
@@ -28,6 +36,7 @@ WAYS = [
     (False, False),
 ]  # binary in and out; None requests no output by name
 VERSIONS = ["", "1"]
+RED, GREEN = (255, 0, 0), (0, 255, 0)
 LARGE = [
     np.full((10_000, 2), 1.25),
     np.random.default_rng(0).normal(size=(10_000, 2)),  # of which binary data do not become smaller
@@ -41,7 +50,9 @@ def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
     steps = fixture.__wrapped__(tmp_path_factory.mktemp("triton"))  # type: ignore[attr-defined]
     start: StartServer = next(steps)
-    running = start(repository)
+    adapted = tmp_path_factory.mktemp("adapted")
+    publish_each_adapter(adapted)
+    running = start(repository, adapted)
     try:
         running.wait_for("serving")
         yield running
@@ -272,3 +283,34 @@ def test_nobody_loads_where_it_is_not_allowed(triton: Any) -> None:
     with pytest.raises(utils.InferenceServerException, match="no path '/v2/repository/models/sum/unload'"):
         triton.unload_model("sum")
     assert "model_repository" not in triton.get_server_metadata()["extensions"]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_pictures_are_bytes_of_the_adapter_s_input(triton: Any, compression: str | None) -> None:
+    described = triton.get_model_metadata("colours")["adapter"]["inputs"][0]
+    assert described == {"name": "image", "datatype": "BYTES", "shape": [-1]}
+    pictures = np.array([picture(RED, "JPEG"), picture(GREEN, "PNG")], object)
+    tensor = http.InferInput("image", [2], "BYTES")
+    tensor.set_data_from_numpy(pictures)
+
+    answer = triton.infer("colours", [tensor], request_compression_algorithm=compression)
+
+    assert answer.as_numpy("label").tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("binary_in", [True, False])
+def test_texts_are_bytes_of_the_adapter_s_input(triton: Any, binary_in: bool) -> None:
+    tensor = http.InferInput("text", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array(["GRÖSSE".encode()], object), binary_data=binary_in)
+
+    answer = triton.infer("clean", [tensor])
+
+    assert answer.as_numpy("y").tolist() == ["grösse".encode()]
+
+
+def test_what_is_no_picture_is_an_error_of_the_client(triton: Any) -> None:
+    tensor = http.InferInput("image", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([b"no picture"], object))
+
+    with pytest.raises(utils.InferenceServerException, match="picture 0: "):
+        triton.infer("colours", [tensor])

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.service.conftest import classifier, publish, regressor, two_inputs
+from tests.service.conftest import classifier, picture, publish, publish_each_adapter, regressor, two_inputs
 from uvicorn.config import Config
 from uvicorn.server import ServerState as Connections
 
@@ -32,6 +32,12 @@ PATHS = st.sampled_from(
         "/v2/models/threads/infer",
         "/v2/models/tumour/infer",
         "/models/person/predict",
+        "/models/sum/predict?top=2",
+        "/models/tumour/predict?top=x",
+        "/models/colours/predict",
+        "/models/colours/predict?top=1&other",
+        "/models/clean/predict",
+        "/models/patient/predict",
         "/predict",
         "/models/none/predict",
         "/v2/models/sum",
@@ -47,11 +53,19 @@ HEADERS = st.fixed_dictionaries(
         "traceparent": st.sampled_from(["00-" + "1" * 32 + "-" + "2" * 16 + "-01", "none"]),
         "X-Request-Timeout": st.sampled_from(["0", "60", "1e-9", "soon", "-1"]),
         "Content-Encoding": st.sampled_from(["gzip", "deflate", "br", "identity"]),
+        "Content-Type": st.sampled_from(
+            ["application/json", "text/csv", "text/plain", "image/png", "multipart/form-data; boundary=cut", "none"]
+        ),
         "Accept-Encoding": st.sampled_from(["gzip", "deflate", "gzip;q=0", "*"]),
         "Inference-Header-Content-Length": st.sampled_from(["0", "5", "99999", "-1", "x"]),
         "K-Proxy-Request": st.just("activator"),
     },
 )
+
+
+def form(contents: list[bytes]) -> bytes:
+    head = b'--cut\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+    return b"".join(head + content + b"\r\n" for content in contents) + b"--cut--\r\n"
 
 
 def dump(document: Any) -> bytes:
@@ -84,6 +98,8 @@ BODIES = st.one_of(
     st.binary(max_size=20),
     st.just(b"[[1,2,3]]"),
     st.just(b"[" * 1000),
+    st.sampled_from([b"1,2,3\n", b"age,weight,note\n1,2,good\n", b"1,,good", b"a text", picture((255, 0, 0))]),
+    st.lists(st.sampled_from([b"1,2,3", b"1,2,bad", b"a text", picture((0, 255, 0), "JPEG")]), max_size=3).map(form),
 )
 
 
@@ -108,6 +124,7 @@ def applications(tmp_path_factory: pytest.TempPathFactory) -> list[Application]:
     publish(root, "threads", regressor(), run_in="executor")
     publish(root, "tumour", classifier(), labels=("malignant", "benign"))
     publish(root, "person", two_inputs())
+    publish_each_adapter(root)
     return [create_app(Settings(models=(root,), log="off", max_body=5000)) for _ in range(2)]
 
 
@@ -139,18 +156,50 @@ def count(app: Application) -> list[str]:
     return [line for line in text.splitlines() if re.match(r"snooze_(requests|refused|in_flight|batch)", line)]
 
 
+OTHER_FORMS = [
+    ("/models/colours/predict?top=2", "image/png", picture((255, 0, 0))),
+    ("/models/colours/predict", "multipart/form-data; boundary=cut", form([picture((0, 255, 0), "JPEG", 256)] * 2)),
+    ("/models/colours/predict", "multipart/form-data; boundary=cut", form([])),
+    ("/models/colours/predict", "multipart/form-data; boundary=other", form([picture((0, 255, 0))])),
+    ("/models/colours/predict", "text/csv", b"1,2"),
+    ("/models/clean/predict", "text/plain; charset=utf-8", b"A Text"),
+    ("/models/clean/predict", "application/json", b'{"texts": ["A Text"]}'),
+    ("/models/patient/predict", "text/csv", b"note,age,weight\r\ngood,1,2\r\nbad,3,\r\n"),
+    ("/models/patient/predict", "text/csv", b"note,age,weight\r\ngood,x,2\r\n"),
+    ("/models/tumour/predict?top=1", "text/csv", b",".join([b"0.5"] * 30)),
+]
+
+
 @settings(max_examples=60, deadline=None)
 @given(requests=st.lists(requests(), min_size=1, max_size=8))
 def test_both_paths_give_the_same_answers(applications: list[Application], requests: list[bytes]) -> None:
+    check_both(applications, requests)
+
+
+def test_both_paths_give_the_same_answers_to_other_forms(applications: list[Application]) -> None:
+    written = []
+    for path, media, body in OTHER_FORMS:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nX-Request-Id: one\r\n"
+        written.append(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    answers = check_both(applications, written)
+
+    statuses = [int(answer[9:12]) for answer in answers]
+    assert statuses == [200, 200, 400, 400, 415, 200, 200, 200, 400, 200]
+
+
+def check_both(applications: list[Application], requests: list[bytes]) -> list[bytes]:
+    """Check that both applications answer requests in the same way, and return the answers."""
     direct, other = applications
     theirs = Config(other, http="httptools", ws="none", lifespan="off", interface="asgi3", log_config=None)
     theirs.proxy_headers = theirs.access_log = False
 
-    async def compare() -> None:
+    async def compare() -> list[bytes]:
         answers = await exchange(configure(direct), requests)
         for request, ours, expected in zip(requests, answers, await exchange(theirs, requests), strict=True):
             assert ours == expected, request
         assert count(direct) == count(other)
+        return answers
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(compare())
+        return runner.run(compare())

@@ -9,6 +9,7 @@ import numpy as np
 from jsonschema import Draft202012Validator
 
 from snooze.bundle.contract import Tensor
+from snooze.bundle.errors import InvalidRow
 from snooze.service.errors import RequestError
 from snooze.service.messages import Call
 from snooze.service.protocols.tensors import Signature
@@ -105,7 +106,7 @@ def accepts(codec: ModuleType, one: Signature, document: Any) -> bool:
     """Return whether a codec takes a request."""
     try:
         codec.decode(one, {}, json.dumps(document).encode())
-    except RequestError:
+    except (RequestError, InvalidRow):
         return False
     return True
 

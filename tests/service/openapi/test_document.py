@@ -87,9 +87,9 @@ def test_every_schema_is_a_schema(document: Schema) -> None:
 @pytest.mark.parametrize("path", [route.path for route in ROUTES if route.method == "GET"])
 def test_pages_answer_as_described(client: Client, document: Schema, path: str) -> None:
     for version in ("1", "9"):
-        answer = client.ask("GET", path.format(model="tumour", version=version))
+        answer = client.ask("GET", path.format(model="tumour", version=version, file="style.css"))
 
-        assert answer.status == 200 or version == "9"
+        assert answer.status == 200 or version == "9" or path.endswith("/report")  # which is off
         check_answer(document, document["paths"][path]["get"], answer)
 
 

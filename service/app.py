@@ -51,7 +51,7 @@ ROUTES: Final = (
     *v1.ROUTES,
     *plain.ROUTES,
 )
-PAGES: Final = ("docs", "static", "example")  # the handlers of pages for people, besides those at `/`
+PAGES: Final = ("docs", "static", "example")  # handlers of the pages for people, apart from `/`
 CODECS: Final = (v2, v1, plain)
 
 

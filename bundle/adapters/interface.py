@@ -66,7 +66,7 @@ class Adapter(Protocol):
         """Return a raw row as the bytes of a golden sample."""
 
     def unpack(self, data: bytes) -> Any:
-        """Return the raw row in a golden sample. Raises ValueError if it is none."""
+        """Return the raw row in a golden sample. Raises ValueError if the bytes are not one."""
 
 
 class Kind(Protocol):

@@ -298,7 +298,7 @@ _CLEANERS: Final[dict[Format, Callable[[bytes], tuple[BytesIO, int]]]] = {
 
 
 def _read_orientation(exif: bytes) -> int:
-    """Return the orientation in EXIF data, 1 if there is none, or none that makes sense."""
+    """Return the orientation in EXIF data, 1 if it is missing or invalid."""
     exif = exif.removeprefix(b"Exif\0\0")
     order: Literal["big", "little"] = "big" if exif.startswith(b"MM") else "little"
     begin = int.from_bytes(exif[4:8], order)

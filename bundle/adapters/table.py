@@ -29,6 +29,7 @@ from snooze.bundle.contract import Bundle, Length, Tensor
 from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.errors import InvalidContract, InvalidRow
 from snooze.bundle.rows.values import BOOLEANS, NO_VALUE, to_number
+from snooze.bundle.units import format_names
 
 ColumnType = Literal["number", "integer", "text"]
 Fields: TypeAlias = Mapping[str, Sequence[str]]  # of a CSV file, by column, as many for each
@@ -42,7 +43,6 @@ ACCEPTED: Final[dict[str, set[type]]] = {
 EXPECTED: Final = {"number": "a number", "integer": "an integer", "text": "a text"}
 KINDS: Final = {"number": "f", "integer": "iuf", "text": "O"}  # numpy's, of the inputs that take such values
 DRAWN_TEXTS: Final = ("red", "green", "blue")
-MAX_LISTED: Final = 10  # names in an error
 ROW_BYTES: Final = 80  # at the peak: a list for each row
 VALUE_BYTES: Final = 48  # in that list, in one for the column, and in two arrays
 LONG: Final = 20_000  # values that take about 3 ms
@@ -153,7 +153,7 @@ class TableAdapter:
                 raise InvalidRow(ROW, number, f"expected an object or a list of {len(self.names)} values")
             return [row]
         if len(row) != len(self.names):
-            expected = f"expected {len(self.names)} values ({_list_some(self.names)})"
+            expected = f"expected {len(self.names)} values ({format_names(self.names)})"
             raise InvalidRow(ROW, number, f"{expected}, got {len(row)}")
         return row
 
@@ -165,7 +165,7 @@ class TableAdapter:
         if found <= self._known or self._ignores_extra:
             return
         extra = next(name for name in given if name not in self._known)
-        raise InvalidRow(ROW, number, f"is not a column of the model; expected {_list_some(self.names)}", extra)
+        raise InvalidRow(ROW, number, f"is not a column of the model; expected {format_names(self.names)}", extra)
 
     def _join(self, columns: list[Array]) -> Arrays:
         first, rows = self._tensors[0], len(columns[0])
@@ -236,7 +236,7 @@ class _Reader:
         return array
 
     def parse(self, fields: Sequence[str]) -> list[Any]:
-        """Return the fields of a CSV file as values; a field that is none of the column's type as it is."""
+        """Return the fields of a CSV file as values. A field that is not of the column's type stays a text."""
         if self._type == "text":
             return [field if field in self._known else self._parse_text(field) for field in fields]
         parse = float if self._type == "number" else int
@@ -339,13 +339,13 @@ class _Reader:
         for number, value in enumerate(values):
             if value not in self._known and not (self.may_miss and (value == "" or value != value)):
                 shown = [show(one) for one in self._categories]
-                self.refuse(number, f"expected one of {_list_some(shown)}, got {show(value)}")
+                self.refuse(number, f"expected one of {format_names(shown)}, got {show(value)}")
 
     _read: ClassVar = {"number": _read_numbers, "integer": _read_integers, "text": _read_texts}
 
 
 def _tensors(names: Sequence[str], inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Return the input that each column is, or is a part of. Raises InvalidContract if there is none."""
+    """Return the input that each column is, or is a part of. Raises InvalidContract if an input is missing."""
     if len(set(names)) < len(names):
         duplicate = next(name for name in names if names.count(name) > 1)
         raise InvalidContract("adapter.columns", f"column {show(duplicate)} is duplicated")
@@ -353,7 +353,7 @@ def _tensors(names: Sequence[str], inputs: Sequence[Tensor]) -> list[Tensor]:
         return [inputs[0]] * len(names)
     by_name = {tensor.name: tensor for tensor in inputs}
     if sorted(names) != sorted(by_name) or any(one.shape not in ((-1,), (-1, 1)) for one in inputs):
-        expected = _list_some([f"{tensor.name} {list(tensor.shape)}" for tensor in inputs])
+        expected = format_names([f"{tensor.name} {list(tensor.shape)}" for tensor in inputs])
         raise InvalidContract(
             "adapter.columns", f"the model has the inputs {expected}, which these columns do not make"
         )
@@ -370,8 +370,3 @@ def _parse_number(field: str) -> float | str:
 
 def _count(columns: Fields) -> int:
     return len(next(iter(columns.values()), ()))
-
-
-def _list_some(names: Sequence[str]) -> str:
-    more = len(names) - MAX_LISTED
-    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

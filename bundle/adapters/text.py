@@ -15,7 +15,7 @@ from snooze.bundle.errors import InvalidContract, InvalidRow
 WORDS: Final = ("what", "is", "the", "name", "of", "a", "river", "in", "who", "wrote", "when", "many")
 CLEANING_FACTOR: Final = 64  # bytes that cleaning takes for a byte of the texts, at most
 LONG_TEXTS: Final = 2048  # bytes; to clean or tokenize more takes a millisecond and longer
-TEXT_BYTES: Final = 32  # that take as long as what each text costs besides
+TEXT_BYTES: Final = 32  # bytes of text that take as long as the fixed cost of each text
 
 
 class Declaration(NamedTuple):
@@ -127,7 +127,7 @@ class TextAdapter:
 
 
 def _size(number: int, row: object) -> int:
-    """Return the bytes of a text in UTF-8. Raises InvalidRow if it is none."""
+    """Return the bytes of a text in UTF-8. Raises InvalidRow if it is not a text."""
     if type(row) is not str:
         raise InvalidRow("text", number, f"expected a text, got {type(row).__name__}")
     try:

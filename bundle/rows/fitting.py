@@ -1,7 +1,6 @@
 """Fit rows to the signature of a model."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 
@@ -10,8 +9,7 @@ from snooze.bundle.datatypes import DATATYPES
 from snooze.bundle.errors import InvalidData
 from snooze.bundle.rows.reading import LABELS, UNNAMED, Rows
 from snooze.bundle.rows.values import Array, Arrays, to_numbers, to_texts
-
-MAX_LISTED: Final = 10  # names in an error
+from snooze.bundle.units import format_names
 
 
 def fit(
@@ -76,20 +74,15 @@ def _by_input(arrays: Arrays, inputs: Sequence[Tensor], source: str, columns: Se
     if table:
         _check_columns(names, arrays, source)
     missing = next(name for name in names if name not in arrays)
-    found = _list([name or "an array without a name" for name in arrays])
-    raise InvalidData(source, f"input '{missing}' is missing; expected {_list(names)}, got {found}")
+    found = format_names([name or "an array without a name" for name in arrays])
+    raise InvalidData(source, f"input '{missing}' is missing; expected {format_names(names)}, got {found}")
 
 
 def _check_columns(wanted: Sequence[str], arrays: Arrays, source: str) -> None:
     missing = [name for name in wanted if name not in arrays]
     if missing:
-        others = _list([name for name in arrays if name not in wanted]) or "no others"
-        raise InvalidData(source, f"columns are missing: {_list(missing)}; found instead: {others}")
-
-
-def _list(names: Sequence[str]) -> str:
-    more = len(names) - MAX_LISTED
-    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+        others = format_names([name for name in arrays if name not in wanted]) or "no others"
+        raise InvalidData(source, f"columns are missing: {format_names(missing)}; found instead: {others}")
 
 
 def _matrix(columns: Arrays, tensor: Tensor, source: str) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 
 from snooze.bundle.errors import InvalidData
 from snooze.bundle.rows.values import Array
+from snooze.bundle.units import format_names
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MAX_LISTED: Final = 3  # files in a note
@@ -60,8 +61,7 @@ def read_folder(folder: Path) -> Folder:
     others = [str(path.relative_to(folder)) for path in visible if path.suffix.lower() not in SUFFIXES]
     notes: tuple[str, ...] = ()
     if others:
-        more = f" and {len(others) - MAX_LISTED} more" if len(others) > MAX_LISTED else ""
-        notes = (f"left out, because they are no pictures: {', '.join(others[:MAX_LISTED])}{more}",)
+        notes = (f"left out, because they are no pictures: {format_names(others, MAX_LISTED)}",)
     names = [path.relative_to(folder).parts[0] for path in paths if path.parent != folder]
     if not names:
         return Folder(Pictures(paths), None, None, notes)

@@ -1,15 +1,11 @@
 """Whether raw rows get the same answers from adapter and graph as from the original with its own preprocessing."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from snooze.bundle.adapters.interface import Adapter, Arrays
-from snooze.bundle.errors import InvalidData, SnoozeError
+from snooze.bundle.adapters.interface import Adapter
 from snooze.bundle.evidence import AdapterParity
 from snooze.convert.attempts import Conversion
 from snooze.convert.checks.parity import compare, find_problem
 from snooze.convert.errors import ParityRefused
-from snooze.convert.frameworks.interface import Original, first_line
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 
 ITSELF = "the model on the inputs that the adapter made"
@@ -34,7 +30,7 @@ def check_adapter(adapter: Adapter, original: Original, conversion: Conversion) 
         raw = data.raw[at : at + case.units]
         at += case.units
         own = original.answer_raw
-        wanted.append(known if own is None else case.answer(_ask(own, raw, original.model), original.axes))
+        wanted.append(known if own is None else case.answer(original.ask(own, raw, "the raw rows"), original.axes))
         got.append(runner.answer(case._replace(tensors=adapter.apply(raw))))
     differences = compare(original, wanted, got, expected.tolerance).differences
     problem = find_problem(differences, expected.trees)
@@ -42,12 +38,3 @@ def check_adapter(adapter: Adapter, original: Original, conversion: Conversion) 
         what = f"from raw rows on, with the {adapter.kind} adapter, the {original.model} answers differently: {problem}"
         raise ParityRefused(what, "declare what it does with raw rows with --adapter", differences)
     return AdapterParity(ITSELF if original.answer_raw is None else original.raw_reference, differences)
-
-
-def _ask(answer: Callable[[Sequence[Any]], Arrays], raw: Sequence[Any], model: str) -> Arrays:
-    try:
-        return answer(raw)
-    except (SnoozeError, ImportError, MemoryError):
-        raise
-    except Exception as error:  # a model's own code raises anything
-        raise InvalidData("the raw rows", f"{model} does not accept them: {first_line(error)}") from None

@@ -124,7 +124,7 @@ def answer_pictures(framework: Framework, original: Original, declaration: Decla
 
 
 def _find_shape(tensor: Tensor, pictures: Sequence[bytes]) -> Declaration | None:
-    """Return size, layout and channels for an input, None if it is none of pictures."""
+    """Return size, layout and channels for an input, None if it does not take pictures."""
     shape = tensor.shape
     layout: Layout
     if len(shape) == 4 and shape[3] in CHANNELS:

@@ -8,7 +8,7 @@ folder imports the framework's packages, inside the functions that need them.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from snooze.bundle.errors import InvalidData, SnoozeError
 from snooze.bundle.rows.reading import Rows
 from snooze.convert.checks.cases import Array, Arrays, Case
 
+T = TypeVar("T")
 Names: TypeAlias = tuple[str, ...] | None  # of classes or columns, if they are known
 PictureReader: TypeAlias = Callable[[Sequence[bytes]], Array]
 
@@ -117,12 +118,16 @@ class Original:
 
     def answer(self, case: Case) -> Case:
         """Return the outputs for a case. Raises InvalidData if the model does not accept the input."""
+        return case.answer(self.ask(self.run, case.tensors, "the input rows"), self.axes)
+
+    def ask(self, run: Callable[[T], Arrays], given: T, what: str) -> Arrays:
+        """Return what `run` or `answer_raw` gives. Raises InvalidData if the model does not accept `what` it is."""
         try:
-            return case.answer(self.run(case.tensors), self.axes)
+            return run(given)
         except (SnoozeError, ImportError, MemoryError):
             raise
         except Exception as error:  # a model's own code raises anything, as one that an older version saved
-            raise InvalidData("the input rows", f"{self.model} does not accept them: {first_line(error)}") from None
+            raise InvalidData(what, f"{self.model} does not accept them: {first_line(error)}") from None
 
     def answer_all(self, cases: Sequence[Case]) -> list[Case]:
         """Return the outputs for several cases, as `answer` does."""

@@ -23,7 +23,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 MAX_FIELDS: Final = 1024
 ROWS: Final = "rows"
-DIGITS: Final = np.full(256, 16, np.uint8)  # what each character is as a hexadecimal digit, 16 if it is none
+DIGITS: Final = np.full(256, 16, np.uint8)  # the value of each hexadecimal digit, 16 for other characters
 DIGITS[np.frombuffer(b"0123456789abcdefABCDEF", np.uint8)] = [*range(16), *range(10, 16)]
 
 

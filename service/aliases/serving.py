@@ -35,7 +35,7 @@ def load(files: Iterable[Path], routes: Sequence[Route], repository: Repository)
 
 
 def find(alias: Alias, repository: Repository) -> Entry | None:
-    """Return the version of the model that an alias asks, or None if there is none."""
+    """Return the version of the model that an alias asks for, or None if it does not exist."""
     if alias.model not in repository.versions:
         return None
     if alias.version is None:

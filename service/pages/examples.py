@@ -27,7 +27,7 @@ def respond(model: Model, query: bytes) -> Response:
     Return what can be posted to `/predict`: JSON, or a picture. `seed=N` in the query draws another one.
 
     Raises:
-        InvalidRequest: the seed is no number.
+        InvalidRequest: the seed is not a number.
         NotServed: the example would be too large.
     """
     rows = draw(model, _seed(query))

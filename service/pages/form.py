@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import orjson
 
-from snooze.bundle.adapters import registry
 from snooze.bundle.adapters.table import Column
 from snooze.service.pages import examples
 from snooze.service.runtime.model import Model
@@ -19,7 +18,7 @@ TOP: Final = 10  # classes that are shown
 
 def render(model: Model, base: str) -> Iterator[str]:
     """Yield the form. `base` is the address of the model's version, relative to the page."""
-    adapter: Any = None if model.bundle.adapter is None else registry.declaration(model.bundle.adapter)
+    adapter: Any = model.adapter
     rows = examples.draw(model)
     kind = "rows" if adapter is None else adapter.kind
     if kind == "table" and len(adapter.columns) > MAX_FIELDS:

@@ -1,5 +1,6 @@
 import pytest
 
+from snooze.bundle import units
 from snooze.bundle.units import (
     format_count,
     format_duration,
@@ -76,3 +77,8 @@ def test_sizes_are_printed_with_a_binary_unit(count: int, text: str) -> None:
 def test_counts_and_numbers_are_printed_for_people() -> None:
     assert [format_count(number, "row") for number in (0, 1, 1024)] == ["0 rows", "1 row", "1,024 rows"]
     assert [format_number(value) for value in (None, 0.123456, 7, "int8")] == ["–", "0.1235", "7", "int8"]
+
+
+def test_names_beyond_a_number_are_counted() -> None:
+    assert units.format_names(["a", "b"], 2) == "a, b"
+    assert units.format_names(["a", "b", "c", "d"], 2) == "a, b and 2 more"

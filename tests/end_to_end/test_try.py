@@ -135,8 +135,9 @@ def test_a_signal_while_it_converts_leaves_nothing_behind(
     os.killpg(process.pid, number)
 
     output, errors = process.communicate(timeout=DEADLINE)
-    # Python ends itself by SIGINT if that came while a text was executed, as imports of dataclasses do; 130 to a shell.
-    assert process.returncode in (128 + number, -signal.SIGINT)
+    # Seen now and then on a busy machine: Python ends by the signal itself, which is 130 to a shell, too.
+    by_signal = (-signal.SIGINT,) if number == signal.SIGINT else ()
+    assert process.returncode in (128 + number, *by_signal)
     assert output == ""
     assert errors == "snooze: without --data the model is checked with drawn rows; real ones prove more\n"
     assert left_behind(tmp_path) == []

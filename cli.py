@@ -41,8 +41,12 @@ COMMANDS = {
     "inspect": ("snooze.bundle.cli", "inspect", "show what a bundle is and the evidence it carries"),
     "serve": ("snooze.service.cli", "serve", "answer over HTTP; --idle scales to zero on this machine"),
     "predict": ("snooze.client.cli", "predict", "make predictions, with a server or straight from a bundle"),
-    "size": ("snooze.knative.cli", "size", "compute cpu, memory, concurrency and pods for a load"),
-    "deploy": ("snooze.knative.cli", "deploy", "write the sized Knative manifest and the kn command for it"),
+    "size": ("snooze.knative.commands.size", "size", "compute cpu, memory, concurrency and pods for a load"),
+    "deploy": (
+        "snooze.knative.commands.deploy",
+        "deploy",
+        "write the sized Knative manifest, or bring it to a cluster",
+    ),
     "bench": ("snooze.benchmarks.cli", "bench", "measure a running server and compare with what was promised"),
 }
 

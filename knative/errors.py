@@ -4,8 +4,13 @@ The errors of sizing, describing and deploying a bundle; the root and `InvalidOp
 * KnativeError
   - TooSlow            the model cannot meet the p99 that was asked for
   - NotWritable        the manifest cannot be written to the file
-  - MissingProgram     `kn` is not installed
-  - KnFailed           `kn` ended with an error
+  - MissingProgram     `kubectl` is not installed
+  - KubectlFailed      `kubectl` ended with an error
+    - Conflict         somebody else changed the object since it was read
+  - UnknownService     there is no such Knative Service
+  - NoDigest           the registry does not say which image a tag names
+  - RolloutUnderWay    a rollout of the Service decides about its traffic
+  - NotReady           the revision does not get ready
 """
 
 from pathlib import Path
@@ -42,21 +47,67 @@ class NotWritable(KnativeError):
 
 
 class MissingProgram(KnativeError):
-    """A program that `--apply` runs is not installed."""
+    """A program that works on the cluster is not installed."""
 
     def __init__(self, program: str) -> None:
         super().__init__(
-            f"'{program}' is not on the PATH; install it, or apply the manifest with: kubectl apply -f FILE"
+            f"'{program}' is not on the PATH; install it, or write the manifest with --output and apply it elsewhere"
         )
         self.program = program
 
 
-class KnFailed(KnativeError):
-    """`kn` ended with an error."""
+class KubectlFailed(KnativeError):
+    """`kubectl` ended with an error; `reason` is Kubernetes' word for it, such as Forbidden or NotFound."""
 
     exit_code = 1
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"kn ended with exit code {status}: {message}")
-        self.status = status
-        self.message = message
+    def __init__(self, message: str, reason: str | None) -> None:
+        super().__init__(f"kubectl: {message}")
+        self.reason = reason
+
+
+class Conflict(KubectlFailed):
+    """Somebody else changed the object since it was read."""
+
+
+class UnknownService(KnativeError):
+    """There is no such Knative Service."""
+
+    def __init__(self, name: str, namespace: str) -> None:
+        super().__init__(f"there is no Knative Service {name!r} in namespace {namespace!r}; see: kubectl get ksvc -A")
+
+
+class NoDigest(KnativeError):
+    """The registry does not say which image a tag names."""
+
+    def __init__(self, image: str, problem: str) -> None:
+        super().__init__(f"no digest for {image}: {problem}; push it first, or give the digest with --image")
+        self.image = image
+        self.problem = problem
+
+
+class RolloutUnderWay(KnativeError):
+    """A rollout of the Service decides about its traffic."""
+
+    exit_code = 1
+
+    def __init__(self, service: str) -> None:
+        super().__init__(
+            f"a rollout of {service!r} is under way, and decides where its requests go; wait for its end, or end it "
+            f"with: snooze rollback {service}"
+        )
+        self.service = service
+
+
+class NotReady(KnativeError):
+    """The revision does not get ready."""
+
+    exit_code = 1
+
+    def __init__(self, namespace: str, revision: str, reason: str) -> None:
+        super().__init__(
+            f"revision {revision!r} does not get ready: {reason}; for more: kubectl -n {namespace} describe revision "
+            f"{revision}"
+        )
+        self.revision = revision
+        self.reason = reason

@@ -72,7 +72,7 @@ def main(folder: Path, seconds: float) -> None:
         )
         print(report.as_text())
     cold = cold_start.measure(found.folder, runs=5)
-    announce("6 of 7", "the sized Knative manifest, and the kn command for it")
+    announce("6 of 7", "the sized Knative manifest, and the commands for it")
     manifest = folder / "tumour.yaml"
     run(SNOOZE, "deploy", str(models / "tumour"), "--image", "registry.example.com/tumour:1", "--rps", str(RPS),
         "--output", str(manifest))  # fmt: skip

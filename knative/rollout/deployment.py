@@ -1,17 +1,16 @@
-"""A deployment: the manifest of a bundle as a file, and the commands that apply it to a cluster."""
+"""A deployment: the manifest of a bundle as a file, and how it gets to a cluster."""
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from snooze.bundle.contract import Bundle
-from snooze.bundle.errors import InvalidOption
-from snooze.knative.errors import NotWritable
-from snooze.knative.manifest import document, service
+from snooze.knative.errors import NotWritable, RolloutUnderWay
+from snooze.knative.kubectl import Cluster
+from snooze.knative.manifest import document, figures, reasons, service
 from snooze.knative.manifest.options import Options
-from snooze.knative.rollout import kn
+from snooze.knative.rollout import kn, live
 from snooze.knative.sizing.size import Size
 
 STANDARD_OUTPUT: Final = "-"
@@ -26,6 +25,21 @@ class Deployment:
     size: Size
     warnings: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """The Service's name."""
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def revision(self) -> str:
+        """The name of the revision that the manifest makes."""
+        return str(self.manifest["spec"]["template"]["metadata"]["name"])
+
+    @property
+    def tag(self) -> str:
+        """The revision's tag."""
+        return str(self.manifest["spec"]["traffic"][0]["tag"])
+
     def write(self, output: str | None) -> Path | None:
         """
         Write the YAML to a file, by default `NAME.yaml`, and return its path; return None for standard output.
@@ -35,7 +49,7 @@ class Deployment:
         """
         if output == STANDARD_OUTPUT:
             return None
-        path = Path(output or f"{self.manifest['metadata']['name']}.yaml")
+        path = Path(output or f"{self.name}.yaml")
         try:
             if path.exists():
                 _check_is_ours(path)
@@ -44,28 +58,61 @@ class Deployment:
             raise NotWritable(path, error.strerror or str(error)) from None
         return path
 
-    def apply(self, file: Path | None) -> None:
+    def apply(self, cluster: Cluster) -> live.LiveService:
         """
-        Run `kn service apply` with the manifest in `file`, or in a temporary file if that is None.
+        Create the Service or give it the manifest's template, and return it; nothing changes if it has that already.
+
+        The revision gets all requests; but where several revisions share them, that stays, and it gets none.
 
         Raises:
-            KnFailed: `kn` ended with an error.
-            MissingProgram: `kn` is not on the PATH.
+            RolloutUnderWay: a rollout decides about the traffic.
+            Conflict: somebody else changed the Service meanwhile.
+            KubectlFailed, MissingProgram: as for every use of a cluster.
         """
-        if file is not None:
-            kn.run(kn.apply_command(self.manifest, str(file)))
-            return
-        with tempfile.TemporaryDirectory(prefix="snooze-") as folder:
-            path = Path(folder) / "service.yaml"
-            path.write_text(self.text, "utf-8")
-            kn.run(kn.apply_command(self.manifest, str(path)))
+        found = live.find(cluster, self.name)
+        if found is None:
+            cluster.apply(self.text)
+            return live.read(cluster, self.name)
+        if found.rollout is not None:
+            raise RolloutUnderWay(self.name)
+        return self.replace(found, self.traffic(found))
+
+    def traffic(self, found: live.LiveService) -> list[dict[str, Any]]:
+        """Return the traffic with this revision: all of it, or what is split now and this revision's tag at 0 %."""
+        own: list[dict[str, Any]] = self.manifest["spec"]["traffic"]
+        if len(found.split) < 2:
+            return own
+        split = [target_entry(*one[:3]) for one in found.targets]
+        return split if self.tag in (one.tag for one in found.targets) else [*split, {**own[0], "percent": 0}]
+
+    def replace(self, found: live.LiveService, traffic: Sequence[Mapping[str, Any]]) -> live.LiveService:
+        """
+        Give a Service the manifest's template, labels and annotations, and a traffic; return it.
+
+        What others added to another template is removed: the revision's name stands for exactly this one.
+
+        Raises:
+            Conflict: somebody else changed it since it was read.
+        """
+        metadata, template = self.manifest["metadata"], self.manifest["spec"]["template"]
+        before = found.document
+        old = before["spec"]["template"]
+        is_same = old.get("metadata", {}).get("name") == self.revision
+        change = {
+            "metadata": {
+                "labels": _without(before, "labels", (kn.VISIBILITY,)) | metadata["labels"],
+                "annotations": _without(before, "annotations", ("snooze/score",)) | metadata["annotations"],
+            },
+            "spec": {"template": {} if is_same else difference(old, template), "traffic": list(traffic)},
+        }
+        return found.change(change)
 
     def as_dict(self, file: Path) -> dict[str, Any]:
         """Return the deployment as a JSON object; `file` is the manifest's path."""
         return {
             "file": str(file),
             "manifest": self.manifest,
-            "apply": kn.apply_command(self.manifest, str(file)),
+            "apply": kn.apply_command(str(file)),
             "create": kn.create_command(self.manifest),
             "left_out": kn.left_out(self.manifest),
             "warnings": list(self.warnings),
@@ -78,15 +125,35 @@ def prepare(bundle: Bundle, digest: str, size: Size, options: Options) -> Deploy
     Return the deployment of a bundle whose `bundle.json` has the SHA-256 `digest`.
 
     Raises:
-        InvalidOption: `max_scale` allows fewer pods than the load needs.
+        InvalidOption: `max_scale` allows fewer pods than the load needs, or the name is too long for a revision's.
         MissingExtra: PyYAML is not installed.
     """
-    if options.max_scale and options.max_scale < size.pods:
-        need = f"{size.rps:g} requests/s need {size.pods} pods for up to {size.rps_per_pod:.4g} requests/s each"
-        raise InvalidOption("--max-scale", f"{need}, got {options.max_scale}")
-    manifest = service.build(bundle, digest, size, options)
-    text = document.write(manifest, service.explain(size, options))
-    return Deployment(manifest, text, size, tuple(options.warnings()))
+    given = figures.override(size, options)
+    manifest = service.build(bundle, digest, given, options)
+    text = document.write(manifest, reasons.explain(given, options))
+    return Deployment(manifest, text, given, (*options.warnings(), *figures.warnings(size, given)))
+
+
+def target_entry(revision: str, percent: int, tag: str | None) -> dict[str, Any]:
+    """Return a target of `spec.traffic`."""
+    entry = {"revisionName": revision, "percent": percent, "latestRevision": False}
+    return entry if tag is None else {**entry, "tag": tag}
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON merge patch (RFC 7386) that makes `after` of `before`."""
+    change: dict[str, Any] = {name: None for name in before if name not in after}
+    for name, value in after.items():
+        old = before.get(name)
+        change[name] = difference(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return change
+
+
+def _without(before: Mapping[str, Any], kind: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the change that removes labels or annotations that an earlier manifest of ours had."""
+    metadata = before["metadata"]
+    ours = metadata.get("labels", {}).get("app.kubernetes.io/managed-by") == "snooze"
+    return {name: None for name in names if ours and name in metadata.get(kind, {})}
 
 
 def _check_is_ours(path: Path) -> None:

@@ -17,7 +17,8 @@ from tests.end_to_end.pages import CONVERT, HTTP, KNATIVE, code, python_blocks, 
 from snooze.bundle.evidence import read_profile
 from snooze.bundle.store import find
 from snooze.knative.manifest.options import Options
-from snooze.knative.manifest.service import build, explain
+from snooze.knative.manifest.reasons import explain
+from snooze.knative.manifest.service import build
 from snooze.knative.sizing.size import size
 from snooze.service.app import ROUTES
 
@@ -104,10 +105,10 @@ def test_every_route_is_documented() -> None:
 def test_every_explained_field_of_a_manifest_is_documented(models: Path) -> None:
     bundle = find(models)[0].bundle
     needed = size(bundle, read_profile(bundle), 50)
-    options = Options(image="example.com/iris:1", name="iris", scratch=True)
+    options = Options(image="example.com/iris:1", name="iris", scratch=True, retention=60.0)
     annotations = build(bundle, "sha256:0", needed, options)["spec"]["template"]["metadata"]["annotations"]
     page = section(KNATIVE, "## Fields of the manifest")
 
     for name in (*annotations, *(str(path[-1]) for path in explain(needed, options))):
-        short = {"env": "SNOOZE_MAX_BODY"}.get(name, name.rpartition("/")[2])
+        short = {"env": "SNOOZE_MAX_BODY", "name": "metadata.name"}.get(name, name.rpartition("/")[2])
         assert re.search(rf"\b{re.escape(short)}\b", page), f"{name} is not explained"

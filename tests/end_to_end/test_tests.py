@@ -23,6 +23,8 @@ WITHOUT_OWN_MODULE = {
     "knative/image/test_requirements.py",
     "knative/manifest/test_oracle.py",
     "knative/test_cluster.py",
+    "knative/test_liveness_on_cluster.py",
+    "knative/test_manifests_on_cluster.py",
     "service/http/test_paths.py",
     "service/http/test_smuggling.py",
     "service/http/test_uvicorn.py",

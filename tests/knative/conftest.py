@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.knative import kubectl_double
 from tests.knative.bundles import a_bundle
 
 from snooze.bundle.draft import Draft
@@ -25,3 +26,11 @@ def on_disk(tmp_path: Path) -> Callable[..., Path]:
             return draft.publish(bundle)
 
     return make
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kubectl_double.Kubectl:
+    """A cluster without anything in it, behind the `kubectl` on the PATH."""
+    found = kubectl_double.install(tmp_path / "kubectl-double")
+    monkeypatch.setenv("PATH", kubectl_double.path(found))
+    return found

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from snooze.bundle.samples import read_samples
 from snooze.bundle.store import latest, read
@@ -107,7 +108,8 @@ def test_apply_waits_until_the_service_is_ready_and_can_be_repeated(deploy: Depl
     deploy("--apply")
 
     revisions = kubectl("get", "revision", "-l", f"serving.knative.dev/service={service}", "-o", "json")["items"]
-    assert [revision["metadata"]["name"] for revision in revisions] == [f"{service}-00001"]
+    manifest = yaml.safe_load(Path(f"{service}.yaml").read_text())
+    assert [one["metadata"]["name"] for one in revisions] == [manifest["spec"]["template"]["metadata"]["name"]]
 
 
 def test_the_cluster_accepts_the_manifest_without_a_warning(deploy: Deploy, service: str) -> None:

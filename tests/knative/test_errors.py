@@ -20,10 +20,23 @@ def test_every_error_is_listed_and_has_an_exit_code(error: type[errors.KnativeEr
             "ask for a longer --p99 or serve a faster model",
         ),
         (
-            errors.MissingProgram("kn"),
-            "'kn' is not on the PATH; install it, or apply the manifest with: kubectl apply -f FILE",
+            errors.MissingProgram("kubectl"),
+            "'kubectl' is not on the PATH; install it, or write the manifest with --output and apply it elsewhere",
         ),
-        (errors.KnFailed(1, "no such host"), "kn ended with exit code 1: no such host"),
+        (
+            errors.NotReady("models", "tumour-v1-a1b2c3", "ErrImagePull: no such host"),
+            "revision 'tumour-v1-a1b2c3' does not get ready: ErrImagePull: no such host; "
+            "for more: kubectl -n models describe revision tumour-v1-a1b2c3",
+        ),
+        (
+            errors.RolloutUnderWay("tumour"),
+            "a rollout of 'tumour' is under way, and decides where its requests go; wait for its end, or end it with: "
+            "snooze rollback tumour",
+        ),
+        (
+            errors.NoDigest("a/b:1", "manifest unknown"),
+            "no digest for a/b:1: manifest unknown; push it first, or give the digest with --image",
+        ),
     ],
 )
 def test_messages(error: errors.KnativeError, message: str) -> None:

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snooze.bundle.errors import InvalidOption
-from snooze.knative.manifest.names import DNS_1035, MAX_SERVICE_NAME, check_service_name, from_model, label_value
+from snooze.knative.manifest.names import (
+    DNS_1035,
+    DNS_1123_SUBDOMAIN,
+    MAX_SERVICE_NAME,
+    check_service_name,
+    from_model,
+    label_value,
+    revision_of,
+    tag_of,
+)
 
 LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
@@ -45,3 +54,43 @@ def test_accepts_fifty_characters() -> None:
 @given(st.text(min_size=1, max_size=100))
 def test_any_text_becomes_a_valid_label_value(text: str) -> None:
     assert LABEL_VALUE.fullmatch(label_value(text))
+
+
+def test_a_tag_is_the_version_and_a_hash_of_the_template_without_its_name() -> None:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"timeoutSeconds": 60}}
+    named = {"metadata": {"name": "tumour-v3-a1b2c3", "labels": {"a": "b"}}, "spec": {"timeoutSeconds": 60}}
+    other = {"metadata": {"labels": {"a": "b"}}, "spec": {"timeoutSeconds": 61}}
+
+    assert re.fullmatch(r"v3-[0-9a-f]{6}", tag_of(3, template))
+    assert tag_of(3, template) == tag_of(3, named)
+    assert tag_of(3, template) != tag_of(3, other)
+
+
+def test_the_longest_name_has_room_for_four_digits_of_a_version() -> None:
+    name = "a" * MAX_SERVICE_NAME
+
+    assert len(revision_of(name, "v9999-a1b2c3")) == 63
+    with pytest.raises(InvalidOption) as caught:
+        revision_of(name, "v10000-a1b2c3")
+    assert (caught.value.option, caught.value.problem) == (
+        "--name",
+        f"{name!r} has 50 characters; for the revision {name}-v10000-a1b2c3 at most 49 are possible",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        *(("regcred", True), ("a.b-c.1", True), ("a" * 63, True), (".".join(["a" * 63] * 3 + ["a" * 61]), True)),
+        *(
+            ("a" * 64, False),
+            ("a..b", False),
+            ("A", False),
+            ("-a", False),
+            ("", False),
+            (".".join(["a" * 63] * 4), False),
+        ),
+    ],
+)
+def test_knows_the_names_of_secrets_and_service_accounts(name: str, valid: bool) -> None:
+    assert bool(DNS_1123_SUBDOMAIN.fullmatch(name)) == valid

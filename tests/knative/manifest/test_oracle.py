@@ -16,6 +16,7 @@ import pytest
 from tests.knative.bundles import a_bundle, size_of
 
 from snooze.bundle.errors import InvalidOption
+from snooze.knative.manifest.figures import override
 from snooze.knative.manifest.options import Options
 from snooze.knative.manifest.service import build
 
@@ -55,6 +56,17 @@ DRAWS: dict[str, list[Any]] = {
     "environment": [{}, {"SNOOZE_LOG": "json", "a.b-c": "1e3"}, {"PORT": "80"}, {"K_SERVICE": "a"}],
     "user": [65532, None, 1, 1000, 0, 2**31 - 1, 2**31],
     "scratch": [False, True],
+    "retention": [0.0, 0.0, 60.0, 3600.0, 3601.0, 0.5],
+    "start_timeout": [None, 1.0, 3600.0, 0.0],
+    "pull_secret": [(), ("regcred",), ("a", "b.c"), ("A",)],
+    "service_account": [None, "default", "my.models", "My"],
+    "cpu_request": [None, "50m", "125m", "0.5", "2", "0"],
+    "cpu_limit": [None, "1", "4", "100m", "1k"],
+    "memory_request": [None, "96Mi", "100M", "1Gi", "1GB"],
+    "memory_limit": [None, "1Gi", "2G", "50Mi", "1"],
+    "concurrency": [None, 0, 1, 100, 1000, 1001],
+    "target": [None, 1, 70, 1000, 0],
+    "burst_capacity": [None, -1, 0, 500, -2],
 }
 
 
@@ -109,7 +121,10 @@ def draw_manifests(random: random.Random, count: int) -> list[dict[str, Any]]:
             continue
         bundle = random.choice(BUNDLES)
         needed = size_of(bundle, random.choice([1, 50, 10_000]), random.choice([None, 0.16, 0.5]))
-        manifests.append(build(bundle, DIGEST, needed, options))
+        try:
+            manifests.append(build(bundle, DIGEST, override(needed, options), options))
+        except InvalidOption:
+            continue
     return manifests
 
 

@@ -8,47 +8,21 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.knative.bundles import size_of
+from tests.knative.kubectl_double import Kubectl
 
-from snooze.bundle.store import read
 from snooze.cli import main
+from snooze.knative.kubectl import SERVICE
+from snooze.knative.rollout import readiness
+from snooze.knative.rollout.readiness import State
 
 Make = Callable[..., Path]
 IMAGE = "registry.example.com/tumour:3"
+DIGEST = "sha256:" + "12e4" * 16
 
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def test_size_prints_each_figure_with_its_error(on_disk: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    bundle = on_disk((1, 0.05))
-    needed = size_of(read(bundle), 100, 0.2)
-
-    assert main(["size", str(bundle), "--rps", "100", "--p99", "200ms"]) == 0
-    output = capsys.readouterr().out
-    assert output.startswith("tumour version 1, measured on a CPU\n")
-    assert "load         100 requests/s of 1 row, p99 <= 200 ms\n" in output
-    assert f"pods         {needed.pods}, each for up to {needed.rps_per_pod:.4g} requests/s" in output
-    assert f"concurrency  target {needed.target}, limit {needed.concurrency}\n" in output
-    assert output.count("typical error") == 5
-
-
-def test_size_prints_json_only(on_disk: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["size", str(on_disk()), "--rps", "10", "--rows", "8", "--json"]) == 0
-
-    output = capsys.readouterr()
-    document = json.loads(output.out)
-    assert (document["model"], document["version"], document["rows"], document["pods"]) == ("tumour", 1, 8, 1)
-    assert output.err == ""
-
-
-@pytest.mark.parametrize("p99", ["1", "1s", "1000ms"])
-def test_a_bare_duration_is_in_seconds(p99: str, on_disk: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["size", str(on_disk()), "--rps", "10", "--p99", p99, "--json"]) == 0
-
-    assert json.loads(capsys.readouterr().out)["p99_seconds"] == 1
 
 
 @pytest.mark.parametrize(
@@ -71,10 +45,10 @@ def test_deploy_writes_a_manifest_and_prints_the_commands(on_disk: Make, capsys:
         "sha256:" + hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest()
     )
     assert "manifest written to tumour.yaml" in output.out
-    assert "kn service apply tumour \\\n  --filename tumour.yaml \\\n  --namespace models" in output.out
+    assert "kubectl apply \\\n  --filename tumour.yaml" in output.out
     assert "kn service create tumour \\\n" in output.out
     assert "# without a flag: spec.template.spec.containers[0].securityContext.readOnlyRootFilesystem" in output.out
-    assert output.err == ""
+    assert output.err.startswith(f"warning: --image: {IMAGE} has no digest: ")
 
 
 def test_deploys_the_newest_version(on_disk: Make) -> None:
@@ -88,6 +62,9 @@ def test_deploys_the_newest_version(on_disk: Make) -> None:
 def test_every_option_reaches_the_manifest(on_disk: Make) -> None:
     given = ["--name", "t", "--namespace", "models", "--min-scale", "2", "--max-scale", "9", "--window", "2min"]
     given += ["--timeout", "90", "--private", "--env", "SNOOZE_LOG=json", "--user", "none", "--scratch"]
+    given += ["--retention", "5m", "--pull-secret", "a", "--pull-secret", "b", "--service-account", "models"]
+    given += ["--cpu-request", "125m", "--cpu-limit", "2", "--memory-request", "100M", "--memory-limit", "1Gi"]
+    given += ["--concurrency", "8", "--target", "7", "--burst-capacity", "50", "--start-timeout", "2m"]
 
     assert main(["deploy", str(on_disk()), "--image", IMAGE, "--output", "a.yaml", *given]) == 0
     manifest = yaml.safe_load(Path("a.yaml").read_text())
@@ -104,6 +81,17 @@ def test_every_option_reaches_the_manifest(on_disk: Make) -> None:
     assert {"name": "SNOOZE_LOG", "value": "json"} in pod["containers"][0]["env"]
     assert "runAsUser" not in pod["containers"][0]["securityContext"]
     assert pod["volumes"] == [{"name": "scratch", "emptyDir": {}}]
+    assert annotations["autoscaling.knative.dev/scale-to-zero-pod-retention-period"] == "300s"
+    assert pod["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
+    assert pod["serviceAccountName"] == "models"
+    assert pod["containers"][0]["resources"] == {
+        "limits": {"cpu": "2", "memory": "1Gi"},
+        "requests": {"cpu": "125m", "memory": "100M"},
+    }
+    assert pod["containerConcurrency"] == 8
+    assert annotations["autoscaling.knative.dev/target"] == "7"
+    assert annotations["autoscaling.knative.dev/target-burst-capacity"] == "50"
+    assert pod["containers"][0]["livenessProbe"]["initialDelaySeconds"] == 120
 
 
 def test_deploy_prints_json_only(on_disk: Make, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +99,7 @@ def test_deploy_prints_json_only(on_disk: Make, capsys: pytest.CaptureFixture[st
 
     document = json.loads(capsys.readouterr().out)
     assert document["manifest"] == yaml.safe_load(Path("service.yaml").read_text())
-    assert document["apply"][:5] == ["kn", "service", "apply", "tumour", "--filename"]
+    assert document["apply"] == ["kubectl", "apply", "--filename", "service.yaml"]
     assert document["file"] == "service.yaml"
     assert document["size"]["pods"] == 1
 
@@ -128,7 +116,7 @@ def test_warnings_go_to_standard_error(on_disk: Make, capsys: pytest.CaptureFixt
 
     output = capsys.readouterr()
     assert len(json.loads(output.out)["warnings"]) == 1
-    assert output.err.startswith("warning: --image: tumour:latest is pulled again at each cold start;")
+    assert output.err.startswith("warning: --image: tumour:latest has no digest: ")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +129,9 @@ def test_warnings_go_to_standard_error(on_disk: Make, capsys: pytest.CaptureFixt
         (["--min-scale", "3", "--max-scale", "2"], 2),
         (["--name", "Tumour"], 2),
         (["--rps", "nan"], 2),
+        (["--cpu-request", "1G"], 2),
+        (["--concurrency", "2", "--target", "3"], 2),
+        (["--name", "a" * 51], 2),
         (["--p99", "1ms"], 1),
         (["--output", "no/such/folder.yaml"], 2),
     ],
@@ -171,18 +162,59 @@ def test_a_value_of_the_wrong_form_is_a_usage_error(given: list[str], on_disk: M
 
 @pytest.mark.process
 @pytest.mark.parametrize("output", ["service.yaml", "-"])
-def test_apply_passes_the_whole_manifest_to_kn(
-    output: str, on_disk: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_apply_changes_the_cluster_and_waits(
+    output: str, on_disk: Make, kubectl: Kubectl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kn = tmp_path / "bin" / "kn"
-    kn.parent.mkdir()
-    kn.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\ncp "$5" {tmp_path}/seen.yaml\necho ready\n')
-    kn.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{kn.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(readiness, "examine", lambda service, revision: State(True, "", False))
 
     assert main(["deploy", str(on_disk()), "--image", IMAGE, "--apply", "--output", output]) == 0
-    assert (tmp_path / "called").read_text().startswith("service apply tumour --filename ")
-    assert yaml.safe_load((tmp_path / "seen.yaml").read_text())["metadata"]["name"] == "tumour"
+    created = kubectl.objects[f"{SERVICE}/tumour"]
+    captured = capsys.readouterr()
+    text = captured.out if output == "-" else Path(output).read_text()
+    assert created["spec"] == yaml.safe_load(text)["spec"]
+    assert f"{created['spec']['template']['metadata']['name']} is ready" in captured.err
+
+
+@pytest.mark.process
+def test_apply_prints_a_split_that_stays(
+    on_disk: Make, kubectl: Kubectl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "examine", lambda service, revision: State(True, "", False))
+    traffic = [
+        {"revisionName": "tumour-v1-aaaaaa", "percent": 70, "tag": "v1-aaaaaa", "url": "http://v1-aaaaaa-tumour.test"},
+        {"revisionName": "tumour-v2-bbbbbb", "percent": 30, "tag": "v2-bbbbbb", "url": "http://v2-bbbbbb-tumour.test"},
+    ]
+    metadata = {"name": "tumour", "resourceVersion": "7"}
+    spec = {"template": {}, "traffic": traffic}
+    kubectl.put(f"{SERVICE}/tumour", {"metadata": metadata, "spec": spec, "status": {"traffic": traffic}})
+
+    assert main(["deploy", str(on_disk()), "--image", IMAGE, "--apply"]) == 0
+    after = kubectl.objects[f"{SERVICE}/tumour"]["spec"]["traffic"]
+    assert [target["percent"] for target in after] == [70, 30, 0]
+    assert "requests are split, and stay so: tumour-v1-aaaaaa 70 %, tumour-v2-bbbbbb 30 %" in capsys.readouterr().err
+
+
+@pytest.mark.process
+def test_the_error_of_the_cluster_is_one_line(
+    on_disk: Make, kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["deploy", str(on_disk()), "--image", f"tumour@{DIGEST}", "--namespace", "forbidden", "--apply"]
+
+    assert main(arguments) == 1
+    assert capsys.readouterr().err == "snooze: kubectl: Error from server (Forbidden): you may not\n"
+
+
+@pytest.mark.process
+def test_pin_writes_the_digest(on_disk: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "bin" / "skopeo"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho {DIGEST}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    assert main(["deploy", str(on_disk()), "--image", IMAGE, "--pin"]) == 0
+    manifest = yaml.safe_load(Path("tumour.yaml").read_text())
+    assert manifest["spec"]["template"]["spec"]["containers"][0]["image"] == f"{IMAGE}@{DIGEST}"
 
 
 @pytest.mark.process

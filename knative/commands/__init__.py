@@ -1,0 +1,1 @@
+"""The subcommands of `snooze` that concern Knative: their options, output and exit codes."""

@@ -7,6 +7,9 @@ The errors of sizing, describing and deploying a bundle; the root and `InvalidOp
   - MissingProgram     `kubectl` is not installed
   - KubectlFailed      `kubectl` ended with an error
     - Conflict         somebody else changed the object since it was read
+  - MissingRight       kubectl's user may not do what the command needs
+  - NoFigures          no pod tells how many requests it has answered
+  - PrometheusFailed   Prometheus does not answer a query
   - UnknownService     there is no such Knative Service
   - NoDigest           the registry does not say which image a tag names
   - RolloutUnderWay    a rollout of the Service decides about its traffic
@@ -68,6 +71,44 @@ class KubectlFailed(KnativeError):
 
 class Conflict(KubectlFailed):
     """Somebody else changed the object since it was read."""
+
+
+class MissingRight(KnativeError):
+    """kubectl's user may not do what the command needs."""
+
+    exit_code = 1
+
+    def __init__(self, verb: str, resource: str, namespace: str) -> None:
+        super().__init__(
+            f"kubectl's user may not {verb} {resource} in namespace {namespace!r}, which a rollout needs; ask for the "
+            "rights in the table 'Rights' of docs/rollouts.md"
+        )
+        self.verb = verb
+        self.resource = resource
+        self.namespace = namespace
+
+
+class NoFigures(KnativeError):
+    """No pod tells how many requests it has answered."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"no pod can be read through the API server, so nothing can be judged: {problem}; "
+            "let the API server reach the pods, or count with --prometheus URL"
+        )
+        self.problem = problem
+
+
+class PrometheusFailed(KnativeError):
+    """Prometheus does not answer a query."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"Prometheus: {problem}")
+        self.problem = problem
 
 
 class UnknownService(KnativeError):

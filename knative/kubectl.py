@@ -59,9 +59,14 @@ class Cluster(NamedTuple):
         changed: Object = json.loads(self.run(*patch, "--output", "json"))
         return changed
 
-    def read_pod(self, name: str, port: int, path: str) -> bytes:
-        """Return what a pod answers to `GET path` on a port, asked by the API server (the right `pods/proxy`)."""
-        return self.run("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{name}:{port}/proxy{path}")
+    def read_pod(self, name: str, port: int, path: str, seconds: float = TIMEOUT_SECONDS) -> bytes:
+        """
+        Return what a pod answers to `GET path` on a port, asked by the API server (the right `pods/proxy`).
+
+        A pod that does not answer within `seconds` is a KubectlFailed.
+        """
+        address = f"/api/v1/namespaces/{self.namespace}/pods/{name}:{port}/proxy{path}"
+        return self.run("get", "--raw", address, "--request-timeout", f"{seconds:g}s")
 
     def run(self, *arguments: str, stdin: str | None = None) -> bytes:
         """Run kubectl in the namespace and return its output."""

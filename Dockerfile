@@ -4,44 +4,42 @@
 #   docker build --build-arg MODELS=models --build-arg EXTRAS="image text" -t photos:1 .
 #   docker run --read-only --cap-drop ALL -p 8080:8080 tumour:1
 #
-# MODELS is a model repository, a model's folder or one bundle, relative to the build context. Without it the image holds
-# no model: mount one at /models. EXTRAS are the libraries of adapters: `image` for models of pictures, `text` for those with
-# a tokenizer. BASE is any image with glibc and Python 3.13; the build stage runs in it.
+# The context is the repository, or the folder `snooze` of an installed wheel (with `-f knative/image/Dockerfile` there).
+# docs/image.md explains the build arguments.
 ARG BASE=docker.io/library/python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /build
 
 # strip makes the installed packages 17 MB smaller.
-RUN command -v strip || { apt-get update && apt-get install -y --no-install-recommends binutils; }
+RUN { command -v strip && test -e /etc/ssl/certs/ca-certificates.crt; } \
+ || { apt-get update && apt-get install -y --no-install-recommends binutils ca-certificates; }
 
 COPY knative/image/*.txt ./
 ARG EXTRAS=
-RUN install="python -m pip install --quiet --root-user-action ignore --no-deps --only-binary :all: --require-hashes" \
- && ${install} --target tools -r build.txt \
- && ${install} --target /opt/snooze --no-compile -r image.txt \
- && for extra in ${EXTRAS}; do ${install} --target /opt/snooze --no-compile -r "extra-${extra}.txt" || exit 1; done
+RUN set -- -r image.txt \
+ && for extra in ${EXTRAS}; do set -- "$@" -r "extra-${extra}.txt"; done \
+ && python -m pip install --quiet --root-user-action ignore --no-deps --only-binary :all: --require-hashes \
+      --target /opt/snooze --no-compile "$@"
 
-COPY pyproject.toml README.md LICENSE Dockerfile cli.py ./
-COPY bundle bundle
-COPY convert convert
-COPY service service
-COPY knative knative
-COPY client client
-COPY benchmarks benchmarks
-RUN PYTHONPATH=tools python -m pip install --quiet --root-user-action ignore --no-deps --no-build-isolation \
-      --no-compile --target /opt/snooze .
-RUN python knative/image/rootfs.py /opt/snooze /rootfs
+COPY LICENSE ./
+COPY knative/image/*.py image/
+COPY bundle /opt/snooze/snooze/bundle
+COPY service /opt/snooze/snooze/service
+ARG VERSION=0.1.0
+RUN PYTHONPATH=/opt/snooze python -B image/sample.py /sample \
+ && python -B image/rootfs.py /opt/snooze /rootfs "${VERSION}" \
+ && python -B image/sbom.py /opt/snooze /rootfs
 
-# The models are the last layer, so that pushing and pulling a new version of a model is quick.
+# Nothing but MODELS changes these files. Without MODELS one small file is copied and removed, for COPY needs a source.
+FROM ${BASE} AS models
 ARG MODELS=
-RUN --mount=type=bind,target=/context \
-    mkdir -p /models \
- && if [ -n "${MODELS}" ]; then cp -rL "/context/${MODELS}/." /models; fi \
- && chmod -R a=rX /models
+COPY ${MODELS:-knative/image/image.in} /models/
+RUN if [ -z "${MODELS}" ]; then rm /models/image.in; fi \
+ && chmod -R a=rX /models \
+ && find /models -exec touch --no-dereference --date @0 {} +
 
-FROM scratch
-LABEL org.opencontainers.image.title="snooze" org.opencontainers.image.licenses="Apache-2.0"
+FROM scratch AS server
 COPY --from=build /rootfs/ /
 ENV PATH=/usr/local/bin:/usr/bin \
     PYTHONPATH=/opt/snooze \
@@ -56,8 +54,30 @@ ENV PATH=/usr/local/bin:/usr/bin \
     MALLOC_TRIM_THRESHOLD_=262144 \
     OPENBLAS_NUM_THREADS=1 \
     SNOOZE_MODELS=/models
-COPY --from=build /models/ /models/
 USER 65532:65532
 WORKDIR /
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "snooze.service"]
+
+# The server starts in the file system of the image and proves the golden samples. What is served is copied from here, so
+# that no builder skips this stage.
+FROM server AS proof
+COPY --from=build /sample/ /sample/
+COPY knative/image/prove.py /proof/
+RUN ["python", "/proof/prove.py", "sample", "/sample"]
+COPY --from=models /models/ /models/
+RUN ["python", "/proof/prove.py", "models", "/models"]
+
+FROM server
+ARG EXTRAS=
+ARG VERSION=0.1.0
+ARG REVISION=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="snooze" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.version="${VERSION}" \
+      snooze.bundle-schema="2" \
+      snooze.extras="${EXTRAS}"
+COPY --from=proof /models/ /models/

@@ -27,6 +27,7 @@ examples:
   snooze inspect models/tumour --verify
   snooze serve models --idle 60s
   snooze predict http://127.0.0.1:8080/v2/models/tumour --data rows.npz
+  snooze image models/tumour --tag registry.example.com/tumour:1
   snooze deploy models/tumour --image registry.example.com/tumour:1 --rps 50
 
 'snooze COMMAND --help' explains a command.
@@ -42,6 +43,7 @@ COMMANDS = {
     "serve": ("snooze.service.cli", "serve", "answer over HTTP; --idle scales to zero on this machine"),
     "predict": ("snooze.client.cli", "predict", "make predictions, with a server or straight from a bundle"),
     "size": ("snooze.knative.commands.size", "size", "compute cpu, memory, concurrency and pods for a load"),
+    "image": ("snooze.knative.commands.image", "image", "build an image with models, or add them to a server image"),
     "deploy": (
         "snooze.knative.commands.deploy",
         "deploy",

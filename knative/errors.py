@@ -1,10 +1,11 @@
 """
-The errors of sizing, describing and deploying a bundle; the root and `InvalidOption` are in `snooze.bundle.errors`:
+The errors of sizing, describing and deploying a bundle; those of images are in `image/errors.py`, the root and
+`InvalidOption` in `snooze.bundle.errors`:
 
 * KnativeError
   - TooSlow            the model cannot meet the p99 that was asked for
   - NotWritable        the manifest cannot be written to the file
-  - MissingProgram     `kubectl` is not installed
+  - MissingProgram     `kubectl` or `skopeo` is not installed
   - KubectlFailed      `kubectl` ended with an error
     - Conflict         somebody else changed the object since it was read
   - MissingRight       kubectl's user may not do what the command needs
@@ -50,12 +51,12 @@ class NotWritable(KnativeError):
 
 
 class MissingProgram(KnativeError):
-    """A program that works on the cluster is not installed."""
+    """A program that works on the cluster, or copies images, is not installed."""
 
-    def __init__(self, program: str) -> None:
-        super().__init__(
-            f"'{program}' is not on the PATH; install it, or write the manifest with --output and apply it elsewhere"
-        )
+    def __init__(
+        self, program: str, remedy: str = "install it, or write the manifest with --output and apply it elsewhere"
+    ) -> None:
+        super().__init__(f"'{program}' is not on the PATH; {remedy}")
         self.program = program
 
 

@@ -46,6 +46,7 @@ HOMES = {
     "predict": HTTP,
     "size": KNATIVE,
     "deploy": KNATIVE,
+    "image": PAGES["docs/image-layer.part.md"],
     **{f"bench {name}": SETTINGS for name in benchmarks_cli.COMMANDS},
 }
 

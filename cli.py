@@ -49,6 +49,7 @@ COMMANDS = {
         "deploy",
         "write the sized Knative manifest, or bring it to a cluster",
     ),
+    "ab": ("snooze.knative.commands.ab", "ab", "compare two revisions of a service by labelled rows"),
     "bench": ("snooze.benchmarks.cli", "bench", "measure a running server and compare with what was promised"),
 }
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,12 +16,17 @@ HEADER_LENGTH: Final = "Inference-Header-Content-Length"  # the bytes of JSON be
 
 
 class Address(NamedTuple):
-    """Where a server listens; `prefix` comes before all its paths (mostly empty)."""
+    """
+    Where a server listens; `prefix` comes before all its paths (mostly empty).
+
+    `headers` go with each request: by them a gateway may choose among the servers behind it.
+    """
 
     host: str
     port: int
     tls: bool
     prefix: str
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def parse(cls, url: str) -> "Address":
@@ -90,7 +96,7 @@ def exchange(
     connection = connect(address.host, address.port, timeout=seconds)
     body, headers = payload or (None, {})
     try:
-        connection.request(method, address.prefix + path, body, dict(headers))
+        connection.request(method, address.prefix + path, body, {**address.headers, **headers})
         response = connection.getresponse()
         received = {name.lower(): value for name, value in response.getheaders()}
         return Answer(address.url + path, response.status, received, response.read())

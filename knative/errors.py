@@ -15,6 +15,7 @@ The errors of sizing, describing and deploying a bundle; those of images are in 
   - NoDigest           the registry does not say which image a tag names
   - RolloutUnderWay    a rollout of the Service decides about its traffic
   - NotReady           the revision does not get ready
+  - WrongRevision      an answer is not from the revision that was asked
 """
 
 from pathlib import Path
@@ -42,10 +43,10 @@ class TooSlow(KnativeError):
 
 
 class NotWritable(KnativeError):
-    """The manifest cannot be written to the file."""
+    """The manifest cannot be written to the file that `option` names."""
 
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"cannot write {path}: {problem}; choose another file with --output")
+    def __init__(self, path: Path, problem: str, option: str = "--output") -> None:
+        super().__init__(f"cannot write {path}: {problem}; choose another file with {option}")
         self.path = path
         self.problem = problem
 
@@ -153,3 +154,18 @@ class NotReady(KnativeError):
         )
         self.revision = revision
         self.reason = reason
+
+
+class WrongRevision(KnativeError):
+    """An answer is not from the revision that was asked; `found` is None if it names none."""
+
+    exit_code = 1
+
+    def __init__(self, tag: str, revision: str, found: str | None) -> None:
+        answered = f"revision {found!r} answered" if found else "the answer names none, as if it were not from Snooze"
+        super().__init__(
+            f"tag {tag!r} stands for revision {revision!r}, but {answered}; run it again if the traffic was changed "
+            "meanwhile, and use --header only where Knative's config-features has tag-header-based-routing enabled"
+        )
+        self.revision = revision
+        self.found = found

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from snooze.knative.commands.observation import add_observation, observe, write_rules
 from snooze.knative.commands.service import add_bundle, add_service, prepare
 from snooze.knative.commands.size import format_table
 
@@ -22,6 +23,9 @@ examples:
   snooze deploy models/tumour --image registry.example.com/tumour@sha256:... --namespace models --apply
       also apply it with kubectl, and wait until the service is ready
 
+  snooze deploy models/tumour --image registry.example.com/tumour:3 --p99 20ms --monitor --alerts --network-policy
+      with a PodMonitor, alert rules and a NetworkPolicy in the same file
+
 The image holds the model and the server: docker build --build-arg MODELS=models/tumour -t IMAGE .
 Exit codes: 0 done, 1 the p99 is not possible or the service does not get ready, 2 the bundle or the options are wrong.
 """
@@ -32,6 +36,7 @@ def deploy_arguments(parser: argparse.ArgumentParser) -> None:
     add_bundle(parser, DEPLOY_EXAMPLES)
     parser.add_argument("--name", help="the service's name (from the model's name)")
     add_service(parser)
+    add_observation(parser)
     parser.add_argument("--output", metavar="FILE", help="file for the manifest (NAME.yaml), - for standard output")
     parser.add_argument("--apply", action="store_true", help="apply it with kubectl, and wait until it is ready")
     parser.add_argument("--json", action="store_true", help="print manifest, commands and figures as one JSON document")
@@ -39,7 +44,10 @@ def deploy_arguments(parser: argparse.ArgumentParser) -> None:
 
 def deploy(options: argparse.Namespace) -> int:
     """Write the manifest, print the commands, and change the cluster with --apply."""
-    found, deployment = prepare(options)
+    found, prepared = prepare(options)
+    deployment = prepared.add(*observe(found.bundle, prepared, options))
+    if options.rules:
+        write_rules(found.bundle, prepared, options)
     file = deployment.write(options.output)
     if file is None:
         sys.stdout.write(deployment.text)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from snooze.bundle.errors import MissingExtra
 
@@ -11,6 +11,13 @@ Path = tuple[str | int, ...]
 # Text that YAML 1.1 and 1.2 both read as a string. Anything else is quoted: Knative refuses 12e4 as a label's value.
 PLAIN: Final = re.compile(r"(?![yYnN]$)[A-Za-z/][A-Za-z0-9_./@ -]*(?::[A-Za-z0-9_./@-]+)*")
 HEADER: Final = "# Written by snooze deploy; changes are lost when it writes again.\n"
+
+
+class Document(NamedTuple):
+    """A manifest, and the reasons for its fields by their paths."""
+
+    manifest: dict[str, Any]
+    reasons: dict[Path, str]
 
 
 def write(manifest: Mapping[str, Any], reasons: Mapping[Path, str]) -> str:

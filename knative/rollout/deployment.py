@@ -24,6 +24,7 @@ class Deployment:
     text: str
     size: Size
     warnings: tuple[str, ...]
+    beside: tuple[document.Document, ...] = ()  # other objects, which `text` contains as well
 
     @property
     def name(self) -> str:
@@ -49,14 +50,13 @@ class Deployment:
         """
         if output == STANDARD_OUTPUT:
             return None
-        path = Path(output or f"{self.name}.yaml")
-        try:
-            if path.exists():
-                _check_is_ours(path)
-            path.write_text(self.text, "utf-8")
-        except OSError as error:
-            raise NotWritable(path, error.strerror or str(error)) from None
-        return path
+        return write_file(Path(output or f"{self.name}.yaml"), self.text)
+
+    def add(self, *others: document.Document) -> "Deployment":
+        """Return the deployment with other objects beside its Service."""
+        parts = [document.write(*one).removeprefix(document.HEADER) for one in others]
+        text = "---\n".join([self.text, *parts])
+        return Deployment(self.manifest, text, self.size, self.warnings, (*self.beside, *others))
 
     def apply(self, cluster: Cluster) -> live.LiveService:
         """
@@ -70,11 +70,13 @@ class Deployment:
             KubectlFailed, MissingProgram: as for every use of a cluster.
         """
         found = live.find(cluster, self.name)
+        if found is not None and found.rollout is not None:
+            raise RolloutUnderWay(self.name)
+        for one in self.beside:  # before the Service: a policy protects its first pod, a missing kind ends it here
+            cluster.apply(document.write(*one))
         if found is None:
             cluster.apply(self.text)
             return live.read(cluster, self.name)
-        if found.rollout is not None:
-            raise RolloutUnderWay(self.name)
         return self.replace(found, self.traffic(found))
 
     def traffic(self, found: live.LiveService) -> list[dict[str, Any]]:
@@ -112,6 +114,7 @@ class Deployment:
         return {
             "file": str(file),
             "manifest": self.manifest,
+            "beside": [one.manifest for one in self.beside],
             "apply": kn.apply_command(str(file)),
             "create": kn.create_command(self.manifest),
             "left_out": kn.left_out(self.manifest),
@@ -156,7 +159,23 @@ def _without(before: Mapping[str, Any], kind: str, names: Sequence[str]) -> dict
     return {name: None for name in names if ours and name in metadata.get(kind, {})}
 
 
-def _check_is_ours(path: Path) -> None:
+def write_file(path: Path, text: str, option: str = "--output") -> Path:
+    """
+    Write what `document.write` made to a file, and return its path; `option` names the file.
+
+    Raises:
+        NotWritable: there is another file, or no place for one.
+    """
+    try:
+        if path.exists():
+            _check_is_ours(path, option)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise NotWritable(path, error.strerror or str(error), option) from None
+    return path
+
+
+def _check_is_ours(path: Path, option: str) -> None:
     """
     Check that `snooze deploy` wrote a file, by its first line: the path may be a device without an end.
 
@@ -164,8 +183,8 @@ def _check_is_ours(path: Path) -> None:
         NotWritable: it did not.
     """
     if not path.is_file():
-        raise NotWritable(path, "it is not a regular file; - stands for standard output")
+        raise NotWritable(path, "it is not a regular file", option)
     header = document.HEADER.encode()
     with path.open("rb") as file:
         if file.read(len(header)) != header:
-            raise NotWritable(path, "it exists and was not written by snooze deploy")
+            raise NotWritable(path, "it exists and was not written by snooze deploy", option)

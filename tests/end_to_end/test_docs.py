@@ -47,6 +47,7 @@ HOMES = {
     "size": KNATIVE,
     "deploy": KNATIVE,
     "image": PAGES["docs/image-layer.part.md"],
+    "ab": PAGES["docs/ab.part.md"],
     **{f"bench {name}": SETTINGS for name in benchmarks_cli.COMMANDS},
 }
 

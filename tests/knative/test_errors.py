@@ -31,6 +31,12 @@ def test_every_error_is_listed_and_has_an_exit_code(error: type[errors.KnativeEr
             "for more: kubectl -n models describe revision tumour-v1-a1b2c3",
         ),
         (
+            errors.WrongRevision("v2", "tumour-v2", "tumour-v1"),
+            "tag 'v2' stands for revision 'tumour-v2', but revision 'tumour-v1' answered; run it again if the traffic "
+            "was changed meanwhile, and use --header only where Knative's config-features has tag-header-based-routing "
+            "enabled",
+        ),
+        (
             errors.RolloutUnderWay("tumour"),
             "a rollout of 'tumour' is under way, and decides where its requests go; wait for its end, or end it with: "
             "snooze rollback tumour",

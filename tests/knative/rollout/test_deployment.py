@@ -71,8 +71,8 @@ def test_does_not_overwrite_a_file_of_others(content: bytes) -> None:
     ("output", "problem"),
     [
         ("no/such/folder.yaml", "No such file or directory"),
-        (".", "it is not a regular file; - stands for standard output"),
-        ("/dev/zero", "it is not a regular file; - stands for standard output"),
+        (".", "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
     ],
 )
 def test_reports_where_it_cannot_write(output: str, problem: str) -> None:

@@ -49,6 +49,17 @@ COMMANDS = {
         "deploy",
         "write the sized Knative manifest, or bring it to a cluster",
     ),
+    "rollout": (
+        "snooze.knative.commands.rollout",
+        "rollout",
+        "give a new version more and more requests, or put all back",
+    ),
+    "rollback": ("snooze.knative.commands.rollout", "rollback", "give every request to an earlier version"),
+    "versions": (
+        "snooze.knative.commands.versions",
+        "versions",
+        "list the revisions of a service and what each serves",
+    ),
     "ab": ("snooze.knative.commands.ab", "ab", "compare two revisions of a service by labelled rows"),
     "bench": ("snooze.benchmarks.cli", "bench", "measure a running server and compare with what was promised"),
 }

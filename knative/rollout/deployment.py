@@ -70,7 +70,7 @@ class Deployment:
             KubectlFailed, MissingProgram: as for every use of a cluster.
         """
         found = live.find(cluster, self.name)
-        if found is not None and found.rollout is not None:
+        if found is not None and found.rollout is not None and not found.rollout.get("held"):
             raise RolloutUnderWay(self.name)
         for one in self.beside:  # before the Service: a policy protects its first pod, a missing kind ends it here
             cluster.apply(document.write(*one))

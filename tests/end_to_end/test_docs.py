@@ -14,6 +14,7 @@ from tests.end_to_end.pages import (
     KNATIVE,
     MARKDOWN,
     PAGES,
+    ROLLOUTS,
     ROOT,
     SETTINGS,
     code,
@@ -30,6 +31,8 @@ from snooze.convert import errors as refusals
 from snooze.convert import profile, variants
 from snooze.convert.checks import dataset, golden, parity, synthetic
 from snooze.convert.quantization import candidates
+from snooze.knative.manifest import figures
+from snooze.knative.rollout import readiness
 from snooze.knative.sizing import size as sizing
 from snooze.knative.sizing.calibration import Calibration, read_figures
 from snooze.service import metrics, responses, settings
@@ -48,6 +51,9 @@ HOMES = {
     "deploy": KNATIVE,
     "image": PAGES["docs/image-layer.part.md"],
     "ab": PAGES["docs/ab.part.md"],
+    "rollout": KNATIVE + ROLLOUTS,
+    "rollback": ROLLOUTS,
+    "versions": ROLLOUTS,
     **{f"bench {name}": SETTINGS for name in benchmarks_cli.COMMANDS},
 }
 
@@ -113,7 +119,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
     ("page", "option", "default"),
     [
         (page, option, default)
-        for command, page in (("convert", CONVERT), ("deploy", KNATIVE))
+        for command, page in (("convert", CONVERT), ("deploy", KNATIVE), ("rollout", KNATIVE + ROLLOUTS))
         for option, default in OPTIONS_OF[command].items()
         if isinstance(default, int | float | str) and not isinstance(default, bool)
     ],
@@ -192,6 +198,12 @@ def test_the_thresholds_of_a_conversion_are_those_of_the_code(sentence: str) -> 
         f"planned at {sizing.PLANNED_UTILIZATION:g} at most",
         f"at most {sizing.FEW_SLOTS} slots",
         f"under {sizing.CHEAP_SECONDS * 1e3:g} ms",
+        f"{figures.START_MARGIN} × the CPU time of a start / the CPU request, at least {figures.MIN_START_TIMEOUT}",
+        f"({figures.START_CPU_SECONDS:g} s for the server,",
+        f"{figures.BYTE_SECONDS * 1e9:g} ns for each byte",
+        f"`/healthz` each {figures.PROBE_PERIOD} s",
+        f"after {readiness.PATIENCE_SECONDS:g} s of a problem",
+        f"at most after {readiness.DEADLINE_SECONDS:g} s",
         *(f"`{name}`" for name in Calibration.__slots__),
         *(
             f"| {figure} | {100 * seen.typical:.2g} % | {100 * seen.largest:.3g} % |"

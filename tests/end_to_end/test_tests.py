@@ -23,6 +23,7 @@ WITHOUT_OWN_MODULE = {
     "knative/image/test_dockerfile.py",
     "knative/image/test_requirements.py",
     "knative/manifest/test_oracle.py",
+    "knative/rollout/test_role.py",
     "knative/test_cluster.py",
     "knative/test_liveness_on_cluster.py",
     "knative/test_manifests_on_cluster.py",

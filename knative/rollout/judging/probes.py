@@ -14,8 +14,8 @@ from snooze.client.errors import Unreachable
 from snooze.client.exchange import Address, Payload, exchange
 from snooze.knative.rollout.judging.counts import Counts, is_failure
 
-LANES: Final = 2  # threads for each revision: one that waits does not stop the other
-INTERVAL_SECONDS: Final = 1.0  # between the requests of a lane
+LANES: Final = 3  # threads for each revision: what hangs in all of them is enough for a judgement
+INTERVAL_SECONDS: Final = 1.5  # between the requests of a lane
 PROBE_SECONDS: Final = 10.0  # of silence, then the request has failed
 CLOSE_SECONDS: Final = 2.0  # for the threads to end; a request that still hangs is left behind
 MODEL_HEADER: Final = "snooze-model"  # in every answer to a prediction that our server counts
@@ -47,7 +47,9 @@ class Prober:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._threads = [
-            threading.Thread(target=self._ask_on, args=(revision, address, lane / LANES), daemon=True)
+            threading.Thread(
+                target=self._ask_on, args=(revision, address, lane * INTERVAL_SECONDS / LANES), daemon=True
+            )
             for revision, address in targets.items()
             for lane in range(LANES)
         ]

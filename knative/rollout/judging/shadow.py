@@ -2,8 +2,8 @@
 What is found out before the first percent: does the new revision hold the bundle, and how do its answers differ from
 those of the old one?
 
-Two versions of a model are expected to differ somewhere. Compared are labels by row, and values as a whole: the sum of
-the absolute differences / the sum of the old revision's absolute values.
+Two versions of a model are expected to differ somewhere. Labels, and texts, are compared by row, values as a whole: the
+sum of the absolute differences / the sum of the old revision's absolute values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -69,12 +69,14 @@ def shadow(options: Options, old: Target, new: Target, found: Found, questions: 
 def compare(old: Sequence[Any], new: Sequence[Any], bundle: Bundle) -> Difference:
     """Return how the predictions of the same rows differ, those of the plain protocol."""
     rows = len(old)
-    if all("label" in one for one in (*old, *new)):
-        differ = sum(a["label"] != b["label"] for a, b in zip(old, new, strict=True))
-        share = differ / rows
-        text = f"{differ:,} of {format_count(rows, 'row')} got another label ({share * 100:.3g} %)"
-        return Difference(share, rows, text, bundle.task not in NOT_COMPARED and differ >= MIN_ROWS)
     before, now = _numbers(old), _numbers(new)
+    by_label = all("label" in one for one in (*old, *new))
+    if by_label or not (before.size or now.size):
+        differ = sum(_said(a, by_label) != _said(b, by_label) for a, b in zip(old, new, strict=True))
+        share = differ / rows
+        what = "label" if by_label else "answer"
+        text = f"{differ:,} of {format_count(rows, 'row')} got another {what} ({share * 100:.3g} %)"
+        return Difference(share, rows, text, bundle.task not in NOT_COMPARED and differ >= MIN_ROWS)
     if before.shape != now.shape:
         return Difference(1.0, rows, f"the {format_count(rows, 'row')} got answers of another size", decides=True)
     difference, size = np.abs(now - before).sum(), np.abs(before).sum()
@@ -155,6 +157,10 @@ def _predict(target: Target, name: str, questions: Sequence[Payload]) -> list[An
             raise UnexpectedAnswer(answer.url, "the answer has no predictions")
         found += predictions
     return found
+
+
+def _said(prediction: Any, by_label: bool) -> Any:
+    return prediction["label"] if by_label else prediction
 
 
 def _numbers(predictions: Sequence[Any]) -> v2.Array:

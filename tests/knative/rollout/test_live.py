@@ -1,5 +1,10 @@
-from snooze.knative.kubectl import Cluster
-from snooze.knative.rollout.live import ROLLOUT, LiveService, Target
+import pytest
+from tests.knative.rollout.conftest import Deploy
+from tests.knative.rollout.knative_double import NAME, KnativeDouble
+
+from snooze.knative.errors import Conflict, UnknownService
+from snooze.knative.kubectl import SERVICE, Cluster
+from snooze.knative.rollout.live import ROLLOUT, LiveService, Target, find, read
 
 # As Knative 1.23 writes it: two targets of one revision, one that nothing serves yet.
 TRAFFIC = [
@@ -33,3 +38,20 @@ def test_a_service_that_was_just_created() -> None:
 
 def test_the_record_of_a_rollout() -> None:
     assert live({}, {ROLLOUT: '{"percent": 5}'}).rollout == {"percent": 5}
+
+
+def test_a_service_is_read_or_unknown(knative: KnativeDouble) -> None:
+    assert read(knative, NAME).document == knative.service
+    assert find(knative, "other") is None
+    with pytest.raises(UnknownService):
+        read(knative, "other")
+
+
+def test_a_change_does_not_overwrite_that_of_another(knative: KnativeDouble, deploy: Deploy) -> None:
+    service = read(knative, NAME)
+    changed = service.change({"metadata": {"labels": {"a": "b"}}})
+    assert changed.document["metadata"]["labels"]["a"] == "b"
+
+    with pytest.raises(Conflict):
+        service.change({"metadata": {"labels": {"a": "c"}}})
+    assert knative.objects[SERVICE, NAME]["metadata"]["labels"]["a"] == "b"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.knative.bundles import a_bundle
 from tests.knative.rollout.judging.conftest import publish
+from tests.service.conftest import Client, picture, publish_each_adapter
 
 from snooze.bundle.contract import Batching, Bundle, Tensor
 from snooze.bundle.draft import Draft
@@ -14,6 +15,7 @@ from snooze.bundle.samples import Sample, write_samples
 from snooze.bundle.store import Found, latest
 from snooze.client.exchange import Payload
 from snooze.knative.rollout.judging.questions import MAX_ROWS, golden_questions, path_of, read_questions
+from snooze.service import Settings, create_app
 
 
 def rows(payloads: list[Payload]) -> list[Any]:
@@ -27,6 +29,65 @@ def write(folder: Path, bundle: Bundle, sample: Sample) -> Found:
         write_samples(draft.folder / "samples.npz", [sample])
         draft.publish(bundle)
     return latest(folder / "models")
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a model of each kind of adapter."""
+    root = tmp_path_factory.mktemp("adapters")
+    publish_each_adapter(root)
+    return root
+
+
+def ask(repository: Path, model: str, questions: list[Payload]) -> list[int]:
+    """Return the number of predictions in each answer of our server."""
+    client = Client(create_app(Settings(models=(repository,), log="off")))
+    counts = []
+    for question in questions:
+        answer = client.ask("POST", path_of(model), question.body, content_type=question.headers["Content-Type"])
+        assert answer.status == 200, answer.body
+        counts.append(len(answer.json()["predictions"]))
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("model", "counts"), [("colours", [1, 1, 1]), ("patient", [3]), ("words", [3]), ("clean", [3])]
+)
+def test_golden_samples_of_adapters_are_asked_as_raw_rows(adapters: Path, model: str, counts: list[int]) -> None:
+    path, questions = golden_questions(latest(adapters / model))
+
+    assert path == path_of(model)
+    assert ask(adapters, model, questions) == counts
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "content", "counts"),
+    [
+        ("patient", "rows.csv", "age,weight,note,sick\n31,,good,no\n" + "40,2,bad,yes\n" * 9, [8, 2]),
+        ("patient", "rows.json", '[{"age": 31, "weight": null, "note": "good", "sick": "no"}]', [1]),
+        ("words", "rows.csv", "text,sick\nJa,no\nNein,yes\n", [2]),
+        ("clean", "one.txt", "Ja", [1]),
+        ("words", "rows.csv", '"a text\nof two lines",x\n' * 9, [8, 1]),
+    ],
+)
+def test_rows_of_a_file_are_asked_as_the_adapter_takes_them(
+    adapters: Path, tmp_path: Path, model: str, name: str, content: str, counts: list[int]
+) -> None:
+    bundle = latest(adapters / model).bundle._replace(batching=Batching(0, 64))
+    (tmp_path / name).write_text(content if "sick" in content or name == "one.txt" else f"text,sick\n{content}")
+
+    questions = read_questions(tmp_path / name, None if name == "one.txt" else "sick", bundle)
+
+    assert ask(adapters, model, questions) == counts
+
+
+def test_pictures_of_a_folder_are_asked_one_by_one(adapters: Path, tmp_path: Path) -> None:
+    for number, colour in enumerate([(255, 0, 0), (0, 255, 0)]):
+        (tmp_path / f"{number}.png").write_bytes(picture(colour))
+
+    questions = read_questions(tmp_path, None, latest(adapters / "colours").bundle)
+
+    assert ask(adapters, "colours", questions) == [1, 1]
 
 
 def test_golden_samples_are_asked_as_users_ask(versions: list[Found]) -> None:

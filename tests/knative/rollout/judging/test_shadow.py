@@ -34,6 +34,7 @@ def values(*numbers: float) -> list[dict[str, Any]]:
         (labels("a", "b", "b", "a"), labels("a", "b", "a", "a"), 0.25, "1 of 4 rows got another label (25 %)"),
         (labels("a"), labels("a"), 0.0, "0 of 1 row got another label (0 %)"),
         (values(100, 50, 50), values(110, 50, 40), 0.1, "the values of 3 rows differ by 10 %"),
+        ([{"y": "ja"}] * 2, [{"y": "ja"}, {"y": "da"}], 0.5, "1 of 2 rows got another answer (50 %)"),
         (values(0, 0), values(0, 0), 0.0, "the values of 2 rows differ by 0 %"),
         (values(0, 0), values(0, 1), 1.0, "the values of 2 rows differ by 100 %"),
         ([{"value": [1, 2]}], [{"value": [1, 2, 3]}], 1.0, "the 1 row got answers of another size"),

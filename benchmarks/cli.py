@@ -26,6 +26,15 @@ examples:
 The rate is offered whatever the answers are, and latency counts from the moment a request was due: a server that is
 too slow looks slow. Exit code: 0 all requests were answered, 1 some were not, 2 the load could not run."""
 
+COLD_EXAMPLES: Final = """\
+examples:
+  snooze bench cold models/tumour
+      20 starts of a server process, beside other servers
+  snooze bench cold --knative hello,tumour --namespace default -n 30
+      30 wakes from zero of each Knative Service, in turn, where their URLs can be reached; docs/cold-starts.md
+
+Exit code of --knative: 1 if a wake failed or Ctrl-C ended the rounds; those that are complete are reported."""
+
 THROUGHPUT_EXAMPLES: Final = """\
 examples:
   snooze bench throughput --standard --peer-python kserve=PATH --peer-python mlserver=PATH
@@ -134,16 +143,58 @@ def show_progress(duration: float) -> Callable[[Mapping[str, Any]], None]:
 
 def cold_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `snooze bench cold`."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the peers need a model with one FP32 input")
-    parser.add_argument("--runs", type=integer(1, 10_000), default=20, metavar="N", help="starts of each server (20)")
+    parser.epilog = COLD_EXAMPLES
+    parser.add_argument(
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="started on this machine, beside peers; one FP32 input"
+    )
+    parser.add_argument("--runs", "-n", type=integer(1, 10_000), default=20, metavar="N", help="starts of each (20)")
+    wakes = parser.add_argument_group("wakes from zero on a cluster, instead of BUNDLE")
+    wakes.add_argument("--knative", metavar="NAME,NAME", help="Knative Services; the first is the one to compare with")
+    wakes.add_argument("--namespace", default="default", metavar="NAME", help="theirs (default)")
+    wakes.add_argument("--path", metavar="PATH", help="ask all services for GET PATH (a prediction, or GET /)")
+    wakes.add_argument(
+        "--zero-timeout", type=duration, default=300.0, metavar="TIME", help="longest wait for a service's end (5m)"
+    )
+    wakes.add_argument(
+        "--skip-drain", action="store_true", help="delete pods that only drain: 15 s a round instead of 45 s"
+    )
+    request_arguments(wakes)
     _comparison_arguments(parser, "snooze,snooze-serve,fastapi-tuned")
 
 
 def cold(arguments: argparse.Namespace) -> int:
     """Measure cold starts and print the table."""
+    if (arguments.knative is None) == (arguments.bundle is None):
+        raise InvalidOption("--knative", "expected a BUNDLE to start on this machine, or --knative NAME, and not both")
+    if arguments.knative is not None:
+        return _wake(arguments)
     from snooze.benchmarks.cold_start import run
 
     return _publish(run(arguments.bundle, servers_of(arguments), arguments.runs), arguments)
+
+
+def _wake(arguments: argparse.Namespace) -> int:
+    from snooze.benchmarks.load.target import RequestOptions
+    from snooze.benchmarks.wake.report import run
+    from snooze.benchmarks.wake.rounds import Options
+
+    names = arguments.knative.split(",")
+    if "" in names or len(set(names)) < len(names):
+        raise InvalidOption("--knative", f"expected different names of services, got {arguments.knative!r}")
+    results = run(
+        Options(
+            names,
+            arguments.namespace,
+            arguments.runs,
+            RequestOptions.of(arguments),
+            arguments.path,
+            arguments.zero_timeout,
+            arguments.skip_drain,
+        )
+    )
+    complete = min((one["wakes"] for one in results.figures.values()), default=0)
+    failures = [f"{arguments.runs - complete} of {arguments.runs} rounds are not complete"]
+    return _publish(results, arguments, failures if complete < arguments.runs else ())
 
 
 def throughput_arguments(parser: argparse.ArgumentParser) -> None:

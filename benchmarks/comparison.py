@@ -9,11 +9,24 @@ from typing import Any, NamedTuple
 from snooze.bundle.errors import InvalidOption
 
 
+class Table(NamedTuple):
+    """A table for people, with what to know before one reads it."""
+
+    about: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def as_markdown(self) -> list[str]:
+        """Return the lines of the table."""
+        lines = [f"| {' | '.join(row)} |" for row in (self.columns, *self.rows)]
+        return [lines[0], f"|{'---|' * len(self.columns)}", *lines[1:], ""]
+
+
 class Results(NamedTuple):
     """
     The results of a comparison: `figures` are all of them, `columns` and `rows` the table for people.
 
-    `warnings` say what makes them less certain.
+    `warnings` say what makes them less certain. `details` are further tables.
     """
 
     title: str
@@ -23,6 +36,7 @@ class Results(NamedTuple):
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     warnings: Sequence[str] = ()
+    details: Sequence[Table] = ()
 
     def as_markdown(self) -> str:
         """Return the results for people."""
@@ -39,10 +53,8 @@ class Results(NamedTuple):
                 self.method,
                 "",
                 *(line for warning in self.warnings for line in (f"**Warning:** {warning}", "")),
-                f"| {' | '.join(self.columns)} |",
-                f"|{'---|' * len(self.columns)}",
-                *(f"| {' | '.join(row)} |" for row in self.rows),
-                "",
+                *Table("", self.columns, self.rows).as_markdown(),
+                *(line for table in self.details for line in (table.about, "", *table.as_markdown())),
             ]
         )
 

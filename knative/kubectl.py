@@ -68,6 +68,14 @@ class Cluster(NamedTuple):
         address = f"/api/v1/namespaces/{self.namespace}/pods/{name}:{port}/proxy{path}"
         return self.run("get", "--raw", address, "--request-timeout", f"{seconds:g}s")
 
+    def stream(self, path: str) -> subprocess.Popen[bytes]:
+        """Start kubectl, whose output is what the API server streams for `GET path`; the caller ends it."""
+        command = ["kubectl", "get", "--raw", path]
+        try:
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        except FileNotFoundError:
+            raise MissingProgram(command[0]) from None
+
     def run(self, *arguments: str, stdin: str | None = None) -> bytes:
         """Run kubectl in the namespace and return its output."""
         command = ["kubectl", "--namespace", self.namespace, *arguments]

@@ -7,8 +7,10 @@ request takes 3 us less: 0.14 us instead of 0.73 to observe a value, 0.04 instea
 """
 
 import os
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Final
 
 SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -126,22 +128,31 @@ class Metrics:
         return ("\n".join(lines) + "\n").encode()
 
 
+@cache
+def booted() -> float:
+    """
+    Return when the machine was started (seconds since 1970).
+
+    Read once, because the clocks drift: a start of the process that changes looks like a restart. The `btime` of
+    /proc/stat is in whole seconds, too coarse for where the time of a cold start went.
+    """
+    return round(time.time() - time.clock_gettime(time.CLOCK_BOOTTIME), 2)
+
+
 def process() -> list[Family]:
     """Return what Prometheus expects of every process, or nothing where there is no /proc."""
     try:
         with open("/proc/self/stat", "rb") as file:  # noqa: PTH123  (pathlib is slower and this is read often)
             stat = file.read().rpartition(b")")[2].split()
         ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-        with open("/proc/stat", "rb") as file:  # noqa: PTH123
-            booted = next(int(line.split()[1]) for line in file if line.startswith(b"btime "))
         files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    except (OSError, ValueError, IndexError, StopIteration):
+    except (OSError, ValueError, IndexError):
         return []
     table: list[tuple[str, str, str, Callable[[], float]]] = [
         ("cpu_seconds_total", "counter", "User and system time.", lambda: (int(stat[11]) + int(stat[12])) / ticks),
         ("virtual_memory_bytes", "gauge", "Virtual memory.", lambda: int(stat[20])),
         ("resident_memory_bytes", "gauge", "Resident memory.", lambda: int(stat[21]) * page),
-        ("start_time_seconds", "gauge", "Start of the process.", lambda: booted + int(stat[19]) / ticks),
+        ("start_time_seconds", "gauge", "Start of the process.", lambda: booted() + int(stat[19]) / ticks),
         ("threads", "gauge", "Threads.", lambda: int(stat[17])),
         ("open_fds", "gauge", "Open files.", lambda: files),
     ]

@@ -15,6 +15,7 @@ STAND_INS: Final = (
     "uvicorn.main",  # the command line, with click, multiprocessing and the reloaders: 15 ms
     "numpy._typing",  # names for annotations, which numpy.linalg uses: 8 ms
     "numpy._core._add_newdocs",  # docstrings of numpy's functions in C: 4 ms
+    "logging.config",  # uvicorn's log settings, with socketserver and queue; ours are not by dictConfig: 4 ms
     "ssl",  # OpenSSL; asyncio and uvloop import it for TLS, which is not served: 5 ms and 2 MiB
 )
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from snooze.benchmarks.comparison import Quartiles, Results
+from snooze.benchmarks.comparison import Quartiles, Results, Table
 from snooze.bundle.errors import InvalidOption
 
 MACHINE = {
@@ -32,6 +32,19 @@ def test_machine_and_method_stand_above_the_table() -> None:
         "|---|---|",
         "| ours | 1 |",
         "| theirs | 2 |",
+    ]
+
+
+def test_further_tables_follow() -> None:
+    details = [Table("Where it went.", ["phase", "ms"], [["start", "1"]])]
+
+    assert RESULTS._replace(details=details).as_markdown().splitlines()[-6:] == [
+        "",
+        "Where it went.",
+        "",
+        "| phase | ms |",
+        "|---|---|",
+        "| start | 1 |",
     ]
 
 

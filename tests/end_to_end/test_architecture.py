@@ -98,11 +98,12 @@ def test_frameworks_are_imported_only_inside_functions_of_their_room(module: str
             assert inside_function, f"{module} imports {name} at module level"
 
 
-def test_benchmarks_use_only_the_sizing_of_knative() -> None:
+def test_benchmarks_use_only_the_sizing_and_the_cluster_of_knative() -> None:
     for module, path in modules().items():
         for name, _ in imports(path):
             if module.startswith("benchmarks/") and name.startswith("snooze.knative"):
-                assert name.startswith("snooze.knative.sizing"), f"{module} imports {name}"
+                allowed = ("snooze.knative.sizing", "snooze.knative.kubectl")
+                assert name.startswith(allowed), f"{module} imports {name}"
 
 
 @pytest.mark.parametrize("module", [name for name in modules() if name.endswith("__init__.py")])

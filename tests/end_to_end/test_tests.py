@@ -18,6 +18,7 @@ WITHOUT_OWN_TESTS = {
 }
 # Tests of something that is no module: a data file, a page, a cluster, or a client and an oracle that are not ours.
 WITHOUT_OWN_MODULE = {
+    "benchmarks/wake/test_wake_on_cluster.py",
     "bundle/test_docs.py",
     "knative/image/test_build.py",
     "knative/image/test_dockerfile.py",

@@ -26,9 +26,10 @@ from snooze.service.process.stand_ins import STAND_INS, StandIn, stand_ins
 with stand_ins():
     {IMPORTS}
 assert not set(STAND_INS) & set(sys.modules)
-import ssl, uvicorn.main, numpy._core._add_newdocs, numpy.typing
+import logging.config, ssl, uvicorn.main, numpy._core._add_newdocs, numpy.typing
 assert not any(isinstance(sys.modules[name], StandIn) for name in STAND_INS)
 assert ssl.create_default_context().check_hostname
+assert logging.config.dictConfig
 assert numpy.typing.NDArray[numpy.float32].__args__
 assert numpy.linalg.eigh(numpy.eye(2)).eigenvalues.tolist() == [1.0, 1.0]
 print("right")

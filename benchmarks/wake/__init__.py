@@ -1,0 +1,1 @@
+"""What a wake from zero costs on Knative, and where its time goes."""

@@ -29,15 +29,16 @@ COPY service /opt/snooze/snooze/service
 ARG VERSION=0.1.0
 RUN PYTHONPATH=/opt/snooze python -B image/sample.py /sample \
  && python -B image/rootfs.py /opt/snooze /rootfs "${VERSION}" \
- && python -B image/sbom.py /opt/snooze /rootfs
+ && python -B image/sbom.py /opt/snooze /rootfs \
+ && find /rootfs -exec touch --no-dereference --date @0 {} +
 
 # Nothing but MODELS changes these files. Without MODELS one small file is copied and removed, for COPY needs a source.
 FROM ${BASE} AS models
 ARG MODELS=
-COPY ${MODELS:-knative/image/image.in} /models/
-RUN if [ -z "${MODELS}" ]; then rm /models/image.in; fi \
- && chmod -R a=rX /models \
- && find /models -exec touch --no-dereference --date @0 {} +
+COPY ${MODELS:-knative/image/image.in} /served/models/
+RUN if [ -z "${MODELS}" ]; then rm /served/models/image.in; fi \
+ && chmod -R a=rX /served \
+ && find /served -exec touch --no-dereference --date @0 {} +
 
 FROM scratch AS server
 COPY --from=build /rootfs/ /
@@ -65,8 +66,8 @@ FROM server AS proof
 COPY --from=build /sample/ /sample/
 COPY knative/image/prove.py /proof/
 RUN ["python", "/proof/prove.py", "sample", "/sample"]
-COPY --from=models /models/ /models/
-RUN ["python", "/proof/prove.py", "models", "/models"]
+COPY --from=models /served/ /served/
+RUN ["python", "/proof/prove.py", "models", "/served/models"]
 
 FROM server
 ARG EXTRAS=
@@ -80,4 +81,4 @@ LABEL org.opencontainers.image.title="snooze" \
       org.opencontainers.image.version="${VERSION}" \
       snooze.bundle-schema="2" \
       snooze.extras="${EXTRAS}"
-COPY --from=proof /models/ /models/
+COPY --from=proof /served/ /

@@ -1,13 +1,13 @@
 """The registry that an image is in: which image its tag names."""
 
-import re
-import subprocess
 from typing import Final
 
-from snooze.knative.errors import MissingProgram, NoDigest
+from snooze.knative.errors import NoDigest
+from snooze.knative.image import skopeo
+from snooze.knative.image.errors import ProgramFailed
+from snooze.knative.image.server_image import DIGEST
 
-DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-TIMEOUT_SECONDS: Final = 60.0
+TIMEOUT: Final = "60s"
 
 
 def pin(image: str) -> str:
@@ -22,14 +22,11 @@ def pin(image: str) -> str:
     """
     if "@" in image:
         return image
-    command = ["skopeo", "inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{image}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
-    except FileNotFoundError:
-        raise MissingProgram(command[0]) from None
-    except subprocess.TimeoutExpired:
-        raise NoDigest(image, f"no answer within {TIMEOUT_SECONDS:g} s") from None
-    digest = done.stdout.strip()
-    if done.returncode != 0 or not DIGEST.fullmatch(digest):
-        raise NoDigest(image, " ".join(done.stderr.split()) or f"skopeo printed {digest[:80]!r}")
+        found = skopeo.run("inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{image}", timeout=TIMEOUT)
+    except ProgramFailed as error:
+        raise NoDigest(image, error.message) from None
+    digest = found.decode("utf-8", "replace").strip()
+    if not DIGEST.fullmatch(digest):
+        raise NoDigest(image, f"skopeo printed {digest[:80]!r}")
     return f"{image}@{digest}"

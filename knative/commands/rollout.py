@@ -100,8 +100,8 @@ def rollback_arguments(parser: argparse.ArgumentParser) -> None:
 
 def rollout(options: argparse.Namespace) -> int:
     """Roll out a version, or put everything back."""
-    from snooze.knative.errors import AlreadyServing, PutBack
     from snooze.knative.rollout import lock
+    from snooze.knative.rollout.errors import AlreadyServing, PutBack
     from snooze.knative.rollout.patience import PatientCluster
     from snooze.knative.rollout.rollout import run
     from snooze.knative.rollout.steps import make_plan
@@ -169,7 +169,8 @@ class Progress:
 @contextmanager
 def _left_in_order(canary: "Canary", report: Progress) -> "Iterator[None]":
     """When the rollout is interrupted, release the lock, and print the split and the ways on."""
-    from snooze.knative.errors import Displaced, KnativeError
+    from snooze.knative.errors import KnativeError
+    from snooze.knative.rollout.errors import Displaced
 
     try:
         yield

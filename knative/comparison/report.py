@@ -12,7 +12,7 @@ from snooze.bundle.rows.values import Array
 from snooze.knative.comparison.arms import Arm
 from snooze.knative.comparison.replay import Pair, Reply
 from snooze.knative.comparison.scoring import Metric, Scores, score
-from snooze.knative.comparison.statistics import (
+from snooze.knative.statistics import (
     Estimate,
     detectable_gain,
     detectable_mean,

@@ -5,7 +5,7 @@ from typing import Final
 
 from snooze.bundle.units import format_count, format_duration
 from snooze.knative.comparison.report import ArmReport, Comparison, Verdict
-from snooze.knative.comparison.statistics import Estimate
+from snooze.knative.statistics import Estimate
 
 MAX_LABELS: Final = 5
 WIDTH: Final = 34  # of a column

@@ -92,7 +92,7 @@ def hexadecimal(digest: str) -> str:
     return digest.partition(":")[2]
 
 
-def run(command: str, *arguments: str, authfile: Path | None) -> bytes:
+def run(command: str, *arguments: str, authfile: Path | None = None, timeout: str = TIMEOUT) -> bytes:
     """
     Run skopeo and return its output.
 
@@ -104,7 +104,7 @@ def run(command: str, *arguments: str, authfile: Path | None) -> bytes:
     options += [f"--authfile={authfile}"] if authfile else []
     try:
         done = subprocess.run(
-            [PROGRAM, f"--command-timeout={TIMEOUT}", command, *options, *arguments], capture_output=True, check=False
+            [PROGRAM, f"--command-timeout={timeout}", command, *options, *arguments], capture_output=True, check=False
         )
     except FileNotFoundError:
         raise MissingProgram(PROGRAM, "install it, or give OCI layouts on disk (oci:FOLDER:TAG)") from None

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from snooze.knative.errors import Conflict, Displaced, KnativeError, NotReady
+from snooze.knative.errors import Conflict, KnativeError, NotReady
 from snooze.knative.rollout import readiness, routing
 from snooze.knative.rollout.deployment import Deployment
+from snooze.knative.rollout.errors import Displaced
 from snooze.knative.rollout.live import LiveService, Target, read
 from snooze.knative.rollout.record import RENEW_SECONDS, Record, Traffic, make_note, read_record
 from snooze.knative.rollout.revision import REFUSED, annotate, read_revision

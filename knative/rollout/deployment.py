@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from snooze.bundle.contract import Bundle
-from snooze.knative.errors import NotWritable, RolloutUnderWay
+from snooze.knative.errors import NotWritable
 from snooze.knative.kubectl import Cluster
 from snooze.knative.manifest import document, figures, reasons, service
 from snooze.knative.manifest.options import Options
 from snooze.knative.rollout import kn, live
+from snooze.knative.rollout.errors import RolloutUnderWay
 from snooze.knative.sizing.size import Size
 
 STANDARD_OUTPUT: Final = "-"

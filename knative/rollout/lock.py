@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from snooze.bundle.errors import InvalidOption
-from snooze.knative.errors import AlreadyServing, Conflict, Displaced
+from snooze.knative.errors import Conflict
 from snooze.knative.kubectl import Cluster
 from snooze.knative.rollout.canary import MIN_SCALE, NO_GC, PAUSE_SECONDS, TRIES, Canary
 from snooze.knative.rollout.deployment import Deployment
+from snooze.knative.rollout.errors import AlreadyServing, Displaced
 from snooze.knative.rollout.kn import VISIBILITY
 from snooze.knative.rollout.live import LiveService, read
 from snooze.knative.rollout.record import Record, Traffic, check_is_free, make_note, read_record

@@ -10,6 +10,7 @@ from snooze.knative.rollout import live
 
 POLL_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 15.0  # a problem that lasts as long is reported; a pod may start at its second try
+NODE_SECONDS: Final = 180.0  # instead, for a pod that no node has room for: the cluster may add a node
 DEADLINE_SECONDS: Final = 600.0  # Knative's progress deadline: after it, a revision has failed
 MAX_MESSAGE: Final = 600  # characters
 # What kubelet says of a container that it cannot start.
@@ -32,7 +33,7 @@ def wait(cluster: Cluster, service: str, revision: str, report: Callable[[str], 
     Return the Service when the revision is ready and routed; call `report` with what is waited for, when it changes.
 
     Raises:
-        NotReady: it says why not, for `PATIENCE_SECONDS`, or it did not get ready within `DEADLINE_SECONDS`.
+        NotReady: it says why not for `PATIENCE_SECONDS` or `NODE_SECONDS`, or is not ready after `DEADLINE_SECONDS`.
         UnknownService: the Service was deleted meanwhile.
     """
     start = well = time.monotonic()
@@ -48,7 +49,8 @@ def wait(cluster: Cluster, service: str, revision: str, report: Callable[[str], 
         now = time.monotonic()
         if not state.broken:
             well = now
-        if now - well >= PATIENCE_SECONDS or now - start >= DEADLINE_SECONDS:
+        patience = NODE_SECONDS if state.reason.startswith("Unschedulable") else PATIENCE_SECONDS
+        if now - well >= patience or now - start >= DEADLINE_SECONDS:
             raise NotReady(cluster.namespace, revision, state.reason)
         time.sleep(POLL_SECONDS)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from snooze.knative.errors import InvalidRecord, RolloutUnderWay
+from snooze.knative.rollout.errors import InvalidRecord, RolloutUnderWay
 from snooze.knative.rollout.live import ROLLOUT, LiveService
 
 LOCK_SECONDS: Final = 60.0  # a holder that has not renewed its record for so long has ended

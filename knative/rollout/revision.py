@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from snooze.knative.errors import KubectlFailed, UnknownRevision
+from snooze.knative.errors import KubectlFailed
 from snooze.knative.kubectl import REVISION, Cluster
 from snooze.knative.rollout.deployment import difference
+from snooze.knative.rollout.errors import UnknownRevision
 from snooze.knative.rollout.live import ROLLOUT, LiveService
 
 MODEL: Final = "snooze/model"

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from snooze.knative.errors import NothingToRollBack, RolloutUnderWay, UnknownVersion
 from snooze.knative.kubectl import Cluster
 from snooze.knative.rollout.canary import Canary
+from snooze.knative.rollout.errors import NothingToRollBack, RolloutUnderWay, UnknownVersion
 from snooze.knative.rollout.live import LiveService
 from snooze.knative.rollout.lock import hold, start
 from snooze.knative.rollout.record import Record, read_record

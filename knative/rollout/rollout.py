@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from snooze.bundle.errors import SnoozeError
-from snooze.knative.errors import Displaced
 from snooze.knative.rollout.canary import Canary, Report
 from snooze.knative.rollout.deployment import Deployment
+from snooze.knative.rollout.errors import Displaced
 from snooze.knative.rollout.judging.verdict import Judge, Verdict
 from snooze.knative.rollout.live import Target
 from snooze.knative.rollout.steps import Decision, Plan, decide, remaining

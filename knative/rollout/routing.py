@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from snooze.client.errors import ClientError
 from snooze.client.exchange import Address, exchange
-from snooze.knative.errors import NotRouted
+from snooze.knative.rollout.errors import NotRouted
 from snooze.knative.rollout.live import LiveService, read
 from snooze.knative.rollout.revision import MODEL, read_revision
 

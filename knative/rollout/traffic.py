@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from snooze.knative.errors import SplitTraffic
 from snooze.knative.manifest.names import DNS_1035
 from snooze.knative.rollout.deployment import target_entry
+from snooze.knative.rollout.errors import SplitTraffic
 from snooze.knative.rollout.live import LiveService
 
 ALL: Final = 100

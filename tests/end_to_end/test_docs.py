@@ -50,7 +50,7 @@ HOMES = {
     "size": KNATIVE,
     "deploy": KNATIVE,
     "image": PAGES["docs/image-layer.part.md"],
-    "ab": PAGES["docs/ab.part.md"],
+    "ab": ROLLOUTS,
     "rollout": KNATIVE + ROLLOUTS,
     "rollback": ROLLOUTS,
     "versions": ROLLOUTS,

@@ -37,11 +37,6 @@ def test_every_error_is_listed_and_has_an_exit_code(error: type[errors.KnativeEr
             "enabled",
         ),
         (
-            errors.RolloutUnderWay("tumour"),
-            "a rollout of 'tumour' is under way, and decides where its requests go; wait for its end, or end it with: "
-            "snooze rollback tumour",
-        ),
-        (
             errors.NoDigest("a/b:1", "manifest unknown"),
             "no digest for a/b:1: manifest unknown; push it first, or give the digest with --image",
         ),

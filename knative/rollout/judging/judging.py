@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from snooze.bundle.store import Found
 from snooze.bundle.units import format_count, format_duration
 from snooze.client.exchange import Address
-from snooze.knative.errors import KnativeError, KubectlFailed, MissingRight, NoFigures
+from snooze.knative.errors import KnativeError, KubectlFailed
 from snooze.knative.kubectl import POD, REVISION, Cluster, Object
+from snooze.knative.rollout.errors import MissingRight, NoFigures
 from snooze.knative.rollout.judging import pods
 from snooze.knative.rollout.judging.counts import Counts, Reading, Source, subtract
 from snooze.knative.rollout.judging.health import count_restarts, find_problems

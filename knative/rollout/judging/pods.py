@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from snooze.knative.errors import KubectlFailed, MissingRight
+from snooze.knative.errors import KubectlFailed
 from snooze.knative.kubectl import Cluster, Object
+from snooze.knative.rollout.errors import MissingRight
 from snooze.knative.rollout.judging.counts import Counts, Reading, add, grown, parse, subtract
 
 REVISION: Final = "serving.knative.dev/revision"

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 from snooze.client.errors import ClientError
 from snooze.client.exchange import Address, Payload, exchange
-from snooze.knative.errors import PrometheusFailed
 from snooze.knative.kubectl import Object
+from snooze.knative.rollout.errors import PrometheusFailed
 from snooze.knative.rollout.judging.counts import Counts, Reading
 
 QUERY_SECONDS: Final = 5.0

@@ -1,17 +1,17 @@
 """
 When a revision is not good enough, as arithmetic on what was counted.
 
-A share of few requests is uncertain. It counts with the lower end of its Wilson interval (E. B. Wilson, JASA 22, 1927;
-z = 1.96, so the true share is below it in 1 of 40 cases), and from three requests on: one or two may be bad luck.
+A share of few requests is uncertain. It counts with the lower end of its interval, below which the true share is in 1
+of 40 cases, and from three requests on: one or two may be bad luck.
 """
 
-import math
 from typing import Final, NamedTuple
 
 from snooze.bundle.units import format_count, format_duration
 from snooze.knative.rollout.judging.counts import Counts
+from snooze.knative.statistics import estimate_share
 
-Z: Final = 1.96
+CONFIDENCE: Final = 0.95
 MIN_HITS: Final = 3
 TAIL: Final = 0.01  # of the requests, which may take longer than the p99
 FACTOR: Final = 2.0  # times the old revision's p99
@@ -31,13 +31,8 @@ class Share(NamedTuple):
 
     @property
     def least(self) -> float:
-        """The lower end of the Wilson interval; 0 of none."""
-        if not self.of:
-            return 0.0
-        share, square = self.value, Z * Z / self.of
-        return (share + square / 2 - Z * math.sqrt(share * (1 - share) / self.of + square / (4 * self.of))) / (
-            1 + square
-        )
+        """The lower end of the share's interval; 0 of none."""
+        return estimate_share(self.hits, self.of, CONFIDENCE).low if self.of else 0.0
 
     def exceeds(self, limit: float) -> bool:
         """Return whether the share is above a limit for sure."""

@@ -21,6 +21,7 @@ from snooze.knative.image import sample
 
 ROOT = Path(__file__).parents[3]
 COMMAND = os.environ.get("SNOOZE_BUILD", "")
+TRAINING = ("sklearn", "skl2onnx", "onnx", "pandas", "snooze.convert", "pip", "numpy", "onnxruntime")
 PICTURES = ("--build-arg", "EXTRAS=image")
 pytestmark = [
     pytest.mark.process,
@@ -42,11 +43,17 @@ def context(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def build(context: Path) -> Build:
-    def build(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [*shlex.split(COMMAND), *options, str(context)]
-        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return lambda *options: run_build(*options, str(context))
 
-    return build
+
+def run_build(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*shlex.split(COMMAND), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
 
 def write_model(context: Path) -> None:
@@ -67,10 +74,10 @@ def test_an_image_is_proved_while_it_is_built(context: Path, build: Build) -> No
 @pytest.mark.parametrize("library", ["libstdc++.so.6", "libscipy_openblas64_*.so"])
 def test_a_missing_library_stops_the_build(context: Path, build: Build, library: str) -> None:
     dockerfile = (context / "Dockerfile").read_text()
-    last = " && python -B image/sbom.py /opt/snooze /rootfs\n"
+    last = " && python -B image/sbom.py /opt/snooze /rootfs \\\n"
     assert last in dockerfile
     (context / "Dockerfile").write_text(
-        dockerfile.replace(last, f"{last[:-1]} \\\n && find /rootfs -name '{library}' -print -delete | grep .\n")
+        dockerfile.replace(last, f"{last} && find /rootfs -name '{library}' -print -delete | grep . \\\n")
     )
 
     built = build()
@@ -86,5 +93,21 @@ def test_a_model_of_pictures_needs_the_library_of_its_adapter(context: Path, bui
 
     assert without.returncode != 0
     assert "for an image: --build-arg EXTRAS=image" in without.stdout, without.stdout
-    assert "snooze: the image does not serve /models" in without.stdout
+    assert "snooze: the image does not serve /served/models" in without.stdout
     assert having.returncode == 0, having.stdout
+
+
+def test_the_example_trains_converts_and_serves_without_a_training_stack_in_its_image(tmp_path: Path) -> None:
+    """The check is a build, too: its last step looks for modules in the example's image."""
+    server, example = "localhost/snooze-test-server:1", "localhost/snooze-test-example:1"
+    code = f"import importlib.util as u; print('has', [n for n in {TRAINING} if u.find_spec(n)])"
+    (tmp_path / "Dockerfile").write_text(f'FROM {example}\nRUN ["python", "-c", "{code}"]\n')
+
+    run_build("-t", server, str(ROOT))
+    made = run_build(
+        "-t", example, "--build-arg", f"SERVER={server}", "-f", str(ROOT / "examples/tumour/Dockerfile"), str(ROOT)
+    )
+    checked = run_build("--no-cache", str(tmp_path))
+
+    assert made.returncode == 0, made.stdout
+    assert "has ['numpy', 'onnxruntime']" in checked.stdout, checked.stdout

@@ -40,7 +40,7 @@ def test_what_is_served_comes_from_the_stage_that_proves_it() -> None:
     """Builders skip stages from which nothing is copied."""
     last = DOCKERFILE.rpartition("\nFROM ")[2]
 
-    assert re.findall(r"^COPY (.*)$", last, re.MULTILINE) == ["--from=proof /models/ /models/"]
+    assert re.findall(r"^COPY (.*)$", last, re.MULTILINE) == ["--from=proof /served/ /"]
 
 
 def test_works_in_no_folder_that_a_volume_could_hide() -> None:

@@ -4,11 +4,12 @@ import pytest
 from tests.knative.rollout.conftest import Deploy
 from tests.knative.rollout.knative_double import NAME, KnativeDouble
 
-from snooze.knative.errors import Conflict, Displaced, NotReady
+from snooze.knative.errors import Conflict, NotReady
 from snooze.knative.kubectl import REVISION, SERVICE
 from snooze.knative.rollout import canary as canary_module
 from snooze.knative.rollout import lock
 from snooze.knative.rollout.canary import Canary
+from snooze.knative.rollout.errors import Displaced
 from snooze.knative.rollout.live import ROLLOUT, read
 from snooze.knative.rollout.record import read_record
 

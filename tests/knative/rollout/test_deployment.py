@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from tests.knative.bundles import a_bundle, size_of
 from tests.knative.kubectl_double import Kubectl
 
-from snooze.knative.errors import Conflict, NotWritable, RolloutUnderWay
+from snooze.knative.errors import Conflict, NotWritable
 from snooze.knative.kubectl import SERVICE, Cluster
 from snooze.knative.manifest.options import Options
 from snooze.knative.rollout.deployment import Deployment, difference, prepare, target_entry
+from snooze.knative.rollout.errors import RolloutUnderWay
 from snooze.knative.rollout.live import ROLLOUT
 
 IMAGE = "registry.example.com/tumour:3"

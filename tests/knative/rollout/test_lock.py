@@ -5,9 +5,10 @@ from tests.knative.rollout.conftest import Deploy
 from tests.knative.rollout.knative_double import NAME, KnativeDouble
 
 from snooze.bundle.errors import InvalidOption
-from snooze.knative.errors import AlreadyServing, Displaced, RolloutUnderWay, SplitTraffic, UnknownService
+from snooze.knative.errors import UnknownService
 from snooze.knative.kubectl import SERVICE
 from snooze.knative.rollout import lock
+from snooze.knative.rollout.errors import AlreadyServing, Displaced, RolloutUnderWay, SplitTraffic
 from snooze.knative.rollout.live import ROLLOUT, read
 from snooze.knative.rollout.record import Record, read_record
 

@@ -133,6 +133,21 @@ def test_waits_and_reports_each_change(kubectl: Kubectl, monkeypatch: pytest.Mon
     assert reports == ["Deploying", "ExitCode2: Container failed with: snooze: wrong bundle"]
 
 
+def test_a_cluster_has_longer_to_add_a_node(kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "POLL_SECONDS", 0.0)
+    put(kubectl, UNKNOWN, UNSCHEDULABLE | {"type": "Ready"})
+    reports: list[str] = []
+
+    def add_node(reason: str) -> None:
+        reports.append(reason)
+        put(kubectl, {"status": "True"}, {"status": "True"})
+
+    wait(CLUSTER, "tumour", NAME, add_node)
+
+    assert reports == [f"Unschedulable: {UNSCHEDULABLE['message']}"]
+
+
 @pytest.mark.parametrize(
     ("state", "limit", "reason"),
     [

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from snooze.knative.errors import InvalidRecord, RolloutUnderWay
 from snooze.knative.kubectl import Cluster
+from snooze.knative.rollout.errors import InvalidRecord, RolloutUnderWay
 from snooze.knative.rollout.live import ROLLOUT, LiveService
 from snooze.knative.rollout.record import Record, check_is_free, make_note, read_record
 

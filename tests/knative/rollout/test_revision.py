@@ -4,8 +4,9 @@ import pytest
 from tests.knative.rollout.conftest import Deploy
 from tests.knative.rollout.knative_double import NAME, KnativeDouble, merge
 
-from snooze.knative.errors import KubectlFailed, UnknownRevision
+from snooze.knative.errors import KubectlFailed
 from snooze.knative.kubectl import REVISION
+from snooze.knative.rollout.errors import UnknownRevision
 from snooze.knative.rollout.live import read
 from snooze.knative.rollout.revision import Revision, annotate, list_revisions, read_revision
 

@@ -4,9 +4,9 @@ import pytest
 from tests.knative.rollout.conftest import Deploy
 from tests.knative.rollout.knative_double import NAME, KnativeDouble
 
-from snooze.knative.errors import NothingToRollBack, RolloutUnderWay, SplitTraffic, UnknownVersion
 from snooze.knative.kubectl import SERVICE
 from snooze.knative.rollout import lock
+from snooze.knative.rollout.errors import NothingToRollBack, RolloutUnderWay, SplitTraffic, UnknownVersion
 from snooze.knative.rollout.live import ROLLOUT, read
 from snooze.knative.rollout.revision import REFUSED, list_revisions
 from snooze.knative.rollout.rollback import find_previous, prepare

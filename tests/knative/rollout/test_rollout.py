@@ -7,12 +7,13 @@ import pytest
 from tests.knative.rollout.conftest import Deploy
 from tests.knative.rollout.knative_double import KnativeDouble
 
-from snooze.knative.errors import Displaced, NoFigures
 from snooze.knative.rollout import lock, readiness, rollout
+from snooze.knative.rollout.errors import Displaced, NoFigures
 from snooze.knative.rollout.judging.verdict import Verdict
 from snooze.knative.rollout.live import ROLLOUT, Target, read
 from snooze.knative.rollout.record import Record
 from snooze.knative.rollout.revision import REFUSED
+from snooze.knative.rollout.rollback import prepare
 from snooze.knative.rollout.rollout import Checks, Ending, Outcome, run
 from snooze.knative.rollout.steps import make_plan
 
@@ -178,6 +179,23 @@ def test_a_split_is_held_and_the_same_rollout_goes_on(knative: KnativeDouble, de
     judge = JudgeDouble(GOOD)
     assert roll_out(knative, deploy, judge)[0].ending is Ending.DONE
     assert judge.begun == 1
+
+
+def test_a_deployment_joins_a_held_split_without_requests_and_a_rollback_ends_it(
+    knative: KnativeDouble, deploy: Deploy
+) -> None:
+    before = deepcopy(knative.service["spec"])
+    roll_out(knative, deploy, JudgeDouble(GOOD), hold=50)
+
+    deploy(3).apply(knative)
+    split = {deploy(1).revision: 50, deploy(2).revision: 50}
+    assert read(knative, "tumour").split == split
+    assert read(knative, "tumour").targets[-1].revision == deploy(3).revision
+
+    prepare(knative, "tumour", None).put_back("rolled back", lambda _: None)
+    after = knative.service["spec"]
+    assert (after["template"], after["traffic"][0]) == (before["template"], before["traffic"][0])
+    assert ROLLOUT not in knative.service["metadata"]["annotations"]
 
 
 def test_the_change_of_somebody_else_ends_a_rollout_and_stays(knative: KnativeDouble, deploy: Deploy) -> None:

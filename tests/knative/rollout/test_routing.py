@@ -6,8 +6,8 @@ import pytest
 from tests.knative.rollout.conftest import Deploy
 from tests.knative.rollout.knative_double import NAME, KnativeDouble
 
-from snooze.knative.errors import NotRouted
 from snooze.knative.rollout import routing
+from snooze.knative.rollout.errors import NotRouted
 from snooze.knative.rollout.live import read
 from snooze.knative.rollout.routing import wait, wait_until_latest
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from snooze.knative.errors import SplitTraffic
 from snooze.knative.kubectl import Cluster
+from snooze.knative.rollout.errors import SplitTraffic
 from snooze.knative.rollout.live import LiveService
 from snooze.knative.rollout.traffic import find_serving, make_tag, share
 

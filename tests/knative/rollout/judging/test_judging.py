@@ -10,8 +10,8 @@ from tests.knative.rollout.judging.conftest import NEW, OLD, Kubectl, a_pod, a_r
 
 from snooze.bundle.store import Found
 from snooze.client.exchange import Address, Payload, exchange
-from snooze.knative.errors import MissingRight, NoFigures, PrometheusFailed
 from snooze.knative.kubectl import Cluster
+from snooze.knative.rollout.errors import MissingRight, NoFigures, PrometheusFailed
 from snooze.knative.rollout.judging import judging
 from snooze.knative.rollout.judging.judging import Judging
 from snooze.knative.rollout.judging.options import Options
@@ -77,11 +77,9 @@ def test_counts_the_users_requests_without_our_own(begin: Begin, urls: list[str]
 
     for _ in range(20):
         assert exchange(Address.parse(urls[1]), "POST", path_of("tumour"), ROW).status == 200
-    verdict = look_until(judge, lambda verdict: verdict.requests >= 18)  # a probe may be counted before it is known
+    # A probe that is answered between the reading and the subtraction is missing until the next one.
+    verdict = look_until(judge, lambda verdict: 18 <= verdict.requests <= 20)
 
-    time.sleep(1.5)
-    verdict = judge.look()
-    assert 18 <= verdict.requests <= 20
     assert verdict.problems == ()
     assert f"{NEW}: {verdict.requests} requests, 0 errors, p99 " in verdict.summary
     assert "probes, 0 failed" in verdict.summary
@@ -92,7 +90,7 @@ def test_a_step_begins_at_nothing(begin: Begin, urls: list[str]) -> None:
     look_until(judge, has_begun)
     for _ in range(5):
         exchange(Address.parse(urls[1]), "POST", path_of("tumour"), ROW)
-    look_until(judge, lambda verdict: verdict.requests >= 4)
+    look_until(judge, lambda verdict: verdict.requests >= 3)
 
     judge.begin()
 

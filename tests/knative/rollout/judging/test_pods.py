@@ -6,8 +6,8 @@ import pytest
 from tests.client.conftest import Serve
 from tests.knative.rollout.judging.conftest import NEW, OLD, Kubectl, a_pod
 
-from snooze.knative.errors import MissingRight
 from snooze.knative.kubectl import Cluster
+from snooze.knative.rollout.errors import MissingRight
 from snooze.knative.rollout.judging.pods import PodMetrics
 
 pytestmark = pytest.mark.process  # kubectl's stand-in is one

@@ -16,7 +16,7 @@ from tests.knative.rollout.judging.conftest import NEW, OLD
 from snooze.bundle.errors import InvalidOption
 from snooze.bundle.store import Found
 from snooze.client.exchange import Address, exchange
-from snooze.knative.errors import PrometheusFailed
+from snooze.knative.rollout.errors import PrometheusFailed
 from snooze.knative.rollout.judging.prometheus import Prometheus, parse_token
 from snooze.knative.rollout.judging.questions import golden_questions
 

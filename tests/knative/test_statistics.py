@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snooze.knative.comparison.statistics import (
+from snooze.knative.statistics import (
     DRAWS,
     detectable_gain,
     detectable_mean,

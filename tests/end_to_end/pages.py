@@ -10,8 +10,8 @@ MARKDOWN = {
     for path in sorted((*ROOT.glob("*.md"), *(found for name in FOLDERS for found in (ROOT / name).rglob("*.md"))))
 }
 PAGES = {name: text for name, text in MARKDOWN.items() if name.startswith("docs/")}
-SETTINGS, HTTP, CONVERT, KNATIVE, ROLLOUTS = (
-    PAGES[f"docs/{name}.md"] for name in ("settings", "http", "convert", "knative", "rollouts")
+SETTINGS, HTTP, CONVERT, KNATIVE, ROLLOUTS, IMAGE = (
+    PAGES[f"docs/{name}.md"] for name in ("settings", "http", "convert", "knative", "rollouts", "image")
 )
 
 

@@ -81,8 +81,6 @@ def test_the_context_has_what_the_dockerfile_copies(tmp_path: Path) -> None:
 
     copies = re.findall(r"^COPY (?!--)(.*) \S+$", (tmp_path / "Dockerfile").read_text(), re.MULTILINE)
     sources = [source for line in copies for source in line.split() if "MODELS" not in source]
-    if "convert" in sources:
-        pytest.skip("this Dockerfile still installs the whole package")
     assert sources
     assert [source for source in sources if not list(tmp_path.glob(source))] == []
 

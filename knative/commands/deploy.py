@@ -22,11 +22,10 @@ examples:
       one pod is always warm, reachable from inside the cluster only; print the manifest
   snooze deploy models/tumour --image registry.example.com/tumour@sha256:... --namespace models --apply
       also apply it with kubectl, and wait until the service is ready
-
   snooze deploy models/tumour --image registry.example.com/tumour:3 --p99 20ms --monitor --alerts --network-policy
       with a PodMonitor, alert rules and a NetworkPolicy in the same file
 
-The image holds the model and the server: docker build --build-arg MODELS=models/tumour -t IMAGE .
+The image holds the model and the server: snooze image models/tumour --tag IMAGE
 Exit codes: 0 done, 1 the p99 is not possible or the service does not get ready, 2 the bundle or the options are wrong.
 """
 

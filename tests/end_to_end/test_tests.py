@@ -16,7 +16,7 @@ WITHOUT_OWN_TESTS = {
     "benchmarks/peers/mlserver_tuned.py",
     "benchmarks/peers/session_run.py",
 }
-# Tests of something that is no module: a data file, a page, a cluster, or a client and an oracle that are not ours.
+# Tests of something that is no module: a data file, a page, or a client and an oracle that are not ours.
 WITHOUT_OWN_MODULE = {
     "benchmarks/wake/test_wake_on_cluster.py",
     "bundle/test_docs.py",
@@ -25,9 +25,6 @@ WITHOUT_OWN_MODULE = {
     "knative/image/test_requirements.py",
     "knative/manifest/test_oracle.py",
     "knative/rollout/test_role.py",
-    "knative/test_cluster.py",
-    "knative/test_liveness_on_cluster.py",
-    "knative/test_manifests_on_cluster.py",
     "service/http/test_paths.py",
     "service/http/test_smuggling.py",
     "service/http/test_uvicorn.py",

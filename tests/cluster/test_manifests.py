@@ -1,9 +1,7 @@
 """
 Manifests from drawn options on a real Knative, in a namespace that enforces the Pod Security Standard `restricted`.
 
-Sixty are accepted, errors are refused before the cluster sees them, and five become ready and answer. Runs as
-`test_cluster.py` does: inside the cluster's network, with SNOOZE_CLUSTER, SNOOZE_CLUSTER_IMAGE and
-SNOOZE_CLUSTER_MODELS.
+Sixty are accepted, errors are refused before the cluster sees them, and five become ready and answer.
 """
 
 import json
@@ -11,23 +9,22 @@ import os
 import random
 import shutil
 import subprocess
-import urllib.request
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pytest
 import yaml
+from tests.cluster.callers import Question, ask
+from tests.cluster.conftest import NAMESPACE
+from tests.knative import kubectl_double
 from tests.knative.kubectl_double import Kubectl
 
-from snooze.bundle.samples import read_samples
-from snooze.bundle.store import latest, read
+from snooze.benchmarks.load.outcomes import Outcome
 from snooze.cli import main
 from snooze.knative.manifest.names import MAX_SERVICE_NAME
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("manifests")]  # one namespace for all
 COUNT: Final = 60
 DIGEST: Final = "sha256:" + "12e4" * 16
 LONGEST: Final = "a" * MAX_SERVICE_NAME
@@ -93,9 +90,8 @@ Deploy = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[str]:
-    if not os.environ.get("SNOOZE_CLUSTER"):
-        pytest.skip("no cluster: SNOOZE_CLUSTER is not set")
-    name = f"restricted-{uuid.uuid4().hex[:6]}"
+    # Each process of the tests has one; scripts/cluster removes them, too.
+    name = f"{NAMESPACE}-restricted-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
     run("create", "namespace", name)
     run("label", "namespace", name, RESTRICTED)
     run("create", "serviceaccount", "models.of-us", "--namespace", name)
@@ -105,11 +101,18 @@ def namespace() -> Iterator[str]:
     run("delete", "namespace", name, "--wait=false")
 
 
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubectl:
+    """Put a cluster without anything in it behind the `kubectl` on the PATH."""
+    found = kubectl_double.install(tmp_path / "kubectl-double")
+    monkeypatch.setenv("PATH", kubectl_double.path(found))
+    return found
+
+
 @pytest.fixture(scope="module")
-def folder(namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle in the image, as version 9999: with the longest name, revisions and URLs have the longest labels."""
-    copy = tmp_path_factory.mktemp("bundle") / "9999"
-    shutil.copytree(latest(Path(os.environ["SNOOZE_CLUSTER_MODELS"])).folder, copy)
+def folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 as version 9999: with the longest name, revisions and URLs have the longest labels."""
+    copy = shutil.copytree(models / "tumour/1", tmp_path_factory.mktemp("bundle") / "9999")
     document = json.loads((copy / "bundle.json").read_text())
     (copy / "bundle.json").write_text(json.dumps({**document, "version": 9999}))
     return copy
@@ -161,7 +164,7 @@ def test_errors_are_refused_before_the_cluster_sees_them(
 
 @pytest.mark.parametrize("options", RUNNING, ids=" ".join)
 def test_the_service_gets_ready_and_answers(options: list[str], deploy: Deploy, folder: Path, namespace: str) -> None:
-    image = ["--image", os.environ["SNOOZE_CLUSTER_IMAGE"], "--rps", "1"]
+    image = ["--image", f"{os.environ['SNOOZE_CLUSTER_IMAGES']}/tumour:1", "--rps", "1"]
     manifest = yaml.safe_load(deploy(*image, *options, "--apply").read_text())
     name = manifest["metadata"]["name"]
     try:
@@ -196,19 +199,9 @@ def dry_run(manifest: dict[str, Any]) -> subprocess.CompletedProcess[str]:
 
 
 def assert_correct(url: str, folder: Path) -> None:
-    """Ask for predictions of the bundle's golden samples, and compare them with the golden outputs."""
-    bundle = read(folder)
-    for sample in read_samples(folder, bundle):
-        tensors = [
-            {"name": one.name, "datatype": one.datatype, "shape": array.shape, "data": array.ravel().tolist()}
-            for one in bundle.inputs
-            for array in [sample.inputs[one.name]]
-        ]
-        body = json.dumps({"inputs": tensors}).encode()
-        with urllib.request.urlopen(f"{url}/v2/models/{bundle.name}/infer", body, timeout=60) as answer:
-            outputs = {output["name"]: output["data"] for output in json.load(answer)["outputs"]}
-        for name, expected in sample.outputs.items():
-            np.testing.assert_allclose(outputs[name], expected.ravel(), rtol=1e-4, atol=1e-5, err_msg=name)
+    """Ask for a prediction of a golden sample, and compare it with the golden outputs."""
+    seen = ask(url, Question.of(folder))
+    assert seen.outcome == Outcome.ANSWERED, seen.problem
 
 
 def run(*arguments: str) -> str:

@@ -15,6 +15,9 @@ from snooze.knative.errors import Conflict, KubectlFailed, MissingProgram
 SERVICE: Final = "services.serving.knative.dev"
 REVISION: Final = "revisions.serving.knative.dev"
 POD: Final = "pods"
+SERVICE_LABEL: Final = "serving.knative.dev/service"  # on everything that Knative makes for a Service
+REVISION_LABEL: Final = "serving.knative.dev/revision"  # on the pods of a revision
+MIN_SCALE: Final = "autoscaling.knative.dev/min-scale"  # an annotation of revisions
 MANAGER: Final = "snooze"  # the field manager of what we apply
 TIMEOUT_SECONDS: Final = 60.0
 LOG_LINE: Final = re.compile(r"^[EWI]\d{4} .*\n", re.MULTILINE)  # kubectl's own log, beside the error
@@ -92,3 +95,9 @@ class Cluster(NamedTuple):
         problem = " ".join(lines.split()) or f"exit code {done.returncode}"
         reason = found[1] if (found := REASON.search(problem)) else None
         raise (Conflict if reason == "Conflict" else KubectlFailed)(problem, reason)
+
+
+def find_condition(resource: Mapping[str, Any], kind: str) -> Mapping[str, str]:
+    """Return a condition of an object's status, such as `Ready`; an empty one as long as it has none."""
+    conditions: list[Mapping[str, str]] = resource.get("status", {}).get("conditions", [])
+    return next((one for one in conditions if one["type"] == kind), {})

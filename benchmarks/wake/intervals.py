@@ -5,7 +5,7 @@ from math import sqrt
 from statistics import NormalDist, mean, stdev
 from typing import Final, NamedTuple
 
-MIN_ROUNDS: Final = 5  # with fewer, an interval says nothing
+MIN_ROUNDS: Final = 5  # an interval of fewer is too wide to be of use
 Z: Final = NormalDist().inv_cdf(0.975)
 
 

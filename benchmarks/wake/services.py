@@ -7,13 +7,12 @@ from typing import Any, Final
 from snooze.benchmarks.errors import NotMeasurable
 from snooze.benchmarks.load.target import RequestOptions, prepare
 from snooze.benchmarks.wake.phases import Exchange, Ledger
-from snooze.benchmarks.wake.watching import SERVICE_LABEL, Watching
+from snooze.benchmarks.wake.watching import Watching
 from snooze.bundle.units import format_duration
 from snooze.client import v2
 from snooze.client.exchange import Address, Answer, Payload, exchange
-from snooze.knative.kubectl import POD, REVISION, SERVICE, Cluster
+from snooze.knative.kubectl import MIN_SCALE, POD, REVISION, SERVICE, SERVICE_LABEL, Cluster
 
-MIN_SCALE: Final = "autoscaling.knative.dev/min-scale"
 WARM_REQUESTS: Final = 5
 POD_SECONDS: Final = 10.0
 

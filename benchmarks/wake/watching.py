@@ -13,9 +13,8 @@ from types import TracebackType
 from typing import Final, NamedTuple
 
 from snooze.benchmarks.errors import NotMeasurable
-from snooze.knative.kubectl import Cluster, Object
+from snooze.knative.kubectl import SERVICE_LABEL, Cluster, Object
 
-SERVICE_LABEL: Final = "serving.knative.dev/service"
 DAY: Final = 86400  # seconds; the server itself would end a watch after 30 to 60 minutes
 CHANGES: Final = ("ADDED", "MODIFIED", "DELETED")
 PATHS: Final = {

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from snooze.bundle.errors import InvalidOption
 from snooze.client import v2
 from snooze.knative.errors import NotReady
-from snooze.knative.kubectl import REVISION, Cluster
+from snooze.knative.kubectl import REVISION, Cluster, find_condition
 from snooze.knative.rollout.live import LiveService, Target
 
 TAG_HEADER: Final = "Knative-Serving-Tag"
@@ -78,7 +78,7 @@ def _find(live: LiveService, known: dict[str, Target], name: str) -> Target:
 
 def _check_ready(cluster: Cluster, revision: str) -> None:
     found = cluster.get(REVISION, revision) or {}
-    for condition in found.get("status", {}).get("conditions", ()):
-        if condition["type"] == "Ready" and condition["status"] == "False":
-            reason = condition.get("message") or condition.get("reason", "unknown")
-            raise NotReady(cluster.namespace, revision, " ".join(reason.split()))
+    condition = find_condition(found, "Ready")
+    if condition.get("status") == "False":
+        reason = condition.get("message") or condition.get("reason", "unknown")
+        raise NotReady(cluster.namespace, revision, " ".join(reason.split()))

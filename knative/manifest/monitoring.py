@@ -6,11 +6,11 @@ from typing import Any, Final, NamedTuple
 
 from snooze.bundle.evidence import Profile
 from snooze.bundle.units import format_count, format_duration
+from snooze.knative.kubectl import SERVICE_LABEL
 from snooze.knative.manifest.document import Document, Path
 from snooze.knative.sizing.size import Size
 
 API_VERSION: Final = "monitoring.coreos.com/v1"
-SERVICE_LABEL: Final = "serving.knative.dev/service"
 PORT_NAME: Final = "user-port"  # Knative's name for the container's port; 9090 and 9091 are its queue-proxy's
 INTERVAL_SECONDS: Final = 15
 DRAIN_SECONDS: Final = 30  # of a pod that Knative ends; not configurable

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from snooze.knative.kubectl import SERVICE_LABEL
 from snooze.knative.manifest.document import Document, Path
-from snooze.knative.manifest.monitoring import SERVICE_LABEL
 from snooze.knative.manifest.service import PORT
 
 KNATIVE: Final = "knative-serving"  # the namespace of activator and autoscaler

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from snooze.knative.errors import Conflict, KnativeError, NotReady
+from snooze.knative.kubectl import MIN_SCALE
 from snooze.knative.rollout import readiness, routing
 from snooze.knative.rollout.deployment import Deployment
 from snooze.knative.rollout.errors import Displaced
@@ -16,7 +17,6 @@ from snooze.knative.rollout.record import RENEW_SECONDS, Record, Traffic, make_n
 from snooze.knative.rollout.revision import REFUSED, annotate, read_revision
 from snooze.knative.rollout.traffic import ALL, share
 
-MIN_SCALE: Final = "autoscaling.knative.dev/min-scale"
 NO_GC: Final = "serving.knative.dev/no-gc"  # the garbage collector of old revisions leaves it alone
 TRIES: Final = 20  # the status of a Service changes several times a second while its routes do
 PAUSE_SECONDS: Final = 0.2

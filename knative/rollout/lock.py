@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from snooze.bundle.errors import InvalidOption
 from snooze.knative.errors import Conflict
-from snooze.knative.kubectl import Cluster
-from snooze.knative.rollout.canary import MIN_SCALE, NO_GC, PAUSE_SECONDS, TRIES, Canary
+from snooze.knative.kubectl import MIN_SCALE, Cluster
+from snooze.knative.rollout.canary import NO_GC, PAUSE_SECONDS, TRIES, Canary
 from snooze.knative.rollout.deployment import Deployment
 from snooze.knative.rollout.errors import AlreadyServing, Displaced
 from snooze.knative.rollout.kn import VISIBILITY

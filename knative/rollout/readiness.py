@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from snooze.knative.errors import NotReady
-from snooze.knative.kubectl import POD, REVISION, Cluster
+from snooze.knative.kubectl import POD, REVISION, REVISION_LABEL, Cluster, find_condition
 from snooze.knative.rollout import live
 
 POLL_SECONDS: Final = 1.0
@@ -61,20 +61,15 @@ def examine(service: live.LiveService, name: str) -> State:
     if status.get("observedGeneration") != service.document["metadata"]["generation"]:
         return State(False, "Knative reads the Service", False)
     revision = service.cluster.get(REVISION, name)
-    routed = _condition(service.document, "Ready")
+    routed = find_condition(service.document, "Ready")
     if revision is None:
         return State(False, _describe(routed), routed.get("status") == "False")
-    own = _condition(revision, "Ready")
+    own = find_condition(revision, "Ready")
     if own.get("status") == "True":
         return State(routed.get("status") == "True", _describe(routed), routed.get("status") == "False")
-    pods = service.cluster.list(POD, f"serving.knative.dev/revision={name}")
+    pods = service.cluster.list(POD, f"{REVISION_LABEL}={name}")
     problem = next((problem for pod in pods for problem in _problems(pod)), None)
     return State(False, problem or _describe(own), problem is not None or own.get("status") == "False")
-
-
-def _condition(resource: Mapping[str, Any], kind: str) -> Mapping[str, str]:
-    conditions: list[Mapping[str, str]] = resource.get("status", {}).get("conditions", [])
-    return next((one for one in conditions if one["type"] == kind), {})
 
 
 def _describe(condition: Mapping[str, str]) -> str:
@@ -85,7 +80,7 @@ def _describe(condition: Mapping[str, str]) -> str:
 
 def _problems(pod: Mapping[str, Any]) -> Iterator[str]:
     """Return why a pod does not run, as far as Kubernetes knows."""
-    scheduled = _condition(pod, "PodScheduled")
+    scheduled = find_condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         yield _describe(scheduled)
     for container in pod.get("status", {}).get("containerStatuses", []):

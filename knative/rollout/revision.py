@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from snooze.knative.errors import KubectlFailed
-from snooze.knative.kubectl import REVISION, Cluster
+from snooze.knative.kubectl import REVISION, SERVICE_LABEL, Cluster, find_condition
 from snooze.knative.rollout.deployment import difference
 from snooze.knative.rollout.errors import UnknownRevision
 from snooze.knative.rollout.live import ROLLOUT, LiveService
@@ -15,7 +15,6 @@ VERSION: Final = "snooze/version"
 SCORE: Final = "snooze/score"
 REFUSED: Final = "snooze/refused"  # why a rollout or a rollback turned a revision down
 OURS: Final = ("snooze/", "app.kubernetes.io/")
-SERVICE_LABEL: Final = "serving.knative.dev/service"
 # Annotations that Knative sets on a revision itself; its labels are all of this group.
 KNATIVE: Final = "serving.knative.dev/"
 STATE: Final = {
@@ -69,8 +68,7 @@ class Revision(NamedTuple):
 
     @property
     def _condition(self) -> Mapping[str, str]:
-        conditions = self.document.get("status", {}).get("conditions", [])
-        return next((one for one in conditions if one["type"] == "Ready"), {})
+        return find_condition(self.document, "Ready")
 
     def template(self) -> dict[str, Any]:
         """Return the template that it was made from; applied again it makes no other revision."""

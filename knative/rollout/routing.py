@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from snooze.client.errors import ClientError
 from snooze.client.exchange import Address, exchange
+from snooze.knative.kubectl import find_condition
 from snooze.knative.rollout.errors import NotRouted
 from snooze.knative.rollout.live import LiveService, read
 from snooze.knative.rollout.revision import MODEL, read_revision
@@ -45,19 +46,14 @@ def _wait(live: LiveService, is_done: Callable[[LiveService], bool], seconds: fl
     deadline = time.monotonic() + seconds
     while not is_done(found := read(live.cluster, live.name)):
         if time.monotonic() > deadline:
-            why = _condition(found).get("message", "Knative says nothing about it")
+            why = find_condition(found.document, "RoutesReady").get("message", "Knative says nothing about it")
             raise NotRouted(live.name, f"it did not change within {seconds:g} s: {why}")
         time.sleep(POLL_SECONDS)
 
 
 def _is_routed(live: LiveService, wanted: Mapping[str, int]) -> bool:
     current = live.document.get("status", {}).get("observedGeneration") == live.document["metadata"]["generation"]
-    return current and _condition(live).get("status") == "True" and live.split == wanted
-
-
-def _condition(live: LiveService) -> Mapping[str, str]:
-    conditions = live.document.get("status", {}).get("conditions", [])
-    return next((one for one in conditions if one["type"] == "RoutesReady"), {})
+    return current and find_condition(live.document, "RoutesReady").get("status") == "True" and live.split == wanted
 
 
 def _wait_for_answers(live: LiveService, url: str, revision: str) -> None:

@@ -5,7 +5,7 @@ from tests.knative.kubectl_double import Kubectl
 
 from snooze.knative import kubectl as module
 from snooze.knative.errors import Conflict, KubectlFailed, MissingProgram
-from snooze.knative.kubectl import POD, SERVICE, Cluster
+from snooze.knative.kubectl import POD, SERVICE, Cluster, find_condition
 
 pytestmark = pytest.mark.process
 TUMOUR = {"kind": "Service", "metadata": {"name": "tumour", "resourceVersion": "7", "labels": {"a": "b"}}}
@@ -93,3 +93,11 @@ def test_does_not_wait_for_a_cluster_that_does_not_answer(kubectl: Kubectl, monk
 
     assert caught.value.reason is None
     assert str(caught.value) == "kubectl: no answer within 0.1 s"
+
+
+def test_finds_a_condition_by_its_type() -> None:
+    ready = {"type": "Ready", "status": "True"}
+
+    assert find_condition({"status": {"conditions": [{"type": "Active", "status": "False"}, ready]}}, "Ready") == ready
+    assert find_condition({"status": {"conditions": []}}, "Ready") == {}
+    assert find_condition({"metadata": {}}, "Ready") == {}  # just created

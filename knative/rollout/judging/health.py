@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from snooze.knative.kubectl import Object
+from snooze.knative.kubectl import Object, find_condition
 
 STARTING: Final = {"ContainerCreating", "PodInitializing"}
 CONDITIONS: Final = ("ContainerHealthy", "ResourcesAvailable", "Ready")  # the more exact first
@@ -26,8 +26,8 @@ def find_problems(revision: Object | None, pods: Sequence[Object], before: Resta
     if revision is None:
         yield "the revision was deleted"
         return
-    conditions = {one["type"]: one for one in revision.get("status", {}).get("conditions", [])}
-    failed = [conditions[name] for name in CONDITIONS if conditions.get(name, {}).get("status") == "False"]
+    conditions = [find_condition(revision, name) for name in CONDITIONS]
+    failed = [one for one in conditions if one.get("status") == "False"]
     for condition in failed[:1]:
         yield f"the revision is not {condition['type']}: {_reason(condition)}"
     for pod in pods:

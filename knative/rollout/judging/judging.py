@@ -9,9 +9,8 @@ from snooze.bundle.store import Found
 from snooze.bundle.units import format_count, format_duration
 from snooze.client.exchange import Address
 from snooze.knative.errors import KnativeError, KubectlFailed
-from snooze.knative.kubectl import POD, REVISION, Cluster, Object
+from snooze.knative.kubectl import POD, REVISION, REVISION_LABEL, SERVICE_LABEL, Cluster, Object
 from snooze.knative.rollout.errors import MissingRight, NoFigures
-from snooze.knative.rollout.judging import pods
 from snooze.knative.rollout.judging.counts import Counts, Reading, Source, subtract
 from snooze.knative.rollout.judging.health import count_restarts, find_problems
 from snooze.knative.rollout.judging.options import ERRORS, P99, Options
@@ -26,7 +25,6 @@ from snooze.knative.rollout.live import Target
 INTERVAL_SECONDS: Final = 1.0
 STALE_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 5.0
-SERVICE_LABEL: Final = "serving.knative.dev/service"
 NO_COUNTS: Final = Counts({})
 
 
@@ -132,7 +130,7 @@ class Judging:
                 raise MissingRight("list", "pods and revisions.serving.knative.dev", self._cluster.namespace) from None
             raise
         revisions = {one["metadata"]["name"]: one for one in objects if one["kind"] == "Revision"}
-        own = [one for one in objects if one["metadata"]["labels"].get(pods.REVISION) in (self._old, self._new)]
+        own = [one for one in objects if one["metadata"]["labels"].get(REVISION_LABEL) in (self._old, self._new)]
         return [one for one in own if one["kind"] == "Pod"], revisions.get(self._new)
 
     def _observe(self, watched: list[Object], revision: Object | None, step: int) -> Observation:
@@ -145,7 +143,7 @@ class Judging:
         return Observation(step, time.monotonic(), health, reading, probes)
 
     def _of_new(self, watched: list[Object]) -> list[Object]:
-        return [pod for pod in watched if pod["metadata"]["labels"][pods.REVISION] == self._new]
+        return [pod for pod in watched if pod["metadata"]["labels"][REVISION_LABEL] == self._new]
 
     def _of_users(self, seen: Observation, revision: str) -> Counts:
         """Return the requests of a revision without our own, which are in the times only."""

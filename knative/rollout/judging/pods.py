@@ -5,11 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from snooze.knative.errors import KubectlFailed
-from snooze.knative.kubectl import Cluster, Object
+from snooze.knative.kubectl import REVISION_LABEL, Cluster, Object, find_condition
 from snooze.knative.rollout.errors import MissingRight
 from snooze.knative.rollout.judging.counts import Counts, Reading, add, grown, parse, subtract
 
-REVISION: Final = "serving.knative.dev/revision"
 SERVER: Final = "user-container"  # Knative's name for the container with our server
 PORT: Final = 8080
 READ_SECONDS: Final = 3.0
@@ -54,7 +53,7 @@ class PodMetrics:
 
     def _add(self, pod: Object, counts: Counts) -> None:
         assert self._old is not None
-        name, revision = pod["metadata"]["name"], pod["metadata"]["labels"][REVISION]
+        name, revision = pod["metadata"]["name"], pod["metadata"]["labels"][REVISION_LABEL]
         first = counts if name in self._old else Counts({})
         more = grown(counts, self._last.get(name, first))
         self._last[name] = counts
@@ -71,9 +70,7 @@ class PodMetrics:
 
 
 def _is_ready(pod: Object) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]
+    return find_condition(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
 def _port(pod: Object) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from snooze.benchmarks.wake.watching import SERVICE_LABEL
+from snooze.knative.kubectl import SERVICE_LABEL
 
 NAME = "hello"
 LABELS = {SERVICE_LABEL: NAME}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,9 @@ class Answers(NamedTuple):
 
     cases: tuple[Case, ...]
     outputs: Sequence[Case]
+
+
+Asked: TypeAlias = dict[object, tuple[Answers | None, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,11 @@ class Conversion:
 
 
 def convert(original: Original, data: Dataset, work: Path) -> Conversion:
-    """Return the first conversion that agrees with the original. If none does, raise the error of the simplest."""
+    """
+    Return the first conversion that agrees with the original without a near tie that it decides otherwise.
+
+    If each has some, return the first that agrees. If none agrees, raise the error of the simplest.
+    """
     try:
         data, outputs = answer(original, data)
     except InvalidData:
@@ -74,13 +81,22 @@ def convert(original: Original, data: Dataset, work: Path) -> Conversion:
     check_size(data.cases, outputs)
     failed: list[FailedAttempt] = []
     errors: list[ConversionError] = []
-    for attempt in original.attempts:
+    agreeing: list[Conversion] = []
+    asked: Asked = {}
+    for number, attempt in enumerate(original.attempts):
         try:
-            return _try(attempt, original, data, outputs, work, tuple(failed))
+            file = work / f"converted_{number}.onnx"
+            conversion = _try(attempt, original, data, outputs, file, tuple(failed), asked)
         except (Refused, Unsupported) as error:
             errors.append(error)
             failed.append(FailedAttempt(attempt.name, str(error), getattr(error, "differences", None)))
-    raise errors[0]
+            continue
+        if not conversion.parity.data.near_ties:
+            return conversion
+        agreeing.append(conversion)
+    if not agreeing:
+        raise errors[0]
+    return agreeing[0]
 
 
 def answer(original: Original, data: Dataset) -> tuple[Dataset, Sequence[Case]]:
@@ -180,6 +196,8 @@ def find_batching(
     conversion: Conversion, runner: Runner, tolerance: Mapping[str, Tolerance], original: Original
 ) -> Batching | None:
     """Return how requests may be joined: None if a tensor has no rows, or if rows change each other's answers."""
+    if original.coupled:
+        return None
     rows = conversion.expected.data.request(3)
     axes = {*rows.axes.values(), *(original.axes or {}).values()}
     if axes != {0} or any(tensor.shape[:1] != (-1,) for tensor in conversion.outputs):
@@ -194,14 +212,14 @@ def _try(
     original: Original,
     data: Dataset,
     answers: Sequence[Case],
-    work: Path,
+    file: Path,
     failed: tuple[FailedAttempt, ...],
+    asked: Asked,
 ) -> Conversion:
     graph = attempt.convert()
     graphs.check(graph)
-    file = work / "converted.onnx"
     file.write_bytes(graph.SerializeToString())
-    expected = _expect(original, data, answers, graph)
+    expected = _expect(original, data, answers, graph, asked)
     try:
         runner = Runner(file, axes=original.axes)
         parity, problem = check_parity(original, attempt.name, expected, runner)
@@ -250,8 +268,14 @@ def _resize(array: Array, axes: Sequence[int], factor: float) -> Array:
     return array
 
 
-def _expect(original: Original, data: Dataset, outputs: Sequence[Case], graph: Any) -> Expected:
+def _expect(original: Original, data: Dataset, outputs: Sequence[Case], graph: Any, asked: Asked) -> Expected:
+    """Return what a graph must answer. `asked`: what the original answered in other attempts, by the kind of rows."""
     trees = bool(graphs.operators(graph) & set(graphs.TREES))
-    edges, refused = find_accepted(original, edge_cases(data, original.inputs, find_boundaries(graph, original)))
-    missing, without = find_accepted(original, missing_cases(data, original.inputs))
+    boundaries = find_boundaries(graph, original)
+    key = tuple((place, values.tobytes()) for kind in boundaries for place, values in kind.items())
+    if key not in asked:
+        asked[key] = find_accepted(original, edge_cases(data, original.inputs, boundaries))
+    if None not in asked:
+        asked[None] = find_accepted(original, missing_cases(data, original.inputs))
+    (edges, refused), (missing, without) = asked[key], asked[None]
     return Expected(data, outputs, edges, missing, refused + without, tolerances(original, outputs, trees), trees)

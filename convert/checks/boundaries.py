@@ -32,7 +32,8 @@ def find_boundaries(graph: Any, original: Original) -> Boundaries:
     """Return the boundaries of the trees in a graph; of none, if it is not known which columns the trees read."""
     found: dict[int, list[float]] = {}
     for number, threshold in graphs.thresholds(graph, direct=original.features is None):
-        found.setdefault(number, []).append(threshold)
+        if np.isfinite(threshold):  # an infinite one tells missing values from others
+            found.setdefault(number, []).append(threshold)
     on: dict[tuple[str, int], Array] = {}
     between: dict[tuple[str, int], Array] = {}
     for number, thresholds in found.items():
@@ -43,7 +44,7 @@ def find_boundaries(graph: Any, original: Original) -> Boundaries:
         place = feature.tensor, feature.column
         on[place] = _directly(values) if original.features is None else _around(values, feature)
         between[place] = _gaps(values)
-    return Boundaries({place: values for place, values in on.items() if values.size}, between)
+    return Boundaries(*({place: values for place, values in kind.items() if values.size} for kind in (on, between)))
 
 
 def _feature(number: int, graph: Any, original: Original) -> Feature | None:
@@ -74,6 +75,6 @@ def _around(values: Array, feature: Feature) -> Array:
 
 def _gaps(values: Array) -> Array:
     """Return a value below, between and above each of the sorted values, exact in single precision."""
-    width = float(np.ptp(values)) or 1.0
+    width = max(float(np.ptp(values)), float(np.abs(values).max()) / 1000) or 1.0  # more than single precision rounds
     ends = np.concatenate([values[:1] - width / 10, values, values[-1:] + width / 10])
     return np.setdiff1d(((ends[1:] + ends[:-1]) / 2).astype(np.float32), values.astype(np.float32)).astype(np.float64)

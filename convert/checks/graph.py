@@ -116,12 +116,22 @@ def thresholds(graph: Any, direct: bool = True) -> list[tuple[int, float]]:
     for node in graph.graph.node:
         if node.op_type in TREES and (not direct or node.input[0] in inputs):
             values = {attribute.name: attribute for attribute in node.attribute}
-            features, limits = values.get("nodes_featureids"), values.get("nodes_values")
-            modes = values.get("nodes_modes")
+            features, modes = values.get("nodes_featureids"), values.get("nodes_modes")
+            limits = _numbers(values, "nodes_values")
             if features and limits and modes:
-                rows = zip(modes.strings, features.ints, limits.floats, strict=True)
+                rows = zip(modes.strings, features.ints, limits, strict=True)
                 splits |= {(at, limit) for mode, at, limit in rows if mode != b"LEAF"}
     return sorted(splits)
+
+
+def _numbers(attributes: Mapping[str, Any], name: str) -> list[float]:
+    """Return the numbers of an attribute of trees, which is a tensor if they are in double precision."""
+    from onnx import numpy_helper
+
+    if name in attributes:
+        return list(attributes[name].floats)
+    tensor = attributes.get(f"{name}_as_tensor")
+    return [] if tensor is None else [float(one) for one in numpy_helper.to_array(tensor.t)]
 
 
 def signature(

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from snooze.bundle.contract import Tolerance
+from snooze.bundle.contract import MAX_NUMBER, Tolerance
 from snooze.bundle.evidence import Differences
 from snooze.convert.checks.cases import Array, Case
 from snooze.convert.errors import GraphRefused
@@ -47,7 +47,7 @@ class Comparison:
         """The comparison as counts of units, for the evidence."""
         return Differences(
             rows=len(self.flips),
-            worst=float(np.nan_to_num(self.worst)),  # JSON has no infinity
+            worst=float(np.minimum(self.worst, MAX_NUMBER)),  # JSON has no infinity
             outliers=int(self.outliers.sum()),
             flips=int(self.flips.sum()),
             near_ties=int(self.near_ties.sum()),

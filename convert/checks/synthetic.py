@@ -116,13 +116,25 @@ def _draw(one: Input, rows: int, number: int, generator: np.random.Generator) ->
     if domain.choices is not None or dtype.kind == "O":
         choices = np.empty(len(domain.choices or TEXTS), object)
         choices[:] = domain.choices or TEXTS
-        return np.asarray(generator.choice(choices, shape)).astype(dtype)
+        # A category such as 0.1 is another number in single precision, which the model does not know.
+        return np.asarray(generator.choice(choices, shape)).astype(np.float64 if dtype.kind == "f" else dtype)
     if dtype.kind != "f":
-        return np.asarray(generator.integers(domain.least, domain.most, shape, endpoint=True)).astype(dtype)
+        integers = np.asarray(generator.integers(domain.least, domain.most, shape, endpoint=True)).astype(dtype)
+        return _choose_columns(integers, domain, generator)
     values = np.asarray(generator.standard_normal(shape) * domain.scale + domain.center)
     if one.axis == 0:
         values[::4] = np.where(np.broadcast_to(domain.scale, shape[1:]) > 1, np.round(values[::4]), values[::4])
-    return values.astype(np.float32).astype(_precision(domain, dtype))
+    return _choose_columns(values.astype(np.float32).astype(_precision(domain, dtype)), domain, generator)
+
+
+def _choose_columns(values: Array, domain: Domain, generator: np.random.Generator) -> Array:
+    """Return a matrix with the columns replaced that have choices, in double precision if it has floats."""
+    if any(domain.columns) and values.dtype.kind == "f":
+        values = values.astype(np.float64)
+    for column, choices in enumerate(domain.columns):
+        if choices:
+            values[:, column] = generator.choice(np.array(choices), len(values))
+    return values
 
 
 def _precision(domain: Domain, dtype: Any) -> Any:

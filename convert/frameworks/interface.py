@@ -16,7 +16,7 @@ from snooze.bundle.adapters.interface import Declaration
 from snooze.bundle.contract import Role, Task, Tensor
 from snooze.bundle.errors import InvalidData, SnoozeError
 from snooze.bundle.rows.reading import Rows
-from snooze.convert.checks.cases import Array, Arrays, Case
+from snooze.convert.checks.cases import Array, Arrays, Case, run_in_parts
 
 T = TypeVar("T")
 Names: TypeAlias = tuple[str, ...] | None  # of classes or columns, if they are known
@@ -29,7 +29,7 @@ class Domain(NamedTuple):
 
     Floats are normal with `center` and `scale`: a number each, or an array that broadcasts against the input without
     its rows, such as one value for each column. Integers are uniform from `least` to `most`. `choices` replaces both,
-    and are the texts of a string input.
+    and are the texts of a string input; `columns` are the choices of each column of a matrix, None where it has none.
     """
 
     center: float | Array = 0.0
@@ -37,6 +37,7 @@ class Domain(NamedTuple):
     least: int = 0
     most: int = 1
     choices: tuple[object, ...] | None = None
+    columns: tuple[tuple[object, ...] | None, ...] = ()
     lengths: tuple[int, ...] = (16, 7, 23)  # of every variable dimension that is not the rows', one case for each
 
 
@@ -110,6 +111,7 @@ class Original:
     features: tuple[Feature | None, ...] | None = None  # that its trees read; None: the columns of the only input
     file_itself: bool = False  # the source is a graph already, so parity is with the file itself
     reference: str = "the model in its framework"  # what parity is with
+    coupled: bool = False  # the answer for a row depends on the rows beside it
     half: bool = False  # it calculates in half precision, whose rounding depends on the order of operations
     probabilities: frozenset[str] = frozenset()  # outputs from 0 to 1, however small they are for the rows at hand
     answer_raw: Callable[[Sequence[Any]], Arrays] | None = None  # raw rows through the framework's own preprocessing
@@ -118,7 +120,13 @@ class Original:
 
     def answer(self, case: Case) -> Case:
         """Return the outputs for a case. Raises InvalidData if the model does not accept the input."""
-        return case.answer(self.ask(self.run, case.tensors, "the input rows"), self.axes)
+
+        def run(tensors: Arrays) -> Arrays:
+            return self.ask(self.run, tensors, "the input rows")
+
+        if self.coupled:  # then it must be asked for the same rows at once as the graph is
+            return run_in_parts(case, run, axes=self.axes)
+        return case.answer(run(case.tensors), self.axes)
 
     def ask(self, run: Callable[[T], Arrays], given: T, what: str) -> Arrays:
         """Return what `run` or `answer_raw` gives. Raises InvalidData if the model does not accept `what` it is."""

@@ -110,6 +110,22 @@ def test_takes_the_first_attempt_that_agrees(attempt: Callable[..., Conversion])
     assert conversion.parity.edges.rows == 20
 
 
+def test_the_original_is_asked_about_edge_cases_once(attempt: Callable[..., Conversion]) -> None:
+    asked: list[int] = []
+
+    def run(tensors: Arrays) -> Arrays:
+        asked.append(len(tensors["features"]))
+        return negate(tensors)
+
+    counts = []
+    for operators in (("Neg",), ("Abs", "Exp", "Neg")):
+        attempt(*operators, run=run)
+        counts.append(len(asked))
+        asked.clear()
+
+    assert counts[1] - counts[0] == 2  # copies of the rows that differ, for each attempt that fails
+
+
 def test_reports_the_problem_of_the_simplest_attempt(attempt: Callable[..., Conversion]) -> None:
     with pytest.raises(ParityRefused) as caught:
         attempt("Identity", "Magic")

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import joblib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
+from snooze.bundle.contract import Tolerance
 from snooze.bundle.names import is_model_name
 from snooze.cli import main
+from snooze.convert import attempts
+from snooze.convert.checks.cases import Case
 from snooze.convert.cli import derive_name
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = [pytest.mark.framework, pytest.mark.process]
 
@@ -92,19 +97,22 @@ def test_wrong_input_ends_with_2_and_one_line(
     assert not (folder / "tumour").exists()
 
 
-def test_a_failed_check_ends_with_1(folder: Path, cancer: Data, capsys: pytest.CaptureFixture[str]) -> None:
-    from sklearn.neighbors import RadiusNeighborsClassifier
+def test_a_failed_check_ends_with_1(
+    folder: Path, cancer: Data, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(original: Original, outputs: Sequence[Case], trees: bool) -> dict[str, Tolerance]:
+        return dict.fromkeys(outputs[0].tensors, Tolerance())
 
+    monkeypatch.setattr(attempts, "tolerances", none)
     rows, labels = cancer
-    model = RadiusNeighborsClassifier(1.0, outlier_label=0).fit(rows[:50], labels[:50])
-    joblib.dump(model, folder / "radius.joblib")
+    joblib.dump(Ridge().fit(rows[:50], labels[:50]), folder / "ridge.joblib")
 
-    code = main(["convert", "radius.joblib", "--trust", "--name", "tumour", "--target", "models", "--data", "rows.npz"])
+    code = main(["convert", "ridge.joblib", "--trust", "--name", "tumour", "--target", "models", "--data", "rows.npz"])
 
     captured = capsys.readouterr()
     assert (code, captured.out) == (1, "")
-    assert captured.err.startswith("snooze: graph check failed: ONNX Runtime cannot run the converted RadiusNeighbors")
-    assert captured.err.endswith("train a KNeighbors model instead\n")
+    assert captured.err.startswith("snooze: parity check failed: converted in single precision, the Ridge")
+    assert captured.err.endswith("and do that step elsewhere\n")
     assert captured.err.count("\n") == 1
     assert not (folder / "models").exists()
 

@@ -85,7 +85,7 @@ def test_a_conversion_without_space_names_the_temporary_folder_and_not_the_targe
     whole: Callable[[Path, bytes], int] = Path.write_bytes
 
     def refuse(path: Path, data: bytes) -> int:
-        if path.name == "converted.onnx":
+        if path.name == "converted_0.onnx":
             raise NO_SPACE
         return whole(path, data)
 

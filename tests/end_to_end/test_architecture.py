@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 FRAMEWORKS = {
-    "sklearn", "skl2onnx", "joblib", "skops", "pandas", "lightgbm", "xgboost",
+    "sklearn", "scipy", "skl2onnx", "joblib", "skops", "pandas", "lightgbm", "xgboost",
     "tensorflow", "keras", "tf_keras", "tf2onnx", "torch",
 }  # fmt: skip
 MAY_IMPORT = {

@@ -114,6 +114,8 @@ def split_on_intervals(
 ) -> Split:
     """Return a split that leads values in some intervals, from a bound to the next, `inside` and others `outside`."""
     bounds = [bound for interval in intervals for bound in interval]
+    if not bounds:  # nothing but missing values may be inside
+        return split_on_number(feature, -math.inf, inside, outside, missing)
     children = [outside, inside] * (len(bounds) // 2) + [outside]
     return Split(feature, bounds, children, missing)
 
@@ -121,6 +123,8 @@ def split_on_intervals(
 def runs(categories: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Yield the first and the last category of each run of consecutive ones."""
     known = sorted(categories)
+    if not known:
+        return
     breaks = [at for at, (one, following) in enumerate(pairwise(known), 1) if following > one + 1]
     for begin, end in pairwise([0, *breaks, len(known)]):
         yield known[begin], known[end - 1]

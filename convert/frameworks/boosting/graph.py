@@ -63,7 +63,7 @@ class Writer:
             features = self.node("Where", absent, self.constant(kind(math.nan)), features)
         total = self.node(
             "TreeEnsembleRegressor", features, domain=ML, n_targets=ensemble.targets,
-            aggregate_function="SUM", post_transform="NONE", **_attributes(ensemble, self.double),
+            aggregate_function="SUM", post_transform="NONE", **attributes(ensemble, self.double),
         )  # fmt: skip
         self._write_answer(ensemble, total, answer)
         if label is not None and classes is not None:
@@ -106,7 +106,7 @@ class Writer:
             self.node(operators[link], total, output=output)
 
 
-def _attributes(ensemble: Ensemble, double: bool) -> dict[str, Any]:
+def attributes(ensemble: Ensemble, double: bool) -> dict[str, Any]:
     """Return the trees as the attributes of a TreeEnsembleRegressor."""
     from onnx import helper
 
@@ -128,6 +128,7 @@ def _attributes(ensemble: Ensemble, double: bool) -> dict[str, Any]:
         # ONNX Runtime adds them only where a leaf has added something; every target has its trees.
         "base_values": np.array(ensemble.base),
     }
+    numbers = {name: array for name, array in numbers.items() if array.size}
     if double:
         tensors = {name: helper.make_tensor("", 11, array.shape, array) for name, array in numbers.items()}
         exact: dict[str, Any] = {f"{name}_as_tensor": tensor for name, tensor in tensors.items()}

@@ -1,8 +1,9 @@
 """
-Which inputs a fitted model takes: a matrix of numbers, the columns of a dataframe, or texts.
+Which inputs a fitted model takes: a matrix of numbers, the columns of a dataframe, texts, or labels.
 
-A matrix is the input `features`, and texts are the input `text`. A dataframe with columns of texts or categories has an
-input for each column that the model reads, with the column's name. An empty text stands for a missing one.
+A matrix is the input `features`, texts are the input `text`, and labels are the input `label`. A dataframe with columns
+of texts or categories has an input for each column that the model reads, with the column's name. An empty text stands
+for a missing one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,10 +15,17 @@ from snooze.bundle.contract import Datatype, Tensor
 from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.errors import Unsupported
 from snooze.convert.extras import import_extra
-from snooze.convert.frameworks.sklearn.parts import first_step, readers
+from snooze.convert.frameworks.sklearn.parts import first_step, fitted_parts, readers
 
 FEATURES: Final = "features"
 TEXT: Final = "text"
+LABEL: Final = "label"
+ADVICE: Final = {  # for the rows of estimators that are something else
+    "DictVectorizer": "its rows are dicts; train on a dataframe with a ColumnTransformer and OneHotEncoder",
+    "FeatureHasher": "its rows are dicts or lists; train on a dataframe with OneHotEncoder, or use HashingVectorizer",
+    "MultiLabelBinarizer": "its rows are sets of labels; make a column of zeros and ones for each label",
+    "PatchExtractor": "its rows are pictures, of which it makes several rows each; cut them before they are sent",
+}
 
 Kind = Literal["number", "integer", "text"]
 DATATYPES: Final[dict[Kind, Datatype]] = {"number": "FP32", "integer": "INT64", "text": "BYTES"}
@@ -46,17 +54,23 @@ class Column(NamedTuple):
 class Layout(NamedTuple):
     """The inputs of a model. `names` are those of all columns in training, if they had any."""
 
-    form: Literal["matrix", "frame", "texts"]
+    form: Literal["matrix", "frame", "texts", "labels"]
     columns: tuple[Column, ...] = ()
     names: tuple[str, ...] | None = None
     width: int = 0
+    dtype: type = np.float64  # of a matrix: in single precision, scikit-learn would calculate in it
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of a matrix: integers if no column has other numbers."""
+        return "integer" if {one.kind for one in self.columns} == {"integer"} else "number"
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the signature."""
         if self.form == "texts":
             return (Tensor(TEXT, "BYTES", (-1,)),)
         if self.form == "matrix":
-            return (Tensor(FEATURES, "FP32", (-1, len(self.columns))),)
+            return (Tensor(FEATURES, DATATYPES[self.kind], (-1, len(self.columns))),)
         return tuple(Tensor(one.name, DATATYPES[one.kind], (-1, 1)) for one in self.columns)
 
     def known_columns(self) -> tuple[str, ...] | None:
@@ -68,14 +82,16 @@ class Layout(NamedTuple):
         return None
 
     def rows(self, arrays: Arrays) -> Any:
-        """Return inputs as the rows that the model was trained on: a dataframe, an array, or a list of texts."""
+        """Return inputs as the rows that the model was trained on: a dataframe, an array, or texts or labels."""
         if self.form == "texts":
             return arrays[TEXT].tolist()
+        if self.form == "labels":
+            return arrays[LABEL].reshape(-1).astype(DTYPES[self.columns[0].kind])
         if self.form == "matrix" and self.names is None:
-            return arrays[FEATURES]
+            return arrays[FEATURES].astype(self.dtype)
         if self.form == "matrix":
             pandas = import_extra("sklearn", "pandas")
-            frame = pandas.DataFrame(arrays[FEATURES], columns=[one.name for one in self.columns])
+            frame = pandas.DataFrame(arrays[FEATURES].astype(self.dtype), columns=[one.name for one in self.columns])
             return frame.reindex(columns=self.names)
         filled = {one.name: _restore(arrays[one.name].reshape(-1), one) for one in self.columns}
         if self.names is not None:
@@ -94,9 +110,14 @@ def find_layout(model: Any) -> Layout:
     name = type(model).__name__
     if _takes_texts(model):
         return Layout("texts")
+    if name in ("LabelEncoder", "LabelBinarizer"):
+        return Layout("labels", (_read_labels(model),), width=1)
     width = _width(model)
-    if width is None:
-        raise Unsupported(name, "its input is not a table or texts; convert the part of it that takes one of them")
+    reader = _first_reader(model)
+    if width is None or reader in ADVICE:
+        other = "its input is not a table or texts; convert the part of it that takes one of them"
+        inner = "" if reader == name else f"the rows go to {reader}, and "
+        raise Unsupported(name, inner + ADVICE.get(reader, other))
     found = getattr(model, "feature_names_in_", None)
     names = None if found is None else tuple(map(str, found))
     uses: dict[int, list[Use]] = {}
@@ -104,11 +125,12 @@ def find_layout(model: Any) -> Layout:
         uses.setdefault(place, []).append(use)
     labels = names or tuple(f"x{place}" for place in range(width))
     columns = tuple(_merge(labels[place], place, uses[place]) for place in sorted(uses))
-    if any(one.kind != "number" for one in columns):
+    kinds = {one.kind for one in columns}
+    if "text" in kinds or (names is not None and "integer" in kinds):
         return Layout("frame", columns, names, width)
     if names is None:  # a row of a matrix has all of its columns
         columns = tuple(_merge(labels[place], place, uses.get(place, [Use("number")])) for place in range(width))
-    return Layout("matrix", columns, names, width)
+    return Layout("matrix", columns, names, width, _dtype(model))
 
 
 def select_by_position(model: Any, layout: Layout) -> None:
@@ -121,13 +143,29 @@ def is_missing(value: object) -> bool:
     return value is None or value != value or type(value).__name__ == "NAType"
 
 
+def _dtype(model: Any) -> type:
+    """Return the precision of the rows that a model takes: factorizations and clusters take just that of training."""
+    learned = (
+        getattr(part, name, None) for part in fitted_parts(model) for name in ("components_", "cluster_centers_")
+    )
+    return np.float32 if any(one is not None and one.dtype == np.float32 for one in learned) else np.float64
+
+
 def _takes_texts(model: Any) -> bool:
     return hasattr(model, "build_analyzer") or any(map(_takes_texts, readers(model)))
 
 
 def _width(model: Any) -> int | None:
+    if hasattr(model, "X_thresholds_"):  # of an IsotonicRegression
+        return 1
     width = getattr(model, "n_features_in_", None)
     return next(filter(None, map(_width, readers(model))), None) if width is None else int(width)
+
+
+def _first_reader(model: Any) -> str:
+    """Return the name of the estimator to which a model hands its rows first."""
+    inside = readers(model)
+    return _first_reader(inside[0]) if inside else type(model).__name__
 
 
 def _find_inner(transformer: Any) -> Iterator[tuple[str, Any, list[int]]]:
@@ -143,6 +181,12 @@ def _uses(part: Any, places: Sequence[int]) -> Iterator[tuple[int, Use]]:
     if hasattr(part, "transformers_"):
         for _, inner, columns in _find_inner(part):
             yield from _uses(inner, [places[index] for index in columns])
+    elif getattr(part, "_preprocessor", None) is not None:  # HistGradientBoosting with categories, which it puts first
+        for index, (place, use) in enumerate(_uses(part._preprocessor, places)):
+            if hasattr(use.reader, "categories_"):
+                yield place, use if use.kind == "text" else use._replace(kind="number")  # may be missing
+            else:
+                yield place, Use("number", reader=part, at=index)
     elif hasattr(part, "categories_") and len(part.categories_) == len(places):
         for index, categories in enumerate(part.categories_):
             yield places[index], _read_categories(part, index, np.asarray(categories))
@@ -168,8 +212,15 @@ def _uses_after_imputer(pipeline: Any, places: Sequence[int]) -> Iterator[tuple[
         yield from ((place, use) for place, use in _uses(rest[0], places) if (use.kind == "text") == (kind == "text"))
 
 
+def _read_labels(model: Any) -> Column:
+    if getattr(model, "y_type_", "").startswith("multilabel"):
+        problem = "its rows are the zeros and ones that it gives; leave it out"
+        raise Unsupported(type(model).__name__, problem)
+    return _merge(LABEL, 0, [_read_categories(model, 0, np.asarray(model.classes_))])
+
+
 def _read_imputer(imputer: Any, index: int) -> Use:
-    if np.asarray(imputer.statistics_).dtype.kind in "OU":
+    if imputer._fit_dtype.kind in "OU":  # a constant is an object among numbers too
         missing = imputer.missing_values
         return Use("text", missing if is_missing(missing) else "", imputer, index)
     return Use("number", reader=imputer, at=index)

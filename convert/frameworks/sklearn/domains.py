@@ -11,6 +11,7 @@ from snooze.convert.frameworks.sklearn.columns import Column, Layout, Use, is_mi
 from snooze.convert.frameworks.sklearn.parts import as_list, parts
 
 UNKNOWN: Final = "unknown"  # a category or word that no model was trained on
+COLOURS: Final = ("blue", "green", "red", "yellow")  # words of texts for models without a vocabulary
 TEXTS: Final = 64
 MAX_TREES: Final = 50  # whose thresholds say which values a feature has
 
@@ -18,12 +19,16 @@ MAX_TREES: Final = 50  # whose thresholds say which values a feature has
 SCALES: Final = (("mean_", "scale_"), ("center_", "scale_"), ("_mean", "_scale"))
 ROWS: Final = (
     "_fit_X",
+    "X_fit_",
+    "X_",
     "support_vectors_",
     "cluster_centers_",
+    "subcluster_centers_",
     "theta_",
     "means_",
     "X_train_",
 )  # like those trained on
+POSITIVE: Final = 6.0  # a center, with the scale 1
 
 
 class Spread(NamedTuple):
@@ -38,17 +43,22 @@ def find_inputs(layout: Layout, model: Any) -> Inputs:
     tensors = layout.tensors()
     if layout.form == "texts":
         return (Input(tensors[0], domain=Domain(choices=draw_texts(model))),)
+    if layout.form == "labels":
+        return (Input(tensors[0], domain=Domain(choices=tuple(np.asarray(model.classes_).tolist()))),)
     if layout.form == "matrix":
         spreads = [_spread(one.uses) for one in layout.columns]
         center, scale = (np.array(one, np.float64) for one in zip(*spreads, strict=True))
-        return (Input(tensors[0], domain=Domain(center, scale)),)
+        choices = tuple(
+            tuple(value for use in one.uses for value in _categories(use)) or None for one in layout.columns
+        )
+        return (Input(tensors[0], domain=Domain(center, scale, columns=choices)),)
     return tuple(Input(tensor, domain=_domain(one)) for tensor, one in zip(tensors, layout.columns, strict=True))
 
 
 def draw_texts(*readers: Any) -> tuple[str, ...]:
     """Return texts of several words from the vocabularies of models that read texts, one empty, and unknown words."""
     found = [part.vocabulary_ for reader in readers for part in parts(reader) if hasattr(part, "vocabulary_")]
-    words = sorted({str(word) for vocabulary in found for word in vocabulary}) or [UNKNOWN]
+    words = sorted({str(word) for vocabulary in found for word in vocabulary}) or list(COLOURS)
     generator = np.random.default_rng(0)
     texts = [" ".join(generator.choice(words, generator.integers(1, 12))) for _ in range(TEXTS)]
     mixed = [f"{text.capitalize()}, {UNKNOWN} Ärger x {text}!" for text in texts[:8]]
@@ -100,15 +110,48 @@ def _learned(use: Use) -> Spread:
     if _has(reader, "data_min_", at) and _has(reader, "data_max_", at):
         least, most = float(reader.data_min_[at]), float(reader.data_max_[at])
         return Spread((least + most) / 2, (most - least) / 4)
+    if _has(reader, "n_categories_", at):  # numbers from 0 on, and no others
+        return Spread(reader.n_categories_[at] / 2, reader.n_categories_[at] / 12)
     for center in ("statistics_", "mean_"):
         if _has(reader, center, at):
             return Spread(float(getattr(reader, center)[at]))
+    if hasattr(reader, "categories_"):
+        known = np.asarray(reader.categories_[at], np.float64)
+        return Spread(float(np.nanmean(known)), float(np.nanstd(known)))
     for name in ROWS:
         rows = getattr(reader, name, None)
-        if isinstance(rows, np.ndarray) and rows.ndim == 2 and at < rows.shape[1]:
+        if isinstance(rows, np.ndarray) and rows.ndim == 2 and len(rows) and at < rows.shape[1]:
             return Spread(float(rows[:, at].mean()), float(rows[:, at].std()))
+    ends = _ends(reader, at)  # beyond which some refuse numbers, or have no answer for them
+    if ends is not None and np.isfinite(ends).all():
+        return Spread(float(ends.max() + ends.min()) / 2, float(np.ptp(ends)) / 10)
+    if _takes_no_negatives(reader):
+        return Spread(POSITIVE, 1.0)
     limits = _thresholds(reader, at)
     return Spread(float(limits.mean()), float(limits.std()) or None) if limits.size else Spread()
+
+
+def _ends(reader: Any, at: int) -> Array | None:
+    """Return numbers between which a transformer, or an isotonic regression, saw those of a column."""
+    if hasattr(reader, "X_thresholds_"):
+        return np.asarray(reader.X_thresholds_)
+    if hasattr(reader, "quantiles_"):
+        return np.asarray(reader.quantiles_[[0, -1], at])
+    if hasattr(reader, "bin_edges_"):
+        return np.asarray(reader.bin_edges_[at])
+    if hasattr(reader, "bsplines_"):
+        spline = reader.bsplines_[at]
+        return np.asarray(spline.t[spline.k : len(spline.t) - spline.k])
+    return None
+
+
+def _takes_no_negatives(reader: Any) -> bool:
+    from sklearn.utils import get_tags
+
+    if not type(reader).__module__.startswith("sklearn."):
+        return False
+    others = getattr(reader, "method", None) == "box-cox" or hasattr(reader, "skewedness")
+    return get_tags(reader).input_tags.positive_only or others
 
 
 def _has(reader: Any, name: str, at: int) -> bool:
@@ -125,4 +168,5 @@ def _thresholds(reader: Any, feature: int) -> Array:
     for nodes in (one.nodes for one in predictors):
         splits = nodes[(nodes["is_leaf"] == 0) & (nodes["feature_idx"] == feature)]
         limits.append(splits["num_threshold"])
-    return np.concatenate([np.zeros(0), *limits])
+    known = np.concatenate([np.zeros(0), *limits])
+    return np.asarray(known[np.isfinite(known)])  # an infinite one tells missing values from others

@@ -11,6 +11,7 @@ import zlib
 from collections import UserList
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,6 +93,7 @@ def repair(model: Any) -> Any:
             if parameter.default is not inspect.Parameter.empty and name not in vars(part):
                 setattr(part, name, parameter.default)  # it did not exist yet, and its default keeps the behaviour
         kind = type(part).__name__
+        _rename(part, kind)
         if kind == "SimpleImputer" and hasattr(part, "statistics_") and not hasattr(part, "_fill_dtype"):
             part._fill_dtype = np.asarray(part.statistics_).dtype
         if kind.startswith("HistGradientBoosting") and not hasattr(part, "_preprocessor"):
@@ -104,6 +106,23 @@ def repair(model: Any) -> Any:
                 for name, inner, columns in part.transformers_
             ]
     return model
+
+
+def _rename(part: Any, kind: str) -> None:
+    """Give a part of an older model the names that newer versions have for what it knows. Changes the part."""
+    known = vars(part)
+    if kind == "TfidfTransformer" and "_idf_diag" in known:
+        part.idf_ = part._idf_diag.diagonal()
+    if kind == "SelfTrainingClassifier" and known.get("base_estimator_") is not None:
+        part.estimator, part.estimator_ = part.base_estimator, part.base_estimator_
+    if known.get("n_components") == "warn":  # of NMF, which was asked for as many as there are columns
+        part.n_components = part.n_components_
+    if kind == "LogisticRegression" and known["l1_ratio"] is None:  # which SelectFromModel compares with 1
+        part.l1_ratio = 0.0
+    settings = getattr(known.get("func"), "keywords", {})
+    if "force_all_finite" in settings:  # in the preprocessing of HistGradientBoosting with categories
+        others = {name: value for name, value in settings.items() if name != "force_all_finite"}
+        part.func = partial(part.func.func, **others, ensure_all_finite=settings["force_all_finite"])
 
 
 def _load(path: Path, read: Callable[[], Any], find_version: Callable[[Path], str | None]) -> Loaded:
@@ -139,6 +158,9 @@ def _check_meaning(path: Path, model: Any, version: str, current: str) -> None:
         if vars(part).get("algorithm") == "SAMME.R":
             problem = f"saved by scikit-learn {version}, whose {type(part).__name__} with algorithm='SAMME.R'"
             raise NotAModel(str(path), f"{problem} answers differently in {current}; train it again with {current}")
+        if type(part).__name__ == "NearestCentroid" and not hasattr(part, "class_prior_"):
+            problem = f"saved by scikit-learn {version}, whose NearestCentroid does not know what {current} needs of it"
+            raise NotAModel(str(path), f"{problem}, how its classes spread; train it again with {current}")
 
 
 @contextmanager

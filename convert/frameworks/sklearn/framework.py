@@ -19,16 +19,19 @@ from snooze.convert.errors import NotAModel, Unfitted
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import NO_HINTS, Framework, Hints, Inputs, Loaded, Original
 from snooze.convert.frameworks.sklearn.columns import TEXT, find_layout
-from snooze.convert.frameworks.sklearn.converters import register
+from snooze.convert.frameworks.sklearn.converters.registration import register
 from snooze.convert.frameworks.sklearn.domains import find_inputs
 from snooze.convert.frameworks.sklearn.files import SUFFIXES, is_pickle, is_skops, load_pickle, load_skops
 from snooze.convert.frameworks.sklearn.graph import attempts
 from snooze.convert.frameworks.sklearn.outputs import find_answers
-from snooze.convert.frameworks.sklearn.parts import parts
+from snooze.convert.frameworks.sklearn.parts import couples_rows, fitted_parts, parts
+from snooze.convert.frameworks.sklearn.reference import REFERENCE, has_neighbours, make_reference
 from snooze.convert.frameworks.sklearn.refusals import check_parts
 from snooze.convert.frameworks.sklearn.tables import find_table, to_rows
 from snooze.convert.frameworks.sklearn.thresholds import find_features
 from snooze.convert.quiet import quiet
+
+KERNEL_MACHINES: Final = ("KernelRidge", "KernelPCA", "Nystroem")
 
 
 class ScikitLearn(Framework):
@@ -76,12 +79,12 @@ class ScikitLearn(Framework):
         layout = find_layout(model)
         if layout.form == "texts":
             return text.Declaration("text", TEXT)
-        answers = find_answers(model)
+        answers = find_answers(make_reference(model))
         return find_table(layout, lambda raw: answers.run(to_rows(layout, raw)), inputs, rows)
 
     def describe(self, model: Any, inputs: Inputs, hints: Hints = NO_HINTS) -> Original:
         layout = find_layout(model)
-        answers, names = find_answers(model).avoid([one.tensor.name for one in inputs])
+        answers, names = find_answers(make_reference(model)).avoid([one.tensor.name for one in inputs])
         if hints.task not in (None, answers.task):
             trained = f"the {type(model).__name__} is trained for {answers.task or 'several targets'}"
             raise InvalidOption("--task", f"{trained}; leave the option out")
@@ -94,12 +97,14 @@ class ScikitLearn(Framework):
             run=lambda arrays: answers.run(layout.rows(arrays)),
             attempts=tuple(attempts(model, layout, names)),
             task=answers.task,
+            coupled=any(couples_rows(part) for part in fitted_parts(model)),
             classes=answers.classes,
             decides=answers.decides,
             lowest_wins=answers.decides == names.get("distances"),
             features=find_features(model, layout),
             answer_raw=lambda raw: answers.run(list(raw) if layout.form == "texts" else to_rows(layout, raw)),
             raw_reference=f"the model on {'a dataframe of ' if layout.names else ''}the raw rows",
+            reference=REFERENCE if has_neighbours(model) else Original.reference,
             remedy=_remedy(model) or Original.remedy,
         )
 
@@ -119,15 +124,21 @@ def _remedy(model: Any) -> str | None:
     """Return what to do if no attempt agrees, if the model's parts show the cause."""
     found = list(parts(model))
     if any(getattr(part, "method", None) == "isotonic" for part in found):
-        return "isotonic calibration jumps at single values, so rounding changes it; calibrate with method='sigmoid'"
-    if any(type(part).__name__.startswith("RadiusNeighbors") for part in found):
-        return "the converter of radius neighbours fails for rows without neighbours; train a KNeighbors model instead"
+        problem = "isotonic calibration jumps between almost equal scores, which a graph may not tell apart"
+        return f"{problem}, as it has those of trees in single precision; calibrate with method='sigmoid'"
+    if any(type(part).__name__ in KERNEL_MACHINES for part in found):
+        problem = "large values of its kernel cancel, so the model's own answers depend on the order of additions"
+        return f"{problem}; scale the columns in front of it, or train it with a larger alpha or another kernel"
+    if has_neighbours(model):
+        problem = "rounding decides which rows are the nearest where many are equally far away, as scaled integers are"
+        return f"{problem}; train it on columns that are not scaled, or a model without neighbours"
     texts = any(hasattr(part, "build_analyzer") for part in found)
-    sparse = texts or any(getattr(part, "sparse_output", False) for part in found)
+    sparse = texts or any(
+        getattr(part, "sparse_output", False) or getattr(part, "encode", None) == "onehot" for part in found
+    )
     if sparse and any(type(part).__module__.startswith("xgboost") for part in found):
-        dense = (
-            "a TruncatedSVD" if texts else "OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)"
-        )
+        settings = "OneHotEncoder(sparse_output=False), KBinsDiscretizer(encode='onehot-dense')"
+        dense = "a TruncatedSVD" if texts else f"{settings} or ColumnTransformer(sparse_threshold=0)"
         problem = "XGBoost takes the zeros of a sparse matrix for missing values, and a graph has no sparse matrices"
         return f"{problem}; train it behind {dense}"
     trees = ("tree" in type(one).__module__ or "Boosting" in type(one).__name__ for one in found)

@@ -14,9 +14,17 @@ import numpy as np
 from snooze.bundle.contract import Role, Task
 from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.errors import Unsupported
+from snooze.convert.frameworks.sklearn.parts import stand_in
 from snooze.convert.quiet import quiet
 
 TARGET: Final = "probabilities_"  # and its number
+OWN_LABEL: Final = (  # classifiers whose label may be another than that of the highest score
+    "FixedThresholdClassifier",
+    "NearestCentroid",
+    "NuSVC",
+    "SVC",
+    "TunedThresholdClassifierCV",
+)
 
 Call = Callable[[Any], Any]
 
@@ -66,64 +74,81 @@ def find_answers(model: Any) -> Answers:
         return Answers({"label": "label", "score": "value"}, calls, "outliers", "score")
     if is_regressor(model):
         return Answers({"value": "value"}, {"value": model.predict}, "regression")
-    if is_clusterer(model) and hasattr(model, "predict") and hasattr(model, "transform"):
+    if is_clusterer(model) and hasattr(model, "predict"):
+        if not hasattr(model, "transform"):
+            return Answers({"label": "label"}, {"label": model.predict}, "clustering")
         calls = {"label": model.predict, "distances": model.transform}
         return Answers({"label": "label", "distances": None}, calls, "clustering", "distances")
     if hasattr(model, "predict_proba"):  # a mixture
         calls = {"label": model.predict, "probabilities": model.predict_proba}
         return Answers({"label": "label", "probabilities": "scores"}, calls, "clustering", "probabilities")
     if hasattr(model, "transform"):
-        return Answers({"embedding": "embedding"}, {"embedding": model.transform}, "transform")
+        return Answers({"embedding": "embedding"}, {"embedding": _embedding(model)}, "transform")
     problem = "it gives no label, value or embedding for new rows; train a model that predicts or transforms"
     raise Unsupported(type(model).__name__, problem)
 
 
 def last_step(model: Any) -> Any:
     """Return the estimator that answers, which is the last one of pipelines and the best one of searches."""
-    while hasattr(model, "steps") or hasattr(model, "best_estimator_"):
-        model = model.steps[-1][1] if hasattr(model, "steps") else model.best_estimator_
+    while (inner := model.steps[-1][1] if hasattr(model, "steps") else stand_in(model)) is not None:
+        model = inner
     return model
 
 
+def find_classes(model: Any) -> list[Any]:
+    """Return the classes of each target of a model; of one target without classes if it is no classifier."""
+    classes = getattr(model, "classes_", ())
+    return classes if isinstance(classes, list) else [classes]
+
+
 def is_multilabel(model: Any) -> bool:
-    """Return whether a classifier says yes or no to each of several targets."""
+    """Return whether a classifier says yes or no to each of several targets, and has one matrix of scores for them."""
     binarizer = getattr(model, "label_binarizer_", getattr(model, "_label_binarizer", None))
-    return str(getattr(binarizer, "y_type_", "")).startswith("multilabel")
+    if str(getattr(binarizer, "y_type_", "")).startswith("multilabel"):
+        return True
+    return type(model).__name__ in ("ClassifierChain", "StackingClassifier") and isinstance(model.classes_, list)
 
 
 def _classify(model: Any) -> Answers:
     calls: dict[str, Call] = {"label": model.predict}
-    if isinstance(model.classes_, list):  # of each target
-        _check_targets(model)
+    multilabel = is_multilabel(last_step(model))
+    if isinstance(model.classes_, list) and not multilabel:
         if hasattr(model, "predict_proba"):
             calls |= {f"{TARGET}{at}": _target(model, at) for at in range(len(model.classes_))}
         each: dict[str, Role | None] = {name: "label" if name == "label" else "scores" for name in calls}
         return Answers(each, calls)
-    name = "probabilities" if hasattr(model, "predict_proba") else "scores"
+    name = "probabilities" if _has_probabilities(model) else "scores"
     if name == "probabilities":
         calls[name] = model.predict_proba
     elif hasattr(model, "decision_function"):
-        calls[name] = _scores(model)
-    if is_multilabel(last_step(model)):
-        kind = type(last_step(model)).__name__
-        if kind.startswith("RidgeClassifier") or (kind == "MLPClassifier" and len(model.classes_) == 2):
-            problem = "skl2onnx takes its targets for classes; train a MultiOutputClassifier of it"
-            raise Unsupported(type(model).__name__, problem)
+        calls[name] = model.decision_function if multilabel else _scores(model)
+    if multilabel:
         return Answers(dict.fromkeys(calls, None) | {"label": "label"}, calls)
     roles: dict[str, Role | None] = {"label": "label"}
+    classes = tuple(model.classes_.tolist())
+    if name == "scores" and len(classes) > 2 and getattr(last_step(model), "decision_function_shape", None) == "ovo":
+        return Answers(roles | {name: None}, calls, "classification", None, classes)  # scores of pairs of classes
     if name in calls:
         roles[name] = "scores"
-    classes = tuple(model.classes_.tolist())
-    return Answers(roles, calls, "classification", name if name in calls else None, classes)
+    own = type(last_step(model)).__name__ in OWN_LABEL
+    return Answers(roles, calls, "classification", name if name in calls and not own else None, classes)
 
 
-def _check_targets(model: Any) -> None:
-    """Raise Unsupported for targets that skl2onnx mixes up."""
-    sizes, kinds = {len(one) for one in model.classes_}, {np.asarray(one).dtype.kind for one in model.classes_}
-    mixed = len(sizes) > 1 or not kinds <= set("iub")
-    if mixed and type(last_step(model)).__name__ != "MultiOutputClassifier":
-        problem = "its targets have different numbers of classes, or classes that are texts"
-        raise Unsupported(type(model).__name__, f"{problem}; train a MultiOutputClassifier of it")
+def _has_probabilities(model: Any) -> bool:
+    """Return whether a classifier gives probabilities. Gaussian processes of pairs of classes have just the method."""
+    process = last_step(model)
+    pairs = getattr(process, "n_classes_", 2) > 2 and getattr(process, "multi_class", None) == "one_vs_one"
+    return hasattr(model, "predict_proba") and not pairs
+
+
+def _embedding(model: Any) -> Call:
+    """Return the transform, a matrix also where it is a vector: of labels, or that SparsePCA gives for one row."""
+
+    def embed(rows: Any) -> Any:
+        found = model.transform(rows)
+        return found.reshape(len(rows), -1) if found.ndim == 1 else found
+
+    return embed
 
 
 def _target(model: Any, at: int) -> Call:

@@ -40,15 +40,23 @@ def first_step(pipeline: Any) -> int:
     return next((at for at, (_, step) in enumerate(pipeline.steps) if step not in (None, "passthrough")), 0)
 
 
+def stand_in(model: Any) -> Any:
+    """Return the fitted estimator inside a model that answers in its place, None if there is none."""
+    name = {"FrozenEstimator": "estimator", "SelfTrainingClassifier": "estimator_"}.get(type(model).__name__)
+    return getattr(model, name or "best_estimator_", None)
+
+
 def readers(model: Any) -> list[Any]:
     """Return the fitted estimators inside a model to which it hands its rows as they are; none if it reads them."""
+    if (other := stand_in(model)) is not None:
+        return [other]
     if hasattr(model, "steps"):
         return [model.steps[first_step(model)][1]]
     if hasattr(model, "transformer_list"):
         return [part for _, part in model.transformer_list if hasattr(part, "get_params")]
     if hasattr(model, "estimators_features_") or hasattr(model, "support_"):  # those inside read some of the columns
         return []
-    for name in ("best_estimator_", "calibrated_classifiers_", "estimators_", "estimator_", "regressor_"):
+    for name in ("calibrated_classifiers_", "estimators_", "estimator_", "regressor_"):
         found = [part for item in as_list(getattr(model, name, [])) for part in as_list(item)]
         found = [getattr(part, "estimator", part) if name == "calibrated_classifiers_" else part for part in found]
         if found and not all(type(part).__module__.startswith("sklearn.tree") for part in found):
@@ -64,12 +72,18 @@ def fitted_parts(model: Any) -> Iterator[Any]:
         value = pending.pop()
         if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype.kind == "O"):
             pending += list(value)
-        elif id(value) not in seen and type(value).__module__.partition(".")[0] != "builtins" and _holds_parts(value):
+        elif id(value) not in seen and type(value).__module__.partition(".")[0] != "builtins" and is_part(value):
             seen.add(id(value))
             pending += vars(value).values()
             if hasattr(value, "get_params"):
                 yield value
 
 
-def _holds_parts(value: Any) -> bool:
+def couples_rows(part: Any) -> bool:
+    """Return whether an estimator's answer for a row depends on the rows beside it."""
+    return type(part).__name__ in ("NMF", "MiniBatchNMF") and hasattr(part, "components_")
+
+
+def is_part(value: Any) -> bool:
+    """Return whether a value is an estimator, or one of the calibrated classifiers inside one."""
     return (hasattr(value, "get_params") and not isinstance(value, type)) or hasattr(value, "calibrators")

@@ -21,7 +21,7 @@ from snooze.convert.checks.cases import Array, Arrays
 from snooze.convert.checks.synthetic import draw_inputs
 from snooze.convert.extras import import_extra
 from snooze.convert.frameworks.interface import Inputs
-from snooze.convert.frameworks.sklearn.columns import FEATURES, Column, Layout, is_missing
+from snooze.convert.frameworks.sklearn.columns import DTYPES, FEATURES, LABEL, Column, Layout, is_missing
 
 UNKNOWN: Final = "a category that no model was trained on"
 
@@ -39,7 +39,7 @@ def find_table(layout: Layout, answer: Answer, inputs: Inputs, rows: Rows | None
     names: Sequence[str] | None = [one.name for one in layout.columns]
     if layout.form == "matrix" and layout.names is None:
         names = find_names([one.tensor for one in inputs], rows)
-    if layout.form == "texts" or names is None:
+    if layout.form in ("texts", "labels") or names is None:
         return None
     columns = [TableColumn(name, one.kind, _categories(one)) for name, one in zip(names, layout.columns, strict=True)]
     table = Declaration("table", tuple(columns))
@@ -75,8 +75,10 @@ def to_rows(layout: Layout, raw: Sequence[Row]) -> Any:
 
 
 def _to_arrays(layout: Layout, raw: Sequence[Row]) -> Arrays:
+    if layout.form == "labels":  # in a column of any name
+        return {LABEL: _values(layout.columns[0], [value for row in raw for value in row.values()])}
     if layout.form == "matrix":
-        return {FEATURES: np.array([list(row.values()) for row in raw], np.float64)}
+        return {FEATURES: np.array([list(row.values()) for row in raw], DTYPES[layout.kind])}
     return {one.name: _values(one, [row[one.name] for row in raw]) for one in layout.columns}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from snooze.convert.frameworks.interface import Feature
 from snooze.convert.frameworks.sklearn.columns import FEATURES, Layout
-from snooze.convert.frameworks.sklearn.parts import parts
+from snooze.convert.frameworks.sklearn.parts import parts, stand_in
 
 Features: TypeAlias = list[Feature | None]
 
@@ -37,7 +37,8 @@ def _find_columns(layout: Layout) -> Features:
 def _before_last(model: Any, columns: Features) -> Features | None:
     """Return the features that the last step of a model reads."""
     found: Features | None = columns
-    model = getattr(model, "best_estimator_", model)
+    while (inner := stand_in(model)) is not None:
+        model = inner
     for _, step in getattr(model, "steps", ())[:-1]:
         found = found and _follow(step, found)
     return found

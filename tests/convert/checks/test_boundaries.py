@@ -44,6 +44,12 @@ def test_maps_thresholds_back_through_the_scaler(original: MakeOriginal) -> None
     np.testing.assert_allclose(between, [35.7, 39, 42.3], rtol=1e-6)
 
 
+def test_there_are_gaps_beside_a_single_large_threshold(original: MakeOriginal) -> None:
+    _, between = only(find_boundaries(trees((0, 1e6)), original(features=(Feature("x", 0),))))
+
+    assert between[0] < 1e6 < between[-1]
+
+
 def test_rounds_to_what_people_measure(original: MakeOriginal) -> None:
     on, _ = only(find_boundaries(trees((0, 0.27)), original(features=(Feature("x", 0, 0.0, 10.0),))))
 
@@ -66,3 +72,9 @@ def test_thresholds_of_trees_without_a_scaler_are_exact(original: MakeOriginal) 
 
     assert on.tolist() == [2.5]
     np.testing.assert_allclose(between, [-0.02, 1.3, 2.62], rtol=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [np.inf, -np.inf])
+def test_infinite_thresholds_have_no_values_beside_them(original: MakeOriginal, threshold: float) -> None:
+    """They tell missing values from others."""
+    assert find_boundaries(trees((1, threshold)), original()) == ({}, {})

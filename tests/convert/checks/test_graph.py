@@ -150,7 +150,10 @@ def test_a_length_that_never_varied_may_vary(lengths: tuple[int, int], expected:
     assert outputs[0].shape == expected
 
 
-def test_finds_the_thresholds_of_trees() -> None:
+@pytest.mark.parametrize("double", [False, True])
+def test_finds_the_thresholds_of_trees(double: bool) -> None:
+    values = [2.5, 0.1, 0.0]
+    tensor = helper.make_tensor("", TensorProto.DOUBLE, [len(values)], values)
     tree = helper.make_node(
         "TreeEnsembleRegressor",
         ["cast"],
@@ -158,7 +161,7 @@ def test_finds_the_thresholds_of_trees() -> None:
         domain="ai.onnx.ml",
         nodes_modes=["BRANCH_LEQ", "BRANCH_LEQ", "LEAF"],
         nodes_featureids=[1, 0, 0],
-        nodes_values=[2.5, 0.1, 0.0],
+        **{"nodes_values_as_tensor": tensor} if double else {"nodes_values": values},
     )
 
     direct, scaled = (

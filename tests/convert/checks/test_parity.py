@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from snooze.bundle.contract import Tolerance
+from snooze.bundle.contract import MAX_NUMBER, Tolerance
 from snooze.bundle.evidence import Differences
 from snooze.convert.checks.cases import Case
 from snooze.convert.checks.parity import compare, compare_edges, find_problem, margins, spans, tolerances
@@ -107,6 +107,7 @@ def test_what_is_not_finite_must_be_the_same(
     found = compare(model, outputs(value=[[expected]]), outputs(value=[[got]]), {"value": Tolerance(rtol=0.1)})
 
     assert found.outliers.tolist() == [outlier]
+    assert found.differences.worst == (MAX_NUMBER if outlier else 0), "a bundle can state no larger one"
 
 
 def test_another_shape_is_refused(classifier: Original) -> None:

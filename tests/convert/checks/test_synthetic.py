@@ -60,6 +60,21 @@ def test_draws_integers_and_texts_of_their_domain() -> None:
     assert case.tensors["text"].shape == (512,)
 
 
+def test_draws_the_choices_of_columns_in_double_precision() -> None:
+    """Categories such as 0.1 are others in single precision."""
+    floats = Input(Tensor("floats", "FP32", (-1, 3)), 0, Domain(center=5, scale=2, columns=((0.1, 0.7), None, (3.0,))))
+    integers = Input(Tensor("integers", "INT64", (-1, 2)), 0, Domain(most=9, columns=(None, (-7, 70))))
+    column = Input(Tensor("column", "FP32", (-1, 1)), 0, Domain(choices=(0.1, 0.7)))
+
+    (case,) = drawn(floats, integers, column)
+
+    assert set(case.tensors["floats"][:, 0]) == set(case.tensors["column"].ravel()) == {0.1, 0.7}
+    assert set(case.tensors["floats"][:, 2]) == {3.0}
+    assert case.tensors["floats"][:, 1].std() > 1
+    assert set(case.tensors["integers"][:, 1]) == {-7, 70}
+    assert set(case.tensors["integers"][:, 0]) == set(range(10))
+
+
 def test_draws_a_case_for_each_length() -> None:
     cases = drawn(Input(Tensor("words", "INT64", (-1, -1))), Input(Tensor("mask", "FP32", (-1, -1))), count=30)
 

@@ -80,3 +80,20 @@ def test_what_is_not_the_rows_fault_is_raised_as_it_is(original: MakeOriginal, e
 
 def test_an_error_without_a_message_is_named() -> None:
     assert first_line(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize(("coupled", "most"), [(True, 256), (False, 600)])
+def test_rows_that_change_each_others_answers_are_asked_for_in_the_parts_of_the_graph(
+    original: MakeOriginal, coupled: bool, most: int
+) -> None:
+    asked: list[int] = []
+
+    def run(arrays: Any) -> Any:
+        asked.append(len(arrays["x"]))
+        return {"y": arrays["x"]}
+
+    rows = np.arange(1200.0).reshape(600, 2)
+    found = original(run, coupled=coupled, roles={"y": None}).answer(rows_case({"x": rows}))
+
+    assert max(asked) == most
+    np.testing.assert_array_equal(found.tensors["y"], rows)

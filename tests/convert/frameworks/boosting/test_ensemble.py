@@ -1,3 +1,4 @@
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +26,7 @@ def ensemble(*trees: Tree, objective: Objective = VALUE, targets: int = 1) -> En
     return Ensemble(trees, 3, targets, (0.0,) * targets, True, objective)
 
 
-@given(st.sets(st.integers(0, 100), min_size=1))
+@given(st.sets(st.integers(0, 100)))
 def test_runs_hold_exactly_the_categories(categories: set[int]) -> None:
     found = list(runs(categories))
 
@@ -37,6 +38,12 @@ def test_values_in_an_interval_go_inside() -> None:
     split = split_on_intervals(4, [(1.0, 2.0), (5.0, 9.0)], inside=1, outside=2, missing=2)
 
     assert split == Split(4, [1.0, 2.0, 5.0, 9.0], [2, 1, 2, 1, 2], 2)
+
+
+def test_without_intervals_only_missing_values_go_inside() -> None:
+    split = split_on_intervals(4, [], inside=1, outside=2, missing=1)
+
+    assert split == Split(4, (-math.inf,), (1, 2), 1)
 
 
 @pytest.mark.parametrize(

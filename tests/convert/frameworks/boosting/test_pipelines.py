@@ -7,10 +7,18 @@ import pytest
 import xgboost
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import StackingRegressor, VotingClassifier
+from sklearn.ensemble import (
+    AdaBoostRegressor,
+    BaggingClassifier,
+    BaggingRegressor,
+    GradientBoostingClassifier,
+    RandomTreesEmbedding,
+    StackingRegressor,
+    VotingClassifier,
+)
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, SplineTransformer, StandardScaler
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.checks.cases import Array
@@ -113,3 +121,35 @@ def test_zeros_of_a_sparse_matrix_are_refused(convert: Convert, diabetes: Data) 
 
     with pytest.raises(ParityRefused):
         convert(model.fit(rows, diabetes[1] * (rows[:, 0] != 1) > 150), rows)
+
+
+@pytest.mark.parametrize("last", [lightgbm.LGBMRegressor(**LIGHT), xgboost.XGBRegressor(**FEW)])
+@pytest.mark.parametrize(
+    "first",
+    [
+        SplineTransformer(n_knots=4),
+        KBinsDiscretizer(5, encode="onehot-dense", strategy="uniform"),
+        RandomTreesEmbedding(3, sparse_output=False, random_state=0),
+    ],
+)
+def test_behind_what_makes_many_columns_of_one(convert: Convert, diabetes: Data, first: Any, last: Any) -> None:
+    rows, values = diabetes
+
+    assert agrees(convert(make_pipeline(first, last).fit(rows, values), rows)[1])
+
+
+@pytest.mark.parametrize("kind", [BaggingRegressor, AdaBoostRegressor])
+@pytest.mark.parametrize("member", [lightgbm.LGBMRegressor(**LIGHT), xgboost.XGBRegressor(**FEW)])
+def test_members_of_other_ensembles(convert: Convert, diabetes: Data, kind: Any, member: Any) -> None:
+    rows, values = diabetes
+
+    assert agrees(convert(kind(member, n_estimators=2, random_state=0).fit(rows, values), rows)[1])
+
+
+@pytest.mark.parametrize("member", [lightgbm.LGBMClassifier(**LIGHT), xgboost.XGBClassifier(**FEW)])
+def test_classifiers_in_bags_and_in_front_of_boosting(convert: Convert, cancer: Data, member: Any) -> None:
+    rows, labels = cancer
+    bag = BaggingClassifier(member, n_estimators=2, max_features=0.5, random_state=0)
+
+    for model in (bag, GradientBoostingClassifier(init=member, n_estimators=2)):
+        assert agrees(convert(model.fit(rows, labels), rows)[1])

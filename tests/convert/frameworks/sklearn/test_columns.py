@@ -6,13 +6,23 @@ import pandas
 import pytest
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
-from sklearn.feature_extraction import DictVectorizer
+from sklearn.decomposition import NMF
+from sklearn.feature_extraction import DictVectorizer, FeatureHasher
+from sklearn.feature_extraction.image import PatchExtractor
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    LabelBinarizer,
+    LabelEncoder,
+    MultiLabelBinarizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
@@ -132,13 +142,54 @@ def test_an_empty_text_is_a_missing_one(encoder: Any) -> None:
 @pytest.mark.parametrize(
     ("model", "rows", "problem"),
     [
-        (DictVectorizer(), [{"a": 1}], "its input is not a table or texts"),
+        (DictVectorizer(), [{"a": 1}, {"a": 2}], "its rows are dicts; train on a dataframe"),
+        (FeatureHasher(), [{"a": 1}, {"a": 2}], "its rows are dicts or lists"),
+        (classify(DictVectorizer()), [{"a": 1}, {"a": 2}], "the rows go to DictVectorizer, and its rows are dicts"),
+        (MultiLabelBinarizer(), [("a", "b"), ("b",)], "its rows are sets of labels"),
+        (PatchExtractor(patch_size=(2, 2)), np.zeros((2, 4, 4)), "its rows are pictures"),
+        (LabelBinarizer(), np.eye(2, dtype=int), "the zeros and ones that it gives"),
+        (LabelEncoder(), np.array([1.5, None], object), "neither all texts nor all numbers"),
         (OneHotEncoder(), np.array([[1], [None]], object), "neither all texts nor all numbers"),
     ],
+    ids=lambda one: type(one).__name__ if hasattr(one, "fit") else None,
 )
 def test_other_rows_are_refused(model: Any, rows: Any, problem: str) -> None:
+    model.fit(rows, [0, 1]) if hasattr(model, "steps") else model.fit(rows)
+
     with pytest.raises(Unsupported, match=problem):
-        FRAMEWORK.signature(model.fit(rows))
+        FRAMEWORK.signature(model)
+
+
+@pytest.mark.parametrize(
+    ("rows", "labelled", "expected"),
+    [
+        (np.array([[1, 2], [2, 2]]), False, [("features", "INT64", (-1, 2))]),
+        (np.array([[1, 2], [2, 2]]), True, [("a", "INT64", (-1, 1)), ("b", "INT64", (-1, 1))]),
+        (np.array([[1, 2.5], [2, 2]]), False, [("features", "FP32", (-1, 2))]),
+        (np.array([["1", "2"], ["2", "2"]], object), False, [("x0", "BYTES", (-1, 1)), ("x1", "BYTES", (-1, 1))]),
+    ],
+    ids=["integers", "integers with names", "floats", "texts"],
+)
+def test_categories_in_a_matrix(rows: Any, labelled: bool, expected: list[Any]) -> None:
+    encoder = OrdinalEncoder().fit(pandas.DataFrame(rows, columns=["a", "b"]) if labelled else rows)
+
+    assert [tuple(one.tensor[:3]) for one in FRAMEWORK.signature(encoder)] == expected
+
+
+def test_integers_and_numbers_in_one_matrix_are_numbers() -> None:
+    rows = np.array([[1, 2], [2, 2], [3, 1]])
+    model = make_column_transformer((OneHotEncoder(), [0]), (StandardScaler(), [1])).fit(rows)
+
+    assert [one.tensor.datatype for one in FRAMEWORK.signature(model)] == ["FP32"]
+
+
+@pytest.mark.parametrize(("labels", "datatype"), [(["a", "b"], "BYTES"), ([1, 2], "INT64"), ([0.5, 1.5], "FP32")])
+def test_labels_are_one_input(labels: list[Any], datatype: str) -> None:
+    encoder = LabelEncoder().fit(labels)
+    (given,) = FRAMEWORK.signature(encoder)
+
+    assert given.tensor[:3] == ("label", datatype, (-1, 1))
+    assert find_layout(encoder).rows({"label": np.array([labels]).T}).tolist() == labels
 
 
 def test_a_column_has_one_kind(people: Any) -> None:
@@ -149,3 +200,17 @@ def test_a_column_has_one_kind(people: Any) -> None:
         FRAMEWORK.signature(model)
 
     assert caught.value.model == "column 'code'"
+
+
+def test_an_isotonic_regression_reads_one_column() -> None:
+    layout = find_layout(IsotonicRegression().fit([1, 2, 3], [1, 2, 4]))
+
+    assert (layout.form, layout.width) == ("matrix", 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_matrix_is_given_in_double_precision_unless_the_model_takes_only_single(dtype: type) -> None:
+    rows: Any = np.eye(3).astype(dtype)
+
+    assert find_layout(StandardScaler().fit(rows)).rows({"features": rows}).dtype == np.float64
+    assert find_layout(NMF(2, init="nndsvda").fit(rows)).rows({"features": rows}).dtype == dtype

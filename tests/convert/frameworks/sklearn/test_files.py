@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections import UserList
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,21 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
+from scipy.sparse import diags_array
 from sklearn import __version__
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer, make_column_transformer
-from sklearn.ensemble import AdaBoostClassifier, RandomForestRegressor
+from sklearn.decomposition import NMF
+from sklearn.ensemble import AdaBoostClassifier, HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.feature_selection import SelectFromModel
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.utils import check_array
 
 from snooze.bundle.errors import MissingExtra
 from snooze.convert.errors import NotAModel, Untrusted
@@ -150,6 +158,43 @@ def test_a_model_that_would_answer_differently_is_refused(tmp_path: Path) -> Non
 
     with pytest.raises(NotAModel, match=r"AdaBoostClassifier with algorithm='SAMME\.R' answers differently in"):
         load_pickle(save_as("1.3.2", model, tmp_path / "model.pkl"))
+
+
+def test_a_model_that_does_not_know_what_newer_versions_need_is_refused(tmp_path: Path) -> None:
+    model = NearestCentroid().fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+    del model.class_prior_
+
+    with pytest.raises(NotAModel, match=r"saved by scikit-learn 1\.5\.2, whose NearestCentroid does not know"):
+        load_pickle(save_as("1.5.2", model, tmp_path / "model.pkl"))
+
+
+def test_renames_what_older_versions_called_otherwise(tmp_path: Path) -> None:
+    weights = TfidfTransformer().fit(np.eye(3))
+    weights._idf_diag = diags_array(vars(weights).pop("idf_"))
+    trained = SelfTrainingClassifier(LogisticRegression()).fit([[0.0], [1.0], [2.0]], [0, 1, -1])
+    trained.base_estimator, trained.estimator = trained.estimator, None
+    trained.base_estimator_ = vars(trained).pop("estimator_")
+    factors = NMF().fit(np.eye(3) + 1)
+    factors.n_components = "warn"
+    chosen = SelectFromModel(LogisticRegression()).fit([[0.0], [1.0]], [0, 1])
+    chosen.estimator_.l1_ratio = None
+    for model, rows in ((weights, np.eye(3)), (trained, [[3.0]]), (factors, np.eye(3)), (chosen, [[3.0]])):
+        loaded = load_pickle(save_as("1.3.2", model, tmp_path / "model.pkl")).model
+
+        getattr(loaded, "predict" if model is trained else "transform")(rows)
+
+
+def test_the_encoder_of_boosting_is_told_which_numbers_are_finite_as_newer_versions_are(tmp_path: Path) -> None:
+    rows = np.c_[[0.0, 1, 2] * 10, np.arange(30.0)]
+    model = HistGradientBoostingRegressor(max_iter=2, categorical_features=[0], min_samples_leaf=2).fit(
+        rows, rows[:, 0]
+    )
+    numbers = model._preprocessor.named_transformers_["numerical"]
+    numbers.func = partial(check_array, dtype=[np.float64], force_all_finite=False)
+
+    loaded = load_pickle(save_as("1.5.2", model, tmp_path / "model.pkl")).model
+
+    assert np.isfinite(loaded.predict([[1.0, np.nan]])).all()
 
 
 def test_estimators_of_others_are_not_repaired() -> None:

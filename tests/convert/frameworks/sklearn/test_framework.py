@@ -13,15 +13,15 @@ from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDOneClassSVM
 from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import CategoricalNB
-from sklearn.neighbors import KernelDensity, KNeighborsTransformer, RadiusNeighborsClassifier, RadiusNeighborsRegressor
+from sklearn.neighbors import KernelDensity, KNeighborsRegressor, KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, MinMaxScaler, OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
 from snooze.bundle.adapters import text
 from snooze.bundle.errors import InvalidOption, MissingExtra
 from snooze.convert.attempts import Conversion
-from snooze.convert.errors import GraphRefused, NotAModel, Unfitted, Unsupported
+from snooze.convert.errors import NotAModel, ParityRefused, Unfitted, Unsupported
 from snooze.convert.frameworks.interface import Framework, Hints, Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK, import_sklearn
 
@@ -107,15 +107,14 @@ def test_categories_out_of_range_are_not_accepted(convert: Convert, wine: Data) 
     assert "ten times as large" in conversion.parity.edges_refused
 
 
-@pytest.mark.parametrize("model", [RadiusNeighborsClassifier(5.0, outlier_label=0), RadiusNeighborsRegressor(3.0)])
-def test_radius_neighbours_are_refused_with_advice(convert: Convert, wine: Data, model: Any) -> None:
-    rows, labels = wine
+def test_neighbours_that_rounding_decides_are_refused_with_advice(convert: Convert) -> None:
+    rows = np.random.default_rng(0).integers(0, 6, (300, 4)).astype(float)
+    model = make_pipeline(MinMaxScaler(), KNeighborsRegressor()).fit(rows[::2], np.arange(150))
 
-    with pytest.raises(GraphRefused) as caught:
-        convert(model.fit(rows, labels), rows)
+    with pytest.raises(ParityRefused) as caught:
+        convert(model, rows[1::2])
 
-    assert f"ONNX Runtime cannot run the converted {type(model).__name__}: " in caught.value.problem
-    assert caught.value.remedy.endswith("train a KNeighbors model instead")
+    assert caught.value.remedy.startswith("rounding decides which rows are the nearest where many are equally far away")
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(), make_pipeline(StandardScaler(), Ridge())])
@@ -159,16 +158,15 @@ def test_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (caught.value.module, caught.value.extra) == ("skl2onnx", "sklearn")
 
 
-def test_says_what_to_do_for_xgboost_behind_a_sparse_matrix() -> None:
+@pytest.mark.parametrize("first", [OneHotEncoder(), KBinsDiscretizer(2)])
+def test_says_what_to_do_for_xgboost_behind_a_sparse_matrix(first: Any) -> None:
     """It takes the zeros of sparse matrices for missing values, which shows as another answer of the graph."""
-    rows = np.array([["a"], ["b"], ["c"]] * 9, object)
-    model = make_pipeline(OneHotEncoder(), XGBClassifier(n_estimators=2)).fit(rows, [0, 1, 1] * 9)
+    rows = np.array([[1.0], [2.0], [3.0]] * 9)
+    model = make_pipeline(first, XGBClassifier(n_estimators=2)).fit(rows, [0, 1, 1] * 9)
 
     original = FRAMEWORK.describe(model, FRAMEWORK.signature(model))
 
-    assert (
-        "train it behind OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0)" in original.remedy
-    )
+    assert "OneHotEncoder(sparse_output=False), KBinsDiscretizer(encode='onehot-dense') or" in original.remedy
 
 
 def test_texts_get_their_adapter_and_are_answered_by_the_pipeline_itself() -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
@@ -16,9 +16,9 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import ExtraTreeClassifier
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Framework, Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
@@ -97,14 +97,19 @@ def test_several_values_are_columns(convert: Convert, rows: Array, model: Any) -
     assert [(one.name, one.shape) for one in conversion.outputs] == [("value", (-1, 2))]
 
 
-@pytest.mark.parametrize("model", [RandomForestClassifier(3), RidgeClassifier(), MLPClassifier((4,), max_iter=9)])
-def test_targets_that_are_mixed_up_are_refused(rows: Array, model: Any) -> None:
-    targets = yes_or_no(rows)
-    if isinstance(model, RandomForestClassifier):
-        targets = np.c_[targets, np.digitize(rows[:, 0], [-0.5, 0.5])]
+@pytest.mark.parametrize("texts", [False, True], ids=["numbers", "texts"])
+@pytest.mark.parametrize(
+    "model",
+    [RandomForestClassifier(3), ExtraTreeClassifier(), KNeighborsClassifier()],
+    ids=lambda one: type(one).__name__,
+)
+def test_targets_of_different_numbers_of_classes(convert: Convert, rows: Array, model: Any, texts: bool) -> None:
+    targets = np.c_[yes_or_no(rows), np.digitize(rows[:, 0], [-0.5, 0.5])]
 
-    with pytest.raises(Unsupported, match="train a MultiOutputClassifier of it"):
-        FRAMEWORK.describe(model.fit(rows, targets), ())
+    _, conversion = convert(model.fit(rows, targets.astype(str) if texts else targets), rows)
+
+    assert [one.shape for one in conversion.outputs] == [(-1, 3), (-1, 2), (-1, 2), (-1, 3)]
+    assert conversion.parity.data.flips == 0
 
 
 def test_outputs_give_way_to_columns_of_the_same_name(convert: Convert, rows: Array) -> None:

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import LabelEncoder, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from snooze.bundle.adapters import registry
 from snooze.bundle.adapters.table import Column, Declaration
@@ -19,7 +19,9 @@ from snooze.bundle.errors import InvalidRow
 from snooze.bundle.rows.reading import Rows
 from snooze.convert import Converted, convert
 from snooze.convert.adapters.tables import NO_MISSING
+from snooze.convert.frameworks.boosting.ensemble import Split, split_on_number
 from snooze.convert.frameworks.sklearn.columns import find_layout
+from snooze.convert.frameworks.sklearn.converters import trees
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 from snooze.convert.frameworks.sklearn.tables import to_rows
 
@@ -215,7 +217,13 @@ def test_the_adapter_refuses_what_the_pipeline_refuses(
             model.predict(pandas.DataFrame([people.iloc[0].to_dict() | row | change]))
 
 
-def test_trees_that_the_graph_does_not_follow_for_missing_values_take_none(people: Any, tmp_path: Path) -> None:
+def test_trees_that_the_graph_does_not_follow_for_missing_values_take_none(
+    people: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to_the_left(feature: int, bound: float, left: int, right: int, missing: int) -> Split:
+        return split_on_number(feature, bound, left, right, left)
+
+    monkeypatch.setattr(trees, "split_on_number", to_the_left)
     model = RandomForestClassifier(5, random_state=0).fit(people[["age", "hours per week"]], people["works"])
     people[["age", "hours per week"]].to_csv(tmp_path / "rows.csv", index=False)
 
@@ -252,3 +260,9 @@ def test_rows_with_infinity_make_no_table(people: Any, tmp_path: Path) -> None:
     converted = convert(model, name="m", target=tmp_path, data=tmp_path / "rows.csv", quantize="none")
 
     assert converted.bundle.adapter is None
+
+
+def test_labels_may_be_in_a_column_of_any_name() -> None:
+    layout = find_layout(LabelEncoder().fit(["a", "b"]))
+
+    assert to_rows(layout, [{"kind": "a"}, {"kind": "b"}]).tolist() == ["a", "b"]

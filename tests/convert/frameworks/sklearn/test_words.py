@@ -1,28 +1,8 @@
-from collections.abc import Callable
-from typing import Any
+import re
 
-import numpy as np
 import pytest
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
-from snooze.convert.frameworks.sklearn.words import translate
-
-pytestmark = pytest.mark.framework
-
-Convert = Callable[..., tuple[Original, Conversion]]
-TEXTS = np.array(
-    [
-        "Ein schöner schöner Tag, straßenweise ÄRGER",
-        "a a good_day 2024 ½ is 好天气",
-        "two  spaces,\n\nlines\tand x\u00a0\u3000y",
-        "new\nline, ТЕКСТ e\u0301 😀",
-        "",
-    ],
-    object,
-)
+from snooze.convert.frameworks.sklearn.words import WHITE, find_shortest, may_match_space, translate
 
 
 @pytest.mark.parametrize(
@@ -40,28 +20,41 @@ TEXTS = np.array(
         (r"(?i)[a-z]+", None),
         (r"\S+", None),
         (r"(?<=#)[a-z]+", None),
+        ("[a-zà-ü][a-z]*-?[0-9]{1,3}", "[a-zà-ü][a-z]*-?[0-9]{1,3}"),
+        ("([a-z]+)s", None),  # Python gives the group
+        ("a|ab", None),  # the longest match is another
+        ("[a-z]+?", None),
+        ("^[a-z]+", None),
+        ("[[:alpha:]]+", None),
+        ("[a-z]*", None),  # matches nothing as well
     ],
 )
 def test_token_patterns_in_the_syntax_of_re2(pattern: str, expected: str | None) -> None:
     assert translate(pattern) == expected
 
 
-@pytest.mark.parametrize(
-    "vectorizer",
-    [
-        TfidfVectorizer(ngram_range=(1, 2)),
-        TfidfVectorizer(sublinear_tf=True, stop_words=["ein"]),
-        TfidfVectorizer(lowercase=False, token_pattern=r"(?u)\b\w+\b", norm="l1"),
-        CountVectorizer(binary=True, token_pattern="[a-z]+"),
-        CountVectorizer(analyzer="char", ngram_range=(1, 3)),
-    ],
-    ids=["pairs", "sublinear", "one letter", "class", "letters"],
-)
-@pytest.mark.parametrize("rows", [TEXTS, TEXTS[:1], TEXTS[-1:]], ids=["all", "no spaces", "empty"])
-def test_texts_are_split_as_by_the_original(
-    converter: Callable[[Framework], Convert], vectorizer: Any, rows: Any
-) -> None:
-    """Letters of any script, and runs of spaces, which are one space where letters are counted."""
-    _, conversion = converter(FRAMEWORK)(vectorizer.fit(TEXTS), rows)
+def test_white_space_is_that_of_python() -> None:
+    assert [chr(one) for one in range(0x110000) if re.match(r"\s", chr(one))] == WHITE
 
-    assert conversion.parity.data.worst < 1e-6
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [(r"(?u)\b\w\w+\b", 2), (r"\w+", 1), (r"\w\w{3,}", 4), ("[a-z]+", None), (r"\w{2,4}", None)],
+)
+def test_letters_of_the_shortest_word(pattern: str, expected: int | None) -> None:
+    assert find_shortest(pattern) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (r"(?u)\b\w\w+\b", False),
+        ("[a-z]+", False),
+        ("[a-z ]+", True),
+        ("a b", True),
+        ("[^,]+", True),
+        ("[\t-z]+", True),
+    ],
+)
+def test_words_with_spaces(pattern: str, expected: bool) -> None:
+    assert may_match_space(pattern) == expected

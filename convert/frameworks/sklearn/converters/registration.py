@@ -24,6 +24,7 @@ from snooze.convert.frameworks.sklearn.converters import (
     calibration,
     centroids,
     chains,
+    clusters,
     decisions,
     densities,
     discretizers,
@@ -67,6 +68,7 @@ CONVERTERS: Final[tuple[Converter, ...]] = (
     *calibration.CONVERTERS,
     *centroids.CONVERTERS,
     *chains.CONVERTERS,
+    *clusters.CONVERTERS,
     *decisions.CONVERTERS,
     *densities.CONVERTERS,
     *discretizers.CONVERTERS,
@@ -100,6 +102,7 @@ CONVERTERS: Final[tuple[Converter, ...]] = (
     *voting.CONVERTERS,
 )
 TRANSFORMS: Final[tuple[Converter, ...]] = (  # of estimators that also predict
+    *clusters.TRANSFORMS,
     *gaussians.TRANSFORMS,
     *stacking.TRANSFORMS,
     *voting.TRANSFORMS,

@@ -66,6 +66,8 @@ def targets(original: Original, labels: Array | None, names: tuple[str, ...] | N
     found = class_numbers(flat, classes)
     if names is not None and (found < 0).any():
         found = class_numbers(flat, names)
+    if (found < 0).any() and flat.dtype.kind in "OU":  # as the True and False of a CSV file
+        found = class_numbers(flat, tuple(map(str, classes)))
     if (found < 0).any():
         known = ", ".join(map(str, names or classes))
         raise InvalidData("the labels", f"expected one of the classes {known}, got {flat[int((found < 0).argmax())]!s}")

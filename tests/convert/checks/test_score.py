@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,13 @@ def test_returns_labels_as_class_numbers(
 
     assert got is not None
     assert got.tolist() == found
+
+
+def test_true_and_false_of_a_csv_file_are_classes(classifier: Original) -> None:
+    got = targets(replace(classifier, classes=(False, True)), np.array(["True", "False"], object), None)
+
+    assert got is not None
+    assert got.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,11 @@ def shell(command: str) -> "subprocess.CompletedProcess[str]":
     """Run a shell command in which `snooze` is this checkout's."""
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        ["bash", "-c", command.replace("snooze", SNOOZE)], env=environ, capture_output=True, text=True, check=False
+        ["bash", "-c", re.sub(r"(?<!/)snooze ", f"{SNOOZE} ", command)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

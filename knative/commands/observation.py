@@ -78,7 +78,7 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _namespaces(text: str) -> tuple[str, ...]:
-    """Return the names of `a,b`; an empty text is none."""
+    """Return the names of `a,b`; an empty text gives no names."""
     names = tuple(text.split(",")) if text else ()
     for name in names:
         if DNS_1123_LABEL.fullmatch(name) is None:

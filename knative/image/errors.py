@@ -4,7 +4,7 @@ The errors of building an image; the root is in `snooze.bundle.errors`:
 * KnativeError
   - NoEngine           there is no program that builds images
   - ProgramFailed      a program that builds or copies images ended with an error
-  - InvalidImage       an image is damaged, or is none that Snooze can read
+  - InvalidImage       an image is damaged, or Snooze cannot read its format
   - UnfitImage         a server image cannot serve the bundles
   - NotServable        a server with the bundles gives wrong answers for their golden samples
   - NotVerified        the golden samples cannot be checked
@@ -39,7 +39,7 @@ class ProgramFailed(KnativeError):
 
 
 class InvalidImage(KnativeError):
-    """An image is damaged, or is none that Snooze can read."""
+    """An image is damaged, or Snooze cannot read its format."""
 
     def __init__(self, image: str, problem: str) -> None:
         super().__init__(f"{image}: {problem}")

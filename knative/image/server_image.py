@@ -95,7 +95,7 @@ def read(source: Source, platform: str) -> Image:
     Return the image of a source; of an index the one for `platform`, such as `linux/arm64` or `linux/arm/v7`.
 
     Raises:
-        InvalidImage: the image is damaged, or is none that this version can read.
+        InvalidImage: the image is damaged, or this version cannot read its format.
         UnfitImage: it is for another platform.
     """
     place = str(source)

@@ -1,4 +1,4 @@
-"""A NetworkPolicy that lets a service's pods be reached by Knative, its gateway and Prometheus, and by nobody else."""
+"""A NetworkPolicy that lets a service's pods be reached by Knative, its gateway and Prometheus only."""
 
 from collections.abc import Sequence
 from typing import Any, Final

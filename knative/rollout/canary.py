@@ -30,7 +30,7 @@ class Canary:
     """
     A Service that this process holds, with the record of the rollout.
 
-    Every change checks that nobody else has changed the specification; Displaced is raised where somebody has.
+    Every change raises Displaced if the specification has been changed by something else meanwhile.
     """
 
     def __init__(self, live: LiveService, record: Record) -> None:

@@ -72,7 +72,7 @@ class NotRouted(KnativeError):
 
 
 class SplitTraffic(KnativeError):
-    """No single revision gets all requests, so that there is none to start from or to go back to."""
+    """No single revision gets all requests, so there is no revision to start from or to go back to."""
 
     def __init__(self, service: str, split: Mapping[str, int]) -> None:
         shares = ", ".join(f"{revision} {percent} %" for revision, percent in split.items()) or "none is ready"

@@ -12,7 +12,7 @@ import numpy as np
 
 from snooze.convert.checks.cases import Array
 from snooze.convert.frameworks.sklearn.converters.distances import lowest
-from snooze.convert.frameworks.sklearn.converters.nodes import ML, Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import ML, Converter, Nodes, Value, one_column
 from snooze.convert.frameworks.sklearn.converters.trees import add_leaves, answer_classes, are_trees, read_tree, single
 
 
@@ -31,9 +31,7 @@ def _convert_classifier(nodes: Nodes, model: Any) -> None:
             _cast_votes(nodes.apply(one, rows)[0], model.classes_, share * votes)
             for one, share in zip(model.estimators_, shares, strict=True)
         ]
-        total = cast[0]
-        for one in cast[1:]:
-            total = total + one
+        total = sum(cast[1:], cast[0])
     answer_classes(nodes, total, model.classes_, 1 / max(size - 1, 1))
 
 
@@ -84,11 +82,7 @@ def _find_median(values: Value, weights: Array) -> Value:
     return ordered.map("GatherElements", place.reshape(-1, 1), axis=1)
 
 
-def _one(model: Any) -> int:
-    return 1
-
-
 CONVERTERS: Final = (
     Converter("sklearn.ensemble.AdaBoostClassifier", _convert_classifier, scores=True),
-    Converter("sklearn.ensemble.AdaBoostRegressor", _convert_regressor, _one),
+    Converter("sklearn.ensemble.AdaBoostRegressor", _convert_regressor, one_column),
 )

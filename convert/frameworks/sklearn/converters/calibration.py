@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.sklearn.building import has_raw_scores
 from snooze.convert.frameworks.sklearn.converters.intervals import interpolate
 from snooze.convert.frameworks.sklearn.converters.linear import normalize_logistic
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
+from snooze.convert.frameworks.sklearn.converters.responses import gives_scores
 from snooze.convert.frameworks.sklearn.outputs import last_step
 from snooze.convert.frameworks.sklearn.parts import fitted_parts
 
@@ -39,9 +39,7 @@ def _isotonic(scores: Value, model: Any, near: float = 0) -> Value:
 
 def _convert_calibrated(nodes: Nodes, model: Any) -> None:
     several = [_calibrate(nodes, one) for one in model.calibrated_classifiers_]
-    total = several[0]
-    for one in several[1:]:
-        total = total + one
+    total = sum(several[1:], several[0])
     nodes.classify(total / float(len(several)), model.classes_)
 
 
@@ -76,7 +74,7 @@ def _score(nodes: Nodes, part: Any, classes: int) -> Value:
     """Return the scores of a classifier if it has some, otherwise its probabilities."""
     estimator = part.estimator
     raw = hasattr(estimator, "decision_function")
-    known = raw and (not hasattr(estimator, "predict_proba") or has_raw_scores(last_step(estimator)))
+    known = raw and gives_scores(estimator)
     scores: Value = nodes.apply(estimator, outputs=("label", "scores" if known else "probabilities"))[1]
     if known or not raw:
         return scores
@@ -104,6 +102,6 @@ def _last(scores: Value) -> Value:
 
 
 CONVERTERS: Final = (
-    Converter("sklearn.isotonic.IsotonicRegression", _convert_isotonic, lambda model: 1),
+    Converter("sklearn.isotonic.IsotonicRegression", _convert_isotonic, one_column),
     Converter("sklearn.calibration.CalibratedClassifierCV", _convert_calibrated),
 )

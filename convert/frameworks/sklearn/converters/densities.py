@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.convert.frameworks.sklearn.converters.distances import find_metric, nearest
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
 
 SMALLEST: Final = 1e-10  # distance, as scikit-learn adds it in case that neighbours are equal
 
@@ -27,4 +27,4 @@ def _convert_local_outlier_factor(nodes: Nodes, model: Any) -> None:
     nodes.answer(nodes.where(score < 0.0, nodes.value(-1), nodes.value(1)), score)
 
 
-CONVERTERS: Final = (Converter("sklearn.neighbors.LocalOutlierFactor", _convert_local_outlier_factor, lambda _: 1),)
+CONVERTERS: Final = (Converter("sklearn.neighbors.LocalOutlierFactor", _convert_local_outlier_factor, one_column),)

@@ -113,7 +113,7 @@ def missing_distances(rows: Value, kept: Array) -> Value:
     """
     Return distances of rows with missing values (NaN) [rows, kept].
 
-    They are those in the columns that both have, scaled up to all columns, and infinite if there are none.
+    They are those in the columns that both have, scaled up to all columns, and infinite if they have none in common.
     """
     known = (~np.isnan(kept)).astype(np.float64)
     if rows.dtype == np.float32:

@@ -20,7 +20,7 @@ class Lookup(NamedTuple):
     """
     What an encoder makes of a column.
 
-    `values` has a row for each category, and one for values that are none: what they become, or for one-hot the number
+    `values` has a row for each category, and one for unknown values: what they become, or for one-hot the number
     of one of `size` columns.
     """
 

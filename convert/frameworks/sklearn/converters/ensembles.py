@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from snooze.convert.checks.cases import Array
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
 from snooze.convert.frameworks.sklearn.converters.trees import add_leaves, are_trees, read_tree, single, with_both
 
 ROUNDING: Final = 3e-7  # of scores: one of exactly 0 is common, as rows of the training set the offset, and is normal
@@ -62,10 +62,7 @@ def _members(model: Any) -> Iterator[tuple[Any, Array]]:
 
 
 def _average(values: list[Value]) -> Value:
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
-    return total / float(len(values))
+    return sum(values[1:], values[0]) / float(len(values))
 
 
 def _count_values(model: Any) -> int:
@@ -94,12 +91,8 @@ def _path_length(rows: Array) -> Array:
     return np.asarray(np.where(rows > 2, lengths, rows == 2))
 
 
-def _one(model: Any) -> int:
-    return 1
-
-
 CONVERTERS: Final = (
     Converter("sklearn.ensemble.BaggingClassifier", _convert_bagging_classifier, scores=True),
     Converter("sklearn.ensemble.BaggingRegressor", _convert_bagging_regressor, _count_values),
-    Converter("sklearn.ensemble.IsolationForest", _convert_isolation, _one),
+    Converter("sklearn.ensemble.IsolationForest", _convert_isolation, one_column),
 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from snooze.convert.checks.cases import Array
 from snooze.convert.frameworks.sklearn.converters.distances import squares_about_mean
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
 from snooze.convert.frameworks.sklearn.converters.projections import project
 
 
@@ -109,7 +109,7 @@ CONVERTERS: Final = (
     Converter("sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis", _convert_quadratic, scores=True),
     Converter("sklearn.mixture.GaussianMixture", _convert_mixture, _count_components),
     Converter("sklearn.mixture.BayesianGaussianMixture", _convert_mixture, _count_components),
-    Converter("sklearn.covariance.EllipticEnvelope", _convert_envelope, lambda model: 1),
+    Converter("sklearn.covariance.EllipticEnvelope", _convert_envelope, one_column),
 )
 TRANSFORMS: Final = (
     Converter(

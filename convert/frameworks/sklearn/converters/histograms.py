@@ -14,7 +14,7 @@ import numpy as np
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.boosting.ensemble import Leaf, Split, runs, split_on_intervals, split_on_number
 from snooze.convert.frameworks.sklearn.converters.encoders import encode
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
 from snooze.convert.frameworks.sklearn.converters.trees import add_leaves, answer_classes
 
 WORD: Final = 32  # categories in each number of a bit set
@@ -71,11 +71,7 @@ def _convert_regressor(nodes: Nodes, model: Any) -> None:
     nodes.answer(total.map("Exp") if model.loss in ("poisson", "gamma") else total)
 
 
-def _one(model: Any) -> int:
-    return 1
-
-
 CONVERTERS: Final = (
     Converter("sklearn.ensemble.HistGradientBoostingClassifier", _convert_classifier, scores=True),
-    Converter("sklearn.ensemble.HistGradientBoostingRegressor", _convert_regressor, _one),
+    Converter("sklearn.ensemble.HistGradientBoostingRegressor", _convert_regressor, one_column),
 )

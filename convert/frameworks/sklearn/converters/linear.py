@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
 from snooze.convert.frameworks.sklearn.converters.projections import project
 from snooze.convert.frameworks.sklearn.outputs import is_multilabel
 
@@ -70,5 +70,5 @@ CONVERTERS: Final = (
     Converter("sklearn.linear_model.RidgeClassifier", _convert_ridge, _count_scores),
     Converter("sklearn.linear_model.RidgeClassifierCV", _convert_ridge, _count_scores),
     Converter("sklearn.linear_model.SGDClassifier", _convert_descent, scores=True),
-    Converter("sklearn.linear_model.SGDOneClassSVM", _convert_one_class, lambda model: 1),
+    Converter("sklearn.linear_model.SGDOneClassSVM", _convert_one_class, one_column),
 )

@@ -21,6 +21,7 @@ from snooze.convert.frameworks.sklearn.converters.distances import (
     squares_by_column,
 )
 from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.outputs import find_classes
 
 MAX_COLUMNS: Final = 15  # of rows that scikit-learn puts into a tree by itself
 
@@ -47,9 +48,9 @@ def _convert_nearest_transformer(nodes: Nodes, model: Any) -> None:
 
 def _convert_radius_classifier(nodes: Nodes, model: Any) -> None:
     weights = _weigh_within(nodes, model)
-    outliers = model.outlier_label_ or [None] * len(_classes(model))
+    outliers = model.outlier_label_ or [None] * len(find_classes(model))
     alone = weights.sum().equals(0.0)
-    defaults = [classes == label for classes, label in zip(_classes(model), outliers, strict=True)]
+    defaults = [classes == label for classes, label in zip(find_classes(model), outliers, strict=True)]
     shares = nodes.where(alone, np.concatenate(defaults).astype(float)[None], _shares(weights, _votes(model)))
     if model.outlier_label_ is None:  # scikit-learn refuses rows without neighbours; their shares are NaN here
         shares = nodes.where(alone, np.nan, shares)
@@ -119,19 +120,15 @@ def _targets(model: Any) -> Array:
     return np.asarray(model._y, np.float64).reshape(len(model._y), -1)
 
 
-def _classes(model: Any) -> list[Array]:
-    return model.classes_ if isinstance(model.classes_, list) else [model.classes_]
-
-
 def _votes(model: Any) -> Array:
     """Return 1 for the class of each kept row and 0 for the others [kept, classes of all targets]."""
     numbers = np.asarray(model._y).reshape(len(model._y), -1)
-    return np.concatenate([np.eye(len(one))[numbers[:, at]] for at, one in enumerate(_classes(model))], axis=1)
+    return np.concatenate([np.eye(len(one))[numbers[:, at]] for at, one in enumerate(find_classes(model))], axis=1)
 
 
 def _classify(nodes: Nodes, model: Any, shares: Value, outliers: Sequence[Any] | None = None) -> None:
     """Answer labels and the shares of the classes of each target. `outliers`: the labels where all shares are 0."""
-    targets = _classes(model)
+    targets = find_classes(model)
     limits = np.cumsum([0, *map(len, targets)])
     parts = [shares.take(np.arange(*limits[at : at + 2])) for at in range(len(targets))] if targets[1:] else [shares]
     labels = []

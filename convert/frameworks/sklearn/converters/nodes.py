@@ -202,7 +202,7 @@ class Value:
         self.nodes, self.name, self.dtype = nodes, name, np.dtype(dtype)
 
     def same(self, other: Operand) -> "Value":
-        """Return an operand as a value, a constant of this value's type if it is none."""
+        """Return an operand as a value: arrays, numbers and texts become constants of this value's type."""
         return other if isinstance(other, Value) else self.nodes.value(other, self.dtype)
 
     def map(self, kind: str, *others: Operand, dtype: Any = None, **attributes: Any) -> "Value":
@@ -315,6 +315,11 @@ def _type_of(rows: Value, model: Any) -> Any:
 
     kinds = {"f": FloatTensorType, "d": DoubleTensorType, "l": Int64TensorType, "O": StringTensorType}
     return kinds[rows.dtype.char]([None, getattr(model, "n_features_in_", None)])
+
+
+def one_column(_: Any) -> int:
+    """Return the width of the values of estimators that give one number for each row."""
+    return 1
 
 
 class Converter(NamedTuple):

@@ -35,9 +35,14 @@ def decide(nodes: Nodes, model: Any, rows: Value | None = None) -> Value:
     return scores.take([1]) if len(model.classes_) == 2 else scores
 
 
+def gives_scores(model: Any) -> bool:
+    """Return whether the converter of a classifier with a decision function gives it."""
+    return not hasattr(model, "predict_proba") or has_raw_scores(last_step(model))
+
+
 def check_scores(model: Any) -> None:
     """Raise Unsupported if the converter of a classifier gives no decision function, although the classifier does."""
-    if hasattr(model, "predict_proba") and not has_raw_scores(last_step(model)):
+    if not gives_scores(model):
         problem = "its converter gives probabilities, and another estimator needs its decision function"
         raise Unsupported(type(last_step(model)).__name__, f"{problem}; use an estimator without one in its place")
 

@@ -6,7 +6,7 @@ Source: scikit-learn's user guide, "Stacked generalization", and `sklearn.ensemb
 
 from typing import Any, Final
 
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
 from snooze.convert.frameworks.sklearn.converters.responses import respond
 
 
@@ -57,7 +57,7 @@ def _answer(nodes: Nodes, model: Any, estimator: Any, method: str) -> list[Value
 
 CONVERTERS: Final = (
     Converter("sklearn.ensemble.StackingClassifier", _convert_classifier, scores=True),
-    Converter("sklearn.ensemble.StackingRegressor", _convert_regressor, lambda model: 1),
+    Converter("sklearn.ensemble.StackingRegressor", _convert_regressor, one_column),
 )
 
 

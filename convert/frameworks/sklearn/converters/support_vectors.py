@@ -15,7 +15,7 @@ from snooze.convert.checks.cases import Array
 from snooze.convert.frameworks.sklearn.converters.couplings import couple
 from snooze.convert.frameworks.sklearn.converters.distances import squares_about_mean
 from snooze.convert.frameworks.sklearn.converters.kernels import kernel
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
 
 MANY: Final = 10  # classes: one product for all pairs is faster for fewer, and for more a product for each class
 
@@ -112,14 +112,10 @@ def _count_scores(model: Any) -> int:
     return classes * (classes - 1) // 2 if pairs else classes
 
 
-def _one(_: Any) -> int:
-    return 1
-
-
 CONVERTERS: Final = (
     Converter("sklearn.svm.SVC", _convert_classifier, _count_scores, scores=True),
     Converter("sklearn.svm.NuSVC", _convert_classifier, _count_scores, scores=True),
-    Converter("sklearn.svm.SVR", _convert_regressor, _one),
-    Converter("sklearn.svm.NuSVR", _convert_regressor, _one),
-    Converter("sklearn.svm.OneClassSVM", _convert_one_class, _one),
+    Converter("sklearn.svm.SVR", _convert_regressor, one_column),
+    Converter("sklearn.svm.NuSVR", _convert_regressor, one_column),
+    Converter("sklearn.svm.OneClassSVM", _convert_one_class, one_column),
 )

@@ -14,7 +14,7 @@ import numpy as np
 from snooze.convert.checks.cases import Array
 from snooze.convert.frameworks.boosting.ensemble import Ensemble, Leaf, Objective, Tree, split_on_number
 from snooze.convert.frameworks.boosting.graph import attributes
-from snooze.convert.frameworks.sklearn.converters.nodes import ML, Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import ML, Converter, Nodes, Value, one_column
 
 SINGLE: Final = np.dtype(np.float32)
 
@@ -185,10 +185,6 @@ def _outputs(model: Any) -> int:
     return int(model.n_outputs_)
 
 
-def _one(model: Any) -> int:
-    return 1
-
-
 def _find_converters() -> Iterator[Converter]:
     for module, kinds in (("tree", ("DecisionTree", "ExtraTree")), ("ensemble", ("RandomForest", "ExtraTrees"))):
         for kind in kinds:
@@ -199,6 +195,6 @@ def _find_converters() -> Iterator[Converter]:
 CONVERTERS: Final = (
     *_find_converters(),
     Converter("sklearn.ensemble.GradientBoostingClassifier", _convert_boosting_classifier, scores=True),
-    Converter("sklearn.ensemble.GradientBoostingRegressor", _convert_boosting_regressor, _one),
+    Converter("sklearn.ensemble.GradientBoostingRegressor", _convert_boosting_regressor, one_column),
     Converter("sklearn.ensemble.RandomTreesEmbedding", _convert_embedding, _count_leaves),
 )

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value
+from snooze.convert.frameworks.sklearn.converters.nodes import Converter, Nodes, Value, one_column
 from snooze.convert.frameworks.sklearn.converters.responses import respond
 
 
@@ -58,7 +58,7 @@ def _width(model: Any) -> int:
 
 CONVERTERS: Final = (
     Converter("sklearn.ensemble.VotingClassifier", _convert_classifier),
-    Converter("sklearn.ensemble.VotingRegressor", _convert_regressor, lambda model: 1),
+    Converter("sklearn.ensemble.VotingRegressor", _convert_regressor, one_column),
 )
 TRANSFORMS: Final = (
     Converter("sklearn.ensemble.VotingClassifier", _transform, _width),

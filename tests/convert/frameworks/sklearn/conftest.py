@@ -1,11 +1,24 @@
-"""Small data sets: a matrix of numbers, and a dataframe of texts, categories and missing values."""
+"""Small data sets, a matrix of numbers and a dataframe of texts, categories and missing values; and `convert`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas
 import pytest
 from numpy.typing import NDArray
+
+from snooze.convert.attempts import Conversion
+from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+
+Convert = Callable[..., tuple[Original, Conversion]]
+
+
+@pytest.fixture
+def convert(converter: Callable[[Framework], Convert]) -> Convert:
+    """Make a function that converts a scikit-learn model, and compares it on rows or on rows drawn from it."""
+    return converter(FRAMEWORK)
 
 
 @pytest.fixture(scope="session")

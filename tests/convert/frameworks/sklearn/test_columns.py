@@ -26,7 +26,7 @@ from sklearn.preprocessing import (
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.columns import find_layout
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
@@ -34,11 +34,6 @@ pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
 Data = tuple[NDArray[Any], NDArray[Any]]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 def classify(*steps: Any) -> Any:

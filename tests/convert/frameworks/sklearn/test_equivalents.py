@@ -22,10 +22,9 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.columns import find_layout
 from snooze.convert.frameworks.sklearn.equivalents import rewrite
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
 pytestmark = pytest.mark.framework
 
@@ -34,11 +33,6 @@ Convert = Callable[..., tuple[Original, Conversion]]
 LOGISTIC = LogisticRegression()
 CLUSTERS = KMeans(4, n_init=1)
 VALUES = {"C": [1.0, 2.0]}
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize(

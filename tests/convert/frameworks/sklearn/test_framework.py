@@ -22,18 +22,13 @@ from snooze.bundle.adapters import text
 from snooze.bundle.errors import InvalidOption, MissingExtra
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import NotAModel, ParityRefused, Unfitted, Unsupported
-from snooze.convert.frameworks.interface import Framework, Hints, Original
+from snooze.convert.frameworks.interface import Hints, Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK, import_sklearn
 
 pytestmark = pytest.mark.framework
 
 Data = tuple[NDArray[Any], NDArray[Any]]
 Convert = Callable[..., tuple[Original, Conversion]]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import ParityRefused, Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
 pytestmark = pytest.mark.framework
@@ -44,11 +44,6 @@ Data = tuple[NDArray[Any], NDArray[Any]]
 Convert = Callable[..., tuple[Original, Conversion]]
 PROBABILITIES = {"label": (-1,), "probabilities": (-1, 3)}
 SCORES = {"label": (-1,), "scores": (-1, 3)}
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize(

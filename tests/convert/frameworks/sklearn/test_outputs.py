@@ -19,18 +19,12 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import ExtraTreeClassifier
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = [pytest.mark.framework, pytest.mark.filterwarnings("ignore:.*Maximum iterations")]
 
 Convert = Callable[..., tuple[Original, Conversion]]
 Array = NDArray[Any]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.fixture(scope="module")

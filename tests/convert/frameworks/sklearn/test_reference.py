@@ -10,19 +10,13 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, KNeighb
 from sklearn.pipeline import make_pipeline
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.reference import REFERENCE, make_reference
 
 pytestmark = pytest.mark.framework
 
 Array = NDArray[Any]
 Convert = Callable[..., tuple[Original, Conversion]]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.fixture(scope="module")

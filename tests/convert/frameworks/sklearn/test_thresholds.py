@@ -20,9 +20,8 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, Rob
 from sklearn.tree import DecisionTreeClassifier
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Feature, Framework, Original
+from snooze.convert.frameworks.interface import Feature, Original
 from snooze.convert.frameworks.sklearn.columns import find_layout
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 from snooze.convert.frameworks.sklearn.thresholds import find_features
 from snooze.convert.runner import Runner
 
@@ -31,11 +30,6 @@ pytestmark = pytest.mark.framework
 Convert = Callable[..., tuple[Original, Conversion]]
 Data = tuple[NDArray[Any], NDArray[Any]]
 TRAINED = 500
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.fixture(scope="module")

@@ -12,18 +12,12 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
 BINARY, SEVERAL, VALUES = (load(return_X_y=True) for load in (load_breast_cancer, load_wine, load_diabetes))
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 def differences(conversion: Conversion) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from tests.convert.frameworks.sklearn.converters.conftest import Agree
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
 from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.converters import calibration
+from snooze.convert.frameworks.sklearn.converters import responses
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
 pytestmark = pytest.mark.framework
@@ -106,7 +106,7 @@ def test_scores_that_a_converter_does_not_give_are_refused(
     converter: Callable[[Framework], Convert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours give them; a converter that somebody else registered may not."""
-    monkeypatch.setattr(calibration, "has_raw_scores", lambda estimator: False)
+    monkeypatch.setattr(responses, "has_raw_scores", lambda estimator: False)
     rows, labels = load_iris(return_X_y=True)
     model = CalibratedClassifierCV(NearestCentroid(), cv=2).fit(rows, labels)
     with pytest.raises(Unsupported) as caught:

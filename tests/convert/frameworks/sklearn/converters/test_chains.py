@@ -12,18 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
 SCALED = make_pipeline(StandardScaler(), LogisticRegression())
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize(

@@ -22,18 +22,12 @@ from tests.convert.frameworks.sklearn.converters.conftest import Agree
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.quiet import quiet
 
 pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_diabetes])

@@ -12,19 +12,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 VECTORS = make_pipeline(StandardScaler(), LinearSVC())
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize("load", [load_breast_cancer, load_wine])

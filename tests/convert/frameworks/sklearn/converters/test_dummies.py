@@ -9,18 +9,13 @@ from tests.convert.frameworks.sklearn.converters.conftest import Agree
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
 pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
 IRIS = load_iris(return_X_y=True)
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize("strategy", ["prior", "most_frequent"])

@@ -10,19 +10,13 @@ from sklearn.pipeline import make_pipeline
 
 from snooze.convert.attempts import Conversion, find_batching
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 
 pytestmark = [pytest.mark.framework, pytest.mark.filterwarnings("ignore:Maximum number of iterations")]
 Convert = Callable[..., tuple[Original, Conversion]]
 DIGITS, IRIS, CANCER = load_digits().data[:300], load_iris().data, load_breast_cancer().data
 BETAS = (2, 1, 0, 1.5, 0.5, 3)
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 def _check(convert: Convert, model: Any, rows: np.ndarray[Any, Any]) -> Conversion:

@@ -14,19 +14,13 @@ from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
 FEW: dict[str, Any] = {"max_iter": 5, "min_samples_leaf": 3}
 ROWS = 200
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.fixture(scope="module")

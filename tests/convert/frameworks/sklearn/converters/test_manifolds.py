@@ -12,8 +12,7 @@ from tests.convert.frameworks.sklearn.converters.conftest import Agree, with_awk
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import ParityRefused, Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = [
     pytest.mark.framework,
@@ -22,11 +21,6 @@ pytestmark = [
 ]
 Convert = Callable[..., tuple[Original, Conversion]]
 WINE, CANCER = load_wine().data, load_breast_cancer().data[:200]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize("settings", [{}, {"n_neighbors": 12, "n_components": 5}, {"p": 1}], ids=str)

@@ -19,18 +19,12 @@ from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
 Settings = dict[str, Any]
 Convert = Callable[..., tuple[Original, Conversion]]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,12 @@ from sklearn.svm import LinearSVC
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.converters.registration import CONVERTERS
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
 pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from sklearn.svm import SVR, LinearSVC
 from tests.convert.frameworks.sklearn.converters.conftest import Agree
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
@@ -24,11 +23,6 @@ LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 TREES = RandomForestClassifier(3, random_state=0)
 VECTORS = make_pipeline(StandardScaler(), LinearSVC())
 REGRESSORS = [("a", Ridge()), ("b", make_pipeline(StandardScaler(), SVR()))]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])

@@ -14,17 +14,11 @@ from sklearn.svm import LinearSVC
 from tests.convert.frameworks.sklearn.converters.conftest import with_awkward_scales
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
 Convert = Callable[..., tuple[Original, Conversion]]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.fixture(scope="module")

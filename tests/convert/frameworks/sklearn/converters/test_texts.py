@@ -11,8 +11,7 @@ from tests.convert.frameworks.sklearn.converters.conftest import with_awkward_sc
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
@@ -32,11 +31,6 @@ TEXTS = np.array(
     object,
 )
 PAIRS = {"ngram_range": (1, 2)}
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize(("norm", "sublinear"), list(product(["l1", "l2", None], [False, True])))

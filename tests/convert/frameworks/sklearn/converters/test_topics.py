@@ -10,18 +10,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 
 pytestmark = pytest.mark.framework
 Convert = Callable[..., tuple[Original, Conversion]]
 DIGITS, LABELS = (array[:120] for array in load_digits(return_X_y=True))
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize(

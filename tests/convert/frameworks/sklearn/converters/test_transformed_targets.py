@@ -21,7 +21,7 @@ from tests.convert.frameworks.sklearn.converters.conftest import Agree
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Framework, Original
+from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
 pytestmark = pytest.mark.framework
@@ -43,11 +43,6 @@ TRANSFORMERS = [
     FunctionTransformer(),
     make_pipeline(StandardScaler(), "passthrough", MinMaxScaler()),
 ]
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 @pytest.mark.parametrize("transformer", [*TRANSFORMERS, PowerTransformer(method="box-cox")], ids=str)

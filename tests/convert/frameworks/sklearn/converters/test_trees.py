@@ -22,8 +22,7 @@ from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.checks.graph import operators
-from snooze.convert.frameworks.interface import Framework, Original
-from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
+from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
@@ -31,11 +30,6 @@ Convert = Callable[..., tuple[Original, Conversion]]
 SCALED = make_pipeline(StandardScaler(), LogisticRegression())
 FEW = {"n_estimators": 5, "random_state": 0}
 BINARY, SEVERAL, VALUES = (load(return_X_y=True) for load in (load_breast_cancer, load_wine, load_diabetes))
-
-
-@pytest.fixture
-def convert(converter: Callable[[Framework], Convert]) -> Convert:
-    return converter(FRAMEWORK)
 
 
 def with_gaps(rows: Array) -> Array:

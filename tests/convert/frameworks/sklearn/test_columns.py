@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,16 +22,14 @@ from sklearn.preprocessing import (
     OrdinalEncoder,
     StandardScaler,
 )
+from tests.convert.frameworks.sklearn.conftest import Convert
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.columns import find_layout
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 Data = tuple[NDArray[Any], NDArray[Any]]
 
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,17 +18,15 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
+from tests.convert.frameworks.sklearn.conftest import Convert
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.columns import find_layout
 from snooze.convert.frameworks.sklearn.equivalents import rewrite
 
 pytestmark = pytest.mark.framework
 
 Data = tuple[NDArray[Any], NDArray[Any]]
-Convert = Callable[..., tuple[Original, Conversion]]
 LOGISTIC = LogisticRegression()
 CLUSTERS = KMeans(4, n_init=1)
 VALUES = {"C": [1.0, 2.0]}

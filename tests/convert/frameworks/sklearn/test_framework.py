@@ -1,5 +1,4 @@
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,18 @@ from sklearn.naive_bayes import CategoricalNB
 from sklearn.neighbors import KernelDensity, KNeighborsRegressor, KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, MinMaxScaler, OneHotEncoder, StandardScaler
+from tests.convert.frameworks.sklearn.conftest import Convert
 from xgboost import XGBClassifier
 
 from snooze.bundle.adapters import text
 from snooze.bundle.errors import InvalidOption, MissingExtra
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import NotAModel, ParityRefused, Unfitted, Unsupported
-from snooze.convert.frameworks.interface import Hints, Original
+from snooze.convert.frameworks.interface import Hints
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK, import_sklearn
 
 pytestmark = pytest.mark.framework
 
 Data = tuple[NDArray[Any], NDArray[Any]]
-Convert = Callable[..., tuple[Original, Conversion]]
 
 
 @pytest.mark.parametrize(

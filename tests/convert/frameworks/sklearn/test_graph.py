@@ -1,5 +1,4 @@
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,16 +31,14 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.svm import SVC, LinearSVC
+from tests.convert.frameworks.sklearn.conftest import Convert
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import ParityRefused, Unsupported
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.framework import FRAMEWORK
 
 pytestmark = pytest.mark.framework
 
 Data = tuple[NDArray[Any], NDArray[Any]]
-Convert = Callable[..., tuple[Original, Conversion]]
 PROBABILITIES = {"label": (-1,), "probabilities": (-1, 3)}
 SCORES = {"label": (-1,), "scores": (-1, 3)}
 

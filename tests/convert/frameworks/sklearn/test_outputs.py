@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import ExtraTreeClassifier
-
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
+from tests.convert.frameworks.sklearn.conftest import Convert
 
 pytestmark = [pytest.mark.framework, pytest.mark.filterwarnings("ignore:.*Maximum iterations")]
 
-Convert = Callable[..., tuple[Original, Conversion]]
 Array = NDArray[Any]
 
 

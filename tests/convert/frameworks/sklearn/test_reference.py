@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,15 +7,13 @@ from sklearn.impute import KNNImputer
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
+from tests.convert.frameworks.sklearn.conftest import Convert
 
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.reference import REFERENCE, make_reference
 
 pytestmark = pytest.mark.framework
 
 Array = NDArray[Any]
-Convert = Callable[..., tuple[Original, Conversion]]
 
 
 @pytest.fixture(scope="module")

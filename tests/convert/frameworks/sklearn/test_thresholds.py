@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from tests.convert.frameworks.sklearn.conftest import Convert
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.frameworks.interface import Feature, Original
@@ -27,7 +27,6 @@ from snooze.convert.runner import Runner
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 Data = tuple[NDArray[Any], NDArray[Any]]
 TRAINED = 500
 

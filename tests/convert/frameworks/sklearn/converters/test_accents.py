@@ -1,17 +1,13 @@
 import unicodedata
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
+from tests.convert.frameworks.sklearn.conftest import Convert
 
 pytestmark = [pytest.mark.framework, pytest.mark.parametrize("accents", ["unicode", "ascii"])]
 
-Convert = Callable[..., tuple[Original, Conversion]]
 TEXTS = np.array(
     [
         "Café cafe\u0301 CAFÉ naïve x ½ ﬁn ﬀ ﷺ",

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,13 @@ from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor, RandomForest
 from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
 
 from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 BINARY, SEVERAL, VALUES = (load(return_X_y=True) for load in (load_breast_cancer, load_wine, load_diabetes))
 
 

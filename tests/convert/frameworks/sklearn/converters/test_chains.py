@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,10 @@ from sklearn.multioutput import ClassifierChain, RegressorChain
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
-
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
+from tests.convert.frameworks.sklearn.conftest import Convert
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 SCALED = make_pipeline(StandardScaler(), LogisticRegression())
 
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,13 @@ from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import Agree
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.quiet import quiet
 
 pytestmark = pytest.mark.framework
-
-Convert = Callable[..., tuple[Original, Conversion]]
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_diabetes])

@@ -10,13 +10,10 @@ from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClas
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
-
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
+from tests.convert.frameworks.sklearn.conftest import Convert
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 VECTORS = make_pipeline(StandardScaler(), LinearSVC())
 

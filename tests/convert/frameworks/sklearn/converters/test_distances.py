@@ -1,20 +1,17 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
 from sklearn.neighbors import KNeighborsRegressor, KNeighborsTransformer, RadiusNeighborsTransformer
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
 Settings = dict[str, Any]
-Convert = Callable[..., tuple[Original, Conversion]]
 
 
 @pytest.fixture(scope="module")

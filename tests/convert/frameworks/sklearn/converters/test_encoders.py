@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,9 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
-
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
+from tests.convert.frameworks.sklearn.conftest import Convert
 
 pytestmark = pytest.mark.framework
-
-Convert = Callable[..., tuple[Original, Conversion]]
 
 
 RARE = {"min_frequency": 50}

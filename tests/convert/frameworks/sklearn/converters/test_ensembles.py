@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,11 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
-
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 SCALED = make_pipeline(StandardScaler(), LogisticRegression())
 BINARY, SEVERAL, VALUES = (load(return_X_y=True) for load in (load_breast_cancer, load_wine, load_diabetes))
 

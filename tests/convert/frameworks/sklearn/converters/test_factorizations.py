@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,14 +6,13 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.decomposition import NMF, MiniBatchNMF
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from tests.convert.frameworks.sklearn.conftest import Convert
 
 from snooze.convert.attempts import Conversion, find_batching
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 
 pytestmark = [pytest.mark.framework, pytest.mark.filterwarnings("ignore:Maximum number of iterations")]
-Convert = Callable[..., tuple[Original, Conversion]]
 DIGITS, IRIS, CANCER = load_digits().data[:300], load_iris().data, load_breast_cancer().data
 BETAS = (2, 1, 0, 1.5, 0.5, 3)
 

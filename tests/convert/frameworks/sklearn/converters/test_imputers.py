@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,15 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.quiet import quiet
 
 pytestmark = pytest.mark.framework
 
 Settings = dict[str, Any]
-Convert = Callable[..., tuple[Original, Conversion]]
 
 
 def with_holes(rows: Array, marker: float = np.nan) -> Array:

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,18 +7,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import Isomap, LocallyLinearEmbedding
 from sklearn.metrics import pairwise_distances
 from sklearn.pipeline import make_pipeline
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import Agree, with_awkward_scales
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import ParityRefused, Unsupported
-from snooze.convert.frameworks.interface import Original
 
 pytestmark = [
     pytest.mark.framework,
     pytest.mark.filterwarnings("ignore:The number of connected components"),
     pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning"),
 ]
-Convert = Callable[..., tuple[Original, Conversion]]
 WINE, CANCER = load_wine().data, load_breast_cancer().data[:200]
 
 

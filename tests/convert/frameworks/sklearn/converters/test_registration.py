@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -12,15 +11,12 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import LinearSVC
+from tests.convert.frameworks.sklearn.conftest import Convert
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.frameworks.sklearn.converters.registration import CONVERTERS
 
 pytestmark = pytest.mark.framework
-
-Convert = Callable[..., tuple[Original, Conversion]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,10 @@ from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import with_awkward_scales
 
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
-
 pytestmark = pytest.mark.framework
-
-Convert = Callable[..., tuple[Original, Conversion]]
 
 
 @pytest.fixture(scope="module")

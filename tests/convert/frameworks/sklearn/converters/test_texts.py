@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -7,15 +6,13 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import with_awkward_scales
 
-from snooze.convert.attempts import Conversion
 from snooze.convert.errors import Unsupported
-from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 COUNTS = np.random.default_rng(0).poisson(0.4, (40, 12)).astype(float)
 TEXTS = np.array(
     [

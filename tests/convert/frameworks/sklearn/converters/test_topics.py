@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,13 +7,11 @@ from sklearn.decomposition import NMF, LatentDirichletAllocation
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from tests.convert.frameworks.sklearn.conftest import Convert
 
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
 from snooze.convert.runner import Runner
 
 pytestmark = pytest.mark.framework
-Convert = Callable[..., tuple[Original, Conversion]]
 DIGITS, LABELS = (array[:120] for array in load_digits(return_X_y=True))
 
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,14 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import Agree, Array
 
 from snooze.convert.attempts import Conversion
 from snooze.convert.checks.graph import operators
-from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 SCALED = make_pipeline(StandardScaler(), LogisticRegression())
 FEW = {"n_estimators": 5, "random_state": 0}
 BINARY, SEVERAL, VALUES = (load(return_X_y=True) for load in (load_breast_cancer, load_wine, load_diabetes))

@@ -8,14 +8,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
+from tests.convert.frameworks.sklearn.conftest import Convert
 from tests.convert.frameworks.sklearn.converters.conftest import Agree
-
-from snooze.convert.attempts import Conversion
-from snooze.convert.frameworks.interface import Original
 
 pytestmark = pytest.mark.framework
 
-Convert = Callable[..., tuple[Original, Conversion]]
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 TREES = RandomForestClassifier(3, random_state=0)
 VECTORS = make_pipeline(StandardScaler(), SVC())
